@@ -1,0 +1,328 @@
+#include "compliance/baseline.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/digest.hpp"
+#include "core/json_limits.hpp"
+#include "core/resource_id.hpp"
+#include "core/text.hpp"
+
+namespace plumbline::compliance {
+
+using core::Errc;
+using core::Error;
+using core::Result;
+using core::Status;
+using nlohmann::json;
+
+namespace {
+
+Result<json> parse_json(const SourceFile& file) {
+  if (auto limits = core::check_json_limits(file.text); !limits) {
+    return limits.error().with_context(file.path);
+  }
+  try {
+    return json::parse(file.text);
+  } catch (const json::parse_error& error) {
+    const auto upto = std::string_view(file.text).substr(0, error.byte);
+    const auto line = std::ranges::count(upto, '\n') + 1;
+    const auto column = upto.size() - std::min(upto.rfind('\n') + 1, upto.size());
+    return Error{Errc::kParse,
+                 fmt::format("{}:{}:{}: not valid JSON", file.path, line, std::max<std::size_t>(column, 1))};
+  }
+}
+
+/// The member `properties` of a wrapped document, or the document itself.
+const json& unwrap(const json& document) {
+  const auto properties = document.find("properties");
+  return properties != document.end() && properties->is_object() ? *properties : document;
+}
+
+std::string text_member(const json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+/// Parameters ignore case; JSON objects do not.
+const json* find_ignoring_case(const json& object, std::string_view name) {
+  for (const auto& [key, value] : object.items()) {
+    if (core::iequals(key, name)) {
+      return &value;
+    }
+  }
+  return nullptr;
+}
+
+/// The name in `[parameters('name')]`; empty for any other text.
+std::string parameter_reference(std::string_view text) {
+  constexpr std::string_view kOpen = "[parameters('";
+  constexpr std::string_view kClose = "')]";
+  if (!core::istarts_with(text, kOpen) || !text.ends_with(kClose) ||
+      text.size() < kOpen.size() + kClose.size()) {
+    return {};
+  }
+  const auto name = text.substr(kOpen.size(), text.size() - kOpen.size() - kClose.size());
+  return name.contains('\'') ? std::string() : std::string(name);
+}
+
+class InitiativeCompiler {
+ public:
+  InitiativeCompiler(const AssignmentSpec& spec, const policy::AliasCatalogue& aliases, Baseline& out)
+      : spec_(&spec), aliases_(&aliases), out_(&out) {}
+
+  Status compile() {
+    auto document = parse_json(spec_->initiative.initiative);
+    if (!document) {
+      return document.error();
+    }
+    properties_ = unwrap(*document);
+    auto given = parse_json({fmt::format("parameters of assignment {}", spec_->name), spec_->parameters_json});
+    if (!given) {
+      return given.error();
+    }
+    given_ = *std::move(given);
+    if (auto checked = check_parameters(); !checked) {
+      return checked;
+    }
+    if (auto relations = compile_relations(); !relations) {
+      return relations;
+    }
+    add_assignment();
+    const auto references = properties_.find("policyDefinitions");
+    if (references == properties_.end() || !references->is_array()) {
+      return fail("`policyDefinitions` must be an array");
+    }
+    for (const auto& reference : *references) {
+      if (auto added = add_check(reference); !added) {
+        return added;
+      }
+    }
+    return Status::ok();
+  }
+
+ private:
+  [[nodiscard]] Error fail(const std::string& message) const {
+    return {Errc::kInvalidArgument, fmt::format("{}: {}", spec_->initiative.initiative.path, message)};
+  }
+
+  Status check_parameters() {
+    static const json kNone = json::object();
+    const auto found = properties_.find("parameters");
+    declared_ = found != properties_.end() ? *found : kNone;
+    for (const auto& [name, value] : given_.items()) {
+      if (find_ignoring_case(declared_, name) == nullptr) {
+        return Error{Errc::kInvalidArgument,
+                     fmt::format("assignment {}: the initiative {} has no parameter `{}`",
+                                 spec_->name,
+                                 spec_->initiative.directory,
+                                 name)};
+      }
+      (void)value;
+    }
+    return Status::ok();
+  }
+
+  Status compile_relations() {
+    const auto& file = spec_->initiative.relations;
+    if (file.text.empty()) {
+      return Status::ok();
+    }
+    auto relations = parse_relations(file.text, file.path);
+    if (!relations) {
+      return relations.error();
+    }
+    for (auto& relation : *relations) {
+      // A relation is known by its name throughout the store; two initiatives may share one.
+      const auto same = std::ranges::find_if(
+          out_->relations, [&](const auto& other) { return core::iequals(other->name, relation.name); });
+      if (same == out_->relations.end()) {
+        out_->relations.push_back(std::make_unique<const Relation>(std::move(relation)));
+      } else if ((*same)->path != relation.path || (*same)->source_type != relation.source_type) {
+        return Error{Errc::kInvalidArgument,
+                     fmt::format("{}: relation {} differs from another initiative's of that name",
+                                 file.path,
+                                 relation.name)};
+      }
+    }
+    return Status::ok();
+  }
+
+  void add_assignment() {
+    Assignment assignment;
+    assignment.name = spec_->name;
+    assignment.scope = spec_->scope == "/" ? "/" : core::resource_key(spec_->scope);
+    for (const auto& scope : spec_->not_scopes) {
+      assignment.not_scopes.push_back(core::resource_key(scope));
+    }
+    assignment.initiative_name = text_member(properties_, "displayName");
+    if (const auto metadata = properties_.find("metadata"); metadata != properties_.end()) {
+      assignment.initiative_version = text_member(*metadata, "version");
+    }
+    if (const auto groups = properties_.find("policyDefinitionGroups"); groups != properties_.end()) {
+      for (const auto& group : *groups) {
+        assignment.controls.push_back({text_member(group, "name"), text_member(group, "displayName")});
+      }
+    }
+    out_->assignments.push_back(std::move(assignment));
+  }
+
+  /// The value a definition's parameter gets: a literal, or what the initiative's parameter holds.
+  Result<json> resolve(const json& value, const std::string& reference) const {
+    if (!value.is_string()) {
+      return value;
+    }
+    const auto text = value.get<std::string>();
+    if (!text.starts_with('[') || text.starts_with("[[")) {
+      return value;
+    }
+    const std::string name = parameter_reference(text);
+    if (name.empty()) {
+      return fail(fmt::format("{}: only [parameters('name')] may map a parameter, not `{}`", reference, text));
+    }
+    const json* declaration = find_ignoring_case(declared_, name);
+    if (declaration == nullptr) {
+      return fail(fmt::format("{}: there is no initiative parameter `{}`", reference, name));
+    }
+    if (const json* given = find_ignoring_case(given_, name)) {
+      return given->is_object() && given->size() == 1 && given->contains("value") ? given->at("value") : *given;
+    }
+    if (const auto fallback = declaration->find("defaultValue"); fallback != declaration->end()) {
+      return *fallback;
+    }
+    return Error{Errc::kInvalidArgument,
+                 fmt::format("assignment {}: parameter `{}` has no value and no default", spec_->name, name)};
+  }
+
+  [[nodiscard]] const SourceFile* find_definition(std::string_view id) const {
+    const auto name = id.substr(id.rfind('/') == std::string_view::npos ? 0 : id.rfind('/') + 1);
+    for (const auto& file : spec_->initiative.definitions) {
+      auto stem = std::string_view(file.path);
+      stem = stem.substr(stem.rfind('/') == std::string_view::npos ? 0 : stem.rfind('/') + 1);
+      if (core::iequals(stem, std::string(name) + ".json")) {
+        return &file;
+      }
+    }
+    return nullptr;
+  }
+
+  Status add_check(const json& reference) {
+    const std::string id = text_member(reference, "policyDefinitionId");
+    const SourceFile* file = find_definition(id);
+    if (file == nullptr) {
+      return fail(fmt::format("policyDefinitionId `{}` names no file in {}/definitions",
+                              id,
+                              spec_->initiative.directory));
+    }
+    Check check;
+    check.assignment = spec_->name;
+    check.reference = text_member(reference, "policyDefinitionReferenceId");
+    if (check.reference.empty()) {
+      check.reference = id.substr(id.rfind('/') == std::string::npos ? 0 : id.rfind('/') + 1);
+    }
+    if (!references_.insert(core::to_lower(check.reference)).second) {
+      return fail(fmt::format("policyDefinitionReferenceId `{}` is used twice", check.reference));
+    }
+    json parameters = json::object();
+    if (const auto mapped = reference.find("parameters"); mapped != reference.end()) {
+      for (const auto& [name, holder] : mapped->items()) {
+        auto value = resolve(holder.is_object() && holder.contains("value") ? holder.at("value") : holder,
+                             check.reference);
+        if (!value) {
+          return value.error();
+        }
+        parameters[name] = *std::move(value);
+      }
+    }
+    if (const auto groups = reference.find("groupNames"); groups != reference.end()) {
+      for (const auto& group : *groups) {
+        check.controls.push_back(group.get<std::string>());
+      }
+    }
+    auto compiled = policy::compile_definition(file->text, file->path, *aliases_);
+    if (!compiled) {
+      return compiled.error();
+    }
+    auto bound = policy::bind_parameters(*compiled, parameters.dump());
+    if (!bound) {
+      return bound.error().with_context(fmt::format("{} (assignment {})", check.reference, spec_->name));
+    }
+    check.definition = *std::move(bound);
+    check.definition_hash = core::to_hex(core::sha256(file->text));
+    check.parameters_hash = core::to_hex(core::sha256(parameters.dump()));
+    describe(check);
+    for (const auto& name : check.definition->info().relations) {
+      const auto found = std::ranges::find_if(
+          out_->relations, [&](const auto& relation) { return core::iequals(relation->name, name); });
+      if (found == out_->relations.end()) {
+        return Error{Errc::kInvalidArgument,
+                     fmt::format("{}: relation `{}` is not declared in relations.json", file->path, name)};
+      }
+      check.relations.push_back(found->get());
+    }
+    out_->checks.push_back(std::move(check));
+    return Status::ok();
+  }
+
+  static void describe(Check& check) {
+    const auto& info = check.definition->info();
+    check.title = info.display_name.empty() ? check.reference : info.display_name;
+    check.description = info.description;
+    const json metadata = json::parse(info.metadata_json, nullptr, false);
+    if (metadata.is_object()) {
+      check.severity =
+          core::parse_severity(text_member(metadata, "severity")).value_or(core::Severity::kMedium);
+      check.remediation = text_member(metadata, "remediation");
+      check.documentation = text_member(metadata, "reference");
+    }
+  }
+
+  const AssignmentSpec* spec_;
+  const policy::AliasCatalogue* aliases_;
+  Baseline* out_;
+  json properties_;
+  json declared_;
+  json given_;
+  std::set<std::string> references_;
+};
+
+}  // namespace
+
+const Assignment* Baseline::find_assignment(std::string_view name) const {
+  const auto found =
+      std::ranges::find_if(assignments, [&](const Assignment& a) { return a.name == name; });
+  return found == assignments.end() ? nullptr : &*found;
+}
+
+Result<std::shared_ptr<const Baseline>> compile_baseline(const std::vector<AssignmentSpec>& assignments,
+                                                         const policy::AliasCatalogue& aliases) {
+  auto baseline = std::make_shared<Baseline>();
+  try {
+    for (const auto& spec : assignments) {
+      if (baseline->find_assignment(spec.name) != nullptr) {
+        return Error{Errc::kInvalidArgument, fmt::format("two assignments are named `{}`", spec.name)};
+      }
+      if (auto compiled = InitiativeCompiler(spec, aliases, *baseline).compile(); !compiled) {
+        return compiled.error();
+      }
+    }
+  } catch (const json::exception& error) {
+    // A member of an unexpected JSON type; the library's message names it.
+    return Error{Errc::kParse, fmt::format("initiative: {}", error.what())};
+  }
+  return std::shared_ptr<const Baseline>(std::move(baseline));
+}
+
+bool in_scope(const Assignment& assignment, std::string_view resource_key) {
+  const auto under = [&](std::string_view scope) {
+    return scope == "/" || (resource_key.starts_with(scope) &&
+                            (resource_key.size() == scope.size() || resource_key[scope.size()] == '/'));
+  };
+  return under(assignment.scope) && std::ranges::none_of(assignment.not_scopes, under);
+}
+
+}  // namespace plumbline::compliance

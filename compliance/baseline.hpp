@@ -1,0 +1,86 @@
+// Assignments of initiatives, compiled: what is evaluated.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "compliance/relations.hpp"
+#include "core/model/verdict.hpp"
+#include "core/result.hpp"
+#include "policy/engine.hpp"
+
+namespace plumbline::compliance {
+
+/// A file of an initiative's directory, read by the caller.
+struct SourceFile {
+  std::string path;  // for messages; the part after the directory tells its role
+  std::string text;
+};
+
+/// An initiative as a directory holds it: `initiative.json`, `definitions/*.json`, and optionally
+/// `relations.json`.
+struct InitiativeFiles {
+  std::string directory;
+  SourceFile initiative;
+  std::vector<SourceFile> definitions;
+  SourceFile relations;  // empty text: none
+};
+
+/// An assignment as configured.
+struct AssignmentSpec {
+  std::string name;
+  std::string scope = "/";  // `/`, or the id of a subscription or resource group
+  std::vector<std::string> not_scopes;
+  std::string parameters_json = "{}";
+  InitiativeFiles initiative;
+};
+
+/// A control of an initiative (a policyDefinitionGroup).
+struct Control {
+  std::string name;
+  std::string title;
+};
+
+/// One definition reference of one assignment, ready to evaluate. Immutable.
+struct Check {
+  std::string assignment;
+  std::string reference;
+  std::shared_ptr<const policy::BoundDefinition> definition;
+  std::string title;
+  std::string description;
+  std::string remediation;
+  std::string documentation;  // where the rule comes from
+  core::Severity severity = core::Severity::kMedium;
+  std::vector<std::string> controls;
+  std::vector<const Relation*> relations;  // into Baseline::relations
+  std::string definition_hash;
+  std::string parameters_hash;
+};
+
+struct Assignment {
+  std::string name;
+  std::string scope;  // key, `/` for everything
+  std::vector<std::string> not_scopes;
+  std::string initiative_name;
+  std::string initiative_version;
+  std::vector<Control> controls;
+};
+
+/// All assignments, compiled. Immutable and shared between threads.
+struct Baseline {
+  std::vector<Assignment> assignments;
+  std::vector<Check> checks;
+  std::vector<std::unique_ptr<const Relation>> relations;
+
+  [[nodiscard]] const Assignment* find_assignment(std::string_view name) const;
+};
+
+/// Compiles assignments. Errors name file, line and column, or the assignment and parameter.
+[[nodiscard]] core::Result<std::shared_ptr<const Baseline>> compile_baseline(
+    const std::vector<AssignmentSpec>& assignments, const policy::AliasCatalogue& aliases);
+
+/// Whether a resource key lies in an assignment's scope and outside its notScopes.
+[[nodiscard]] bool in_scope(const Assignment& assignment, std::string_view resource_key);
+
+}  // namespace plumbline::compliance

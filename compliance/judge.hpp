@@ -1,0 +1,27 @@
+// What a cycle's changes mean: which verdicts must be decided again, what they are now, why they
+// changed, and what of that is drift.
+#pragma once
+
+#include <memory>
+
+#include "compliance/baseline.hpp"
+#include "core/ports/store.hpp"
+
+namespace plumbline::compliance {
+
+/// Makes the store's checks those of `baseline`: verdicts of new or changed checks are decided on
+/// what is stored, those of checks that are gone are removed. Changes made here have the cause
+/// definition or parameters and never open drift (truth 6).
+[[nodiscard]] core::Status adopt_baseline(const Baseline& baseline,
+                                          core::JudgeView& view,
+                                          const core::CycleChanges& changes);
+
+/// True when the store's checks already are those of `baseline`.
+[[nodiscard]] core::Result<bool> is_adopted(const Baseline& baseline, core::Snapshot& snapshot);
+
+/// Decides again what a cycle's changes touch, and nothing else. Precondition: adopted.
+[[nodiscard]] core::Status judge_changes(const Baseline& baseline,
+                                         core::JudgeView& view,
+                                         const core::CycleChanges& changes);
+
+}  // namespace plumbline::compliance

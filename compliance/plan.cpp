@@ -1,0 +1,108 @@
+#include "compliance/plan.hpp"
+
+#include <map>
+#include <set>
+
+namespace plumbline::compliance {
+
+namespace {
+
+class Planner {
+ public:
+  void add_type(const std::string& type) {
+    const auto table = core::resource_graph_table(type);
+    if (!table.empty()) {
+      tables_[std::string(table)].insert(type);
+    }
+  }
+
+  void add_everything() {
+    all_.insert("resources");
+    all_.insert("resourcecontainers");
+    tables_["resources"];
+    tables_["resourcecontainers"];
+  }
+
+  /// `parents` empty: every collected resource.
+  void add_detail(const std::string& type, const std::vector<std::string>& parents) {
+    auto& wanted = details_[type];
+    if (parents.empty()) {
+      detail_of_all_.insert(type);
+    }
+    wanted.insert(parents.begin(), parents.end());
+    for (const auto& parent : parents) {
+      add_type(parent);
+    }
+  }
+
+  void add_lookup(const policy::Lookup& lookup, const std::vector<std::string>& subjects) {
+    if (!core::resource_graph_table(lookup.type).empty()) {
+      add_type(lookup.type);
+    } else if (lookup.scope == policy::ExistenceScope::kResource) {
+      add_detail(lookup.type, subjects);
+    } else if (const auto cut = lookup.type.rfind('/'); cut != std::string::npos) {
+      add_detail(lookup.type, {lookup.type.substr(0, cut)});
+    }
+  }
+
+  [[nodiscard]] core::CollectionPlan finish() const {
+    core::CollectionPlan plan;
+    for (const auto& [table, types] : tables_) {
+      core::TablePlan entry{table, {}};
+      if (!all_.contains(table)) {
+        entry.types.assign(types.begin(), types.end());
+      }
+      plan.tables.push_back(std::move(entry));
+    }
+    for (const auto& [type, parents] : details_) {
+      core::DetailPlan entry{type, std::string(core::detail_api_version(type)), {}};
+      if (!detail_of_all_.contains(type)) {
+        entry.parent_types.assign(parents.begin(), parents.end());
+      }
+      plan.details.push_back(std::move(entry));
+    }
+    return plan;
+  }
+
+ private:
+  std::map<std::string, std::set<std::string>> tables_;
+  std::set<std::string> all_;
+  std::map<std::string, std::set<std::string>> details_;
+  std::set<std::string> detail_of_all_;
+};
+
+}  // namespace
+
+core::CollectionPlan make_plan(const Baseline& baseline, bool everything) {
+  Planner planner;
+  // Names, tags and groups of the containers are read by rules, labels and scopes alike.
+  planner.add_type("microsoft.resources/subscriptions");
+  planner.add_type("microsoft.resources/subscriptions/resourcegroups");
+  if (everything) {
+    planner.add_everything();
+  }
+  for (const auto& check : baseline.checks) {
+    const auto& info = check.definition->info();
+    for (const auto& type : info.types) {
+      planner.add_type(type);
+    }
+    if (info.types.empty() && info.mode != policy::Mode::kProvider) {
+      planner.add_everything();
+    }
+    for (const auto& lookup : info.lookups) {
+      planner.add_lookup(lookup, info.types);
+    }
+    for (const Relation* relation : check.relations) {
+      for (const auto& type : {relation->source_type, relation->target_type}) {
+        if (core::resource_graph_table(type).empty()) {
+          planner.add_detail(type, {});
+        } else {
+          planner.add_type(type);
+        }
+      }
+    }
+  }
+  return planner.finish();
+}
+
+}  // namespace plumbline::compliance

@@ -1,0 +1,215 @@
+#include "compliance/summary.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include <simdjson.h>
+
+namespace plumbline::compliance {
+
+using core::ComplianceState;
+using core::Result;
+
+std::int64_t severity_weight(core::Severity severity) noexcept {
+  return std::int64_t{1} << static_cast<unsigned>(severity);
+}
+
+void Tally::add(ComplianceState state, std::int64_t count, core::Severity severity) {
+  counts.at(static_cast<std::size_t>(state)) += count;
+  const bool counted = state == ComplianceState::kCompliant ||
+                       state == ComplianceState::kNonCompliant || state == ComplianceState::kConflict;
+  if (counted) {
+    weighted_counted += count * severity_weight(severity);
+  }
+  if (state == ComplianceState::kCompliant) {
+    weighted_compliant += count * severity_weight(severity);
+  }
+}
+
+std::int64_t Tally::of(ComplianceState state) const { return counts.at(static_cast<std::size_t>(state)); }
+
+std::int64_t Tally::total() const { return std::accumulate(counts.begin(), counts.end(), std::int64_t{0}); }
+
+std::optional<double> Tally::score() const {
+  if (weighted_counted == 0) {
+    return std::nullopt;
+  }
+  return static_cast<double>(weighted_compliant) / static_cast<double>(weighted_counted);
+}
+
+std::optional<double> Tally::coverage() const {
+  const auto all = total();
+  if (all == 0) {
+    return std::nullopt;
+  }
+  return 1.0 - static_cast<double>(of(ComplianceState::kNoEvidence)) / static_cast<double>(all);
+}
+
+std::int64_t Summary::resources() const {
+  return std::accumulate(types.begin(), types.end(), std::int64_t{0}, [](std::int64_t sum, const auto& type) {
+    return sum + type.count;
+  });
+}
+
+Tally Summary::overall() const {
+  Tally tally;
+  for (const auto& assignment : assignments) {
+    for (std::size_t i = 0; i < tally.counts.size(); ++i) {
+      tally.counts.at(i) += assignment.tally.counts.at(i);
+    }
+    tally.weighted_compliant += assignment.tally.weighted_compliant;
+    tally.weighted_counted += assignment.tally.weighted_counted;
+  }
+  return tally;
+}
+
+namespace {
+
+class Summariser {
+ public:
+  Summariser(std::shared_ptr<const Baseline> baseline, core::Snapshot& snapshot)
+      : summary_(std::make_shared<Summary>()), snapshot_(&snapshot) {
+    summary_->baseline = std::move(baseline);
+  }
+
+  Result<std::shared_ptr<const Summary>> run() {
+    for (const auto step : {&Summariser::add_checks,
+                            &Summariser::add_counts,
+                            &Summariser::add_subscriptions,
+                            &Summariser::add_evidence,
+                            &Summariser::add_drift,
+                            &Summariser::add_inventory}) {
+      if (auto done = (this->*step)(); !done) {
+        return done.error();
+      }
+    }
+    return std::shared_ptr<const Summary>(summary_);
+  }
+
+ private:
+  core::Status add_checks() {
+    auto rows = snapshot_->checks();
+    if (!rows) {
+      return rows.error();
+    }
+    for (const auto& assignment : summary_->baseline->assignments) {
+      AssignmentSummary entry;
+      entry.assignment = &assignment;
+      summary_->assignments.push_back(std::move(entry));
+    }
+    for (const auto& check : summary_->baseline->checks) {
+      const auto row = std::ranges::find_if(*rows, [&](const core::CheckRow& candidate) {
+        return candidate.assignment == check.assignment && candidate.reference == check.reference;
+      });
+      summary_->checks.push_back({&check, row == rows->end() ? 0 : row->row, {}});
+    }
+    return core::Status::ok();
+  }
+
+  core::Status add_counts() {
+    auto counts = snapshot_->verdict_counts();
+    if (!counts) {
+      return counts.error();
+    }
+    for (const auto& count : *counts) {
+      const auto check = std::ranges::find(summary_->checks, count.check, &CheckSummary::row);
+      if (check == summary_->checks.end()) {
+        continue;
+      }
+      const auto severity = check->check->severity;
+      check->tally.add(count.state, count.count, severity);
+      const auto assignment = std::ranges::find_if(summary_->assignments, [&](const auto& entry) {
+        return entry.assignment->name == check->check->assignment;
+      });
+      assignment->tally.add(count.state, count.count, severity);
+      assignment->by_subscription[count.subscription].add(count.state, count.count, severity);
+      for (const auto& control : check->check->controls) {
+        assignment->by_control[control].add(count.state, count.count, severity);
+      }
+      if (count.state == ComplianceState::kNonCompliant) {
+        assignment->noncompliant[{count.subscription, severity}] += count.count;
+      }
+    }
+    return core::Status::ok();
+  }
+
+  core::Status add_subscriptions() {
+    auto evidence = snapshot_->all_evidence();
+    if (!evidence) {
+      return evidence.error();
+    }
+    return snapshot_->for_each_of_type(
+        "microsoft.resources/subscriptions", "", [&](const core::StoredResource& resource) {
+          SubscriptionSummary entry;
+          entry.id = resource.key.substr(resource.key.rfind('/') + 1);
+          simdjson::dom::parser parser;
+          simdjson::dom::element body;
+          std::string_view name;
+          if (parser.parse(resource.body).get(body) == simdjson::SUCCESS &&
+              body["name"].get(name) == simdjson::SUCCESS) {
+            entry.name = name;
+          }
+          entry.readable = std::ranges::none_of(*evidence, [&](const core::Evidence& item) {
+            return !item.complete && item.key.starts_with("arg:") && item.key.ends_with("|" + entry.id);
+          });
+          summary_->subscriptions.push_back(std::move(entry));
+        });
+  }
+
+  core::Status add_evidence() {
+    auto evidence = snapshot_->all_evidence();
+    if (!evidence) {
+      return evidence.error();
+    }
+    for (auto& item : *evidence) {
+      if (item.complete) {
+        const std::string source = item.key.substr(0, item.key.find(':'));
+        const auto [entry, added] = summary_->oldest_evidence.try_emplace(source, item.observed_at);
+        entry->second = std::min(entry->second, item.observed_at);
+      } else {
+        summary_->missing_evidence.push_back(std::move(item));
+      }
+    }
+    return core::Status::ok();
+  }
+
+  core::Status add_drift() {
+    auto rows = snapshot_->drift(/*open_only=*/true, std::numeric_limits<std::int32_t>::max());
+    if (!rows) {
+      return rows.error();
+    }
+    for (const auto& row : *rows) {
+      ++summary_->open_drift[{row.item.kind, row.item.severity, row.subscription}];
+    }
+    return core::Status::ok();
+  }
+
+  core::Status add_inventory() {
+    auto types = snapshot_->type_counts();
+    if (!types) {
+      return types.error();
+    }
+    summary_->types = *std::move(types);
+    auto cycles = snapshot_->cycles(1);
+    if (!cycles) {
+      return cycles.error();
+    }
+    if (!cycles->empty()) {
+      summary_->last_cycle = cycles->front();
+    }
+    return core::Status::ok();
+  }
+
+  std::shared_ptr<Summary> summary_;
+  core::Snapshot* snapshot_;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<const Summary>> summarise(std::shared_ptr<const Baseline> baseline,
+                                                 core::Snapshot& snapshot) {
+  return Summariser(std::move(baseline), snapshot).run();
+}
+
+}  // namespace plumbline::compliance

@@ -1,0 +1,76 @@
+// What a committed state amounts to: scores, coverage and counts. Immutable once made; metrics, API
+// and page all read the same one. docs/scoring.md explains the figures.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compliance/baseline.hpp"
+#include "core/ports/snapshot.hpp"
+
+namespace plumbline::compliance {
+
+/// Verdicts by state, plain and weighted by severity.
+struct Tally {
+  std::array<std::int64_t, core::kComplianceStates.size()> counts{};
+  std::int64_t weighted_compliant = 0;
+  std::int64_t weighted_counted = 0;  // compliant + non-compliant + conflict
+
+  void add(core::ComplianceState state, std::int64_t count, core::Severity severity);
+  [[nodiscard]] std::int64_t of(core::ComplianceState state) const;
+  [[nodiscard]] std::int64_t total() const;
+  /// Severity-weighted share of compliant verdicts; nullopt where nothing is counted.
+  [[nodiscard]] std::optional<double> score() const;
+  /// Share of applicable verdicts that rest on evidence; nullopt where there are none.
+  [[nodiscard]] std::optional<double> coverage() const;
+};
+
+struct CheckSummary {
+  const Check* check = nullptr;  // into Summary::baseline
+  std::int64_t row = 0;
+  Tally tally;
+};
+
+struct AssignmentSummary {
+  const Assignment* assignment = nullptr;
+  Tally tally;
+  std::map<std::string, Tally> by_control;
+  std::map<std::string, Tally> by_subscription;
+  /// Non-compliant verdicts by subscription and severity.
+  std::map<std::pair<std::string, core::Severity>, std::int64_t> noncompliant;
+};
+
+struct SubscriptionSummary {
+  std::string id;
+  std::string name;
+  bool readable = true;
+};
+
+struct Summary {
+  std::shared_ptr<const Baseline> baseline;
+  std::optional<core::CycleRow> last_cycle;
+  std::vector<AssignmentSummary> assignments;
+  std::vector<CheckSummary> checks;
+  std::vector<SubscriptionSummary> subscriptions;
+  std::vector<core::TypeCount> types;
+  std::vector<core::Evidence> missing_evidence;
+  /// The oldest successful collection of each kind of source.
+  std::map<std::string, core::Time> oldest_evidence;
+  /// Open drift by kind, severity and subscription.
+  std::map<std::tuple<core::DriftKind, core::Severity, std::string>, std::int64_t> open_drift;
+
+  [[nodiscard]] std::int64_t resources() const;
+  [[nodiscard]] Tally overall() const;
+};
+
+/// How much a verdict of a severity counts in a score: 1, 2, 4, 8 from low to critical.
+[[nodiscard]] std::int64_t severity_weight(core::Severity severity) noexcept;
+
+[[nodiscard]] core::Result<std::shared_ptr<const Summary>> summarise(
+    std::shared_ptr<const Baseline> baseline, core::Snapshot& snapshot);
+
+}  // namespace plumbline::compliance

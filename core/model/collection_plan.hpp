@@ -1,0 +1,40 @@
+// What a baseline needs to be collected. Compliance derives it, collectors carry it out.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace plumbline::core {
+
+/// Resource Graph rows: the types to ask one table for. An empty list of types means all of them.
+struct TablePlan {
+  std::string table;               // `resources`, `resourcecontainers`, ...
+  std::vector<std::string> types;  // lower case, sorted
+};
+
+/// An ARM list that Resource Graph does not hold, asked once per parent resource.
+struct DetailPlan {
+  std::string type;                       // lower case: `microsoft.insights/diagnosticsettings`
+  std::string api_version;
+  std::vector<std::string> parent_types;  // lower case, sorted; empty: every collected resource
+};
+
+struct CollectionPlan {
+  std::vector<TablePlan> tables;
+  std::vector<DetailPlan> details;
+  /// Types that rules look up but that no known source provides: their verdicts are NoEvidence.
+  std::vector<std::string> unavailable;
+};
+
+/// The Resource Graph table that holds a type ("Azure Resource Graph table and resource type
+/// reference"); empty when Resource Graph does not hold it.
+[[nodiscard]] std::string_view resource_graph_table(std::string_view lower_type) noexcept;
+
+/// The api-version for an ARM list that Resource Graph does not hold; empty for other types.
+[[nodiscard]] std::string_view detail_api_version(std::string_view lower_type) noexcept;
+
+/// True for types whose id is a resource's id + `/providers/<type>/<name>`.
+[[nodiscard]] bool is_extension_type(std::string_view lower_type) noexcept;
+
+}  // namespace plumbline::core

@@ -1,0 +1,69 @@
+// What Plumbline knows of the tenant: observations, resources, and how complete the picture is.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "core/clock.hpp"
+#include "core/digest.hpp"
+
+namespace plumbline::core {
+
+/// Raised when a normalised body changes although the source's did not; a version that differs only
+/// in it is no change.
+inline constexpr int kNormaliserVersion = 1;
+
+/// One resource, or one detail document (an ARM list that belongs to a resource), as a source
+/// described it: canonical, redacted and fingerprinted by the Normaliser.
+struct Observation {
+  std::string key;       // resource_key(id); a detail's is `<parent key>/providers/<type>`
+  std::string id;        // as the source spells it
+  std::string type;      // lower case
+  bool is_detail = false;
+  std::string body;      // canonical JSON, secrets redacted
+  Sha256 fingerprint{};  // over the body without its noise
+  std::string source;    // evidence key of the partition or detail it came with
+  Time observed_at;      // when the request was sent
+};
+
+/// One configuration of one resource, as kept by the store.
+struct StoredResource {
+  std::int64_t row = 0;
+  std::int64_t version = 0;  // row of its current version
+  std::string key;
+  std::string id;
+  std::string type;
+  std::string source;
+  std::string body;
+  Time observed_at;
+  std::int64_t from_cycle = 0;
+};
+
+/// Whether a source could be asked, the last time it was. Sources are named by evidence keys:
+/// `arg:<table>|<subscription>` for a sweep's partition, `detail:<detail key>` for an ARM list,
+/// `arm:subscriptions` for the list of subscriptions.
+struct Evidence {
+  std::string key;
+  bool complete = false;
+  std::string reason;   // `forbidden`, `throttled`, ...: stable words; empty when complete
+  std::string message;  // for a human, without secrets
+  Time observed_at;
+};
+
+[[nodiscard]] inline std::string partition_evidence_key(std::string_view table,
+                                                        std::string_view subscription) {
+  return std::string("arg:").append(table).append("|").append(subscription);
+}
+
+[[nodiscard]] inline std::string detail_key(std::string_view parent_key, std::string_view type) {
+  return std::string(parent_key).append("/providers/").append(type);
+}
+
+[[nodiscard]] inline std::string detail_evidence_key(std::string_view key) {
+  return std::string("detail:").append(key);
+}
+
+inline constexpr std::string_view kSubscriptionsEvidence = "arm:subscriptions";
+
+}  // namespace plumbline::core

@@ -1,0 +1,219 @@
+#include "core/normalise.hpp"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "core/text.hpp"
+
+namespace plumbline::core {
+
+namespace {
+
+using simdjson::dom::element;
+using simdjson::dom::element_type;
+
+// A string whose property name ends in one of these is a secret (names compared in lower case).
+constexpr std::array<std::string_view, 17> kSecretSuffixes = {
+    "connectionstring", "password",     "secret",       "accesskey",  "accountkey", "apikey",
+    "sastoken",         "primarykey",   "secondarykey", "privatekey", "sharedkey",  "clientsecret",
+    "instrumentationkey", "accesstoken", "bearertoken", "passphrase", "protectedsettings",
+};
+
+// A URI under one of these names carries its secret in the path as well (chat and function hooks).
+constexpr std::array<std::string_view, 6> kSecretUriNames = {
+    "serviceuri", "callbackurl", "httptriggerurl", "webhookurl", "webhookuri", "hookurl"};
+
+// `Name=value` inside any string gives the string away as a connection string.
+constexpr std::array<std::string_view, 7> kConnectionMarkers = {
+    "accountkey=",      "sharedaccesskey=", "instrumentationkey=", "password=",
+    "pwd=",             "sharedsecret=",    "sharedaccesssignature="};
+
+bool has_uri_scheme(std::string_view text) {
+  const auto end = text.find("://");
+  return end != std::string_view::npos && end > 0 && end < 12 &&
+         std::ranges::all_of(text.substr(0, end), [](char c) {
+           const char lower = ascii_lower(c);
+           return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-';
+         });
+}
+
+bool is_noise(std::string_view root_member) {
+  return root_member == "etag" || root_member == "systemData";
+}
+
+void append_number(std::string& out, element value) {
+  switch (value.type()) {
+    case element_type::INT64:
+      fmt::format_to(std::back_inserter(out), "{}", value.get_int64().value_unsafe());
+      break;
+    case element_type::UINT64:
+      fmt::format_to(std::back_inserter(out), "{}", value.get_uint64().value_unsafe());
+      break;
+    default:
+      fmt::format_to(std::back_inserter(out), "{}", value.get_double().value_unsafe());
+  }
+}
+
+struct Member {
+  std::string_view key;
+  element value;
+};
+
+std::vector<Member> sorted_members(simdjson::dom::object object) {
+  std::vector<Member> members;
+  members.reserve(object.size());
+  for (const auto member : object) {
+    members.push_back({member.key, member.value});
+  }
+  std::ranges::sort(members, {}, &Member::key);
+  return members;
+}
+
+}  // namespace
+
+std::string Normaliser::fingerprint(std::string_view secret) const {
+  if (secret.starts_with("redacted:")) {
+    return std::string(secret);  // already redacted: stored bodies pass through here again
+  }
+  // 64 bits tell a changed secret from an unchanged one and are of no use to guess it without the key.
+  return "redacted:" + to_hex(hmac_sha256(key_, secret)).substr(0, 16);
+}
+
+std::string Normaliser::redact_uri(std::string_view text, bool path_is_secret) const {
+  const auto authority = text.find("://") + 3;
+  auto rest = text.substr(authority);
+  const auto authority_end = std::min(rest.find_first_of("/?#"), rest.size());
+  std::string_view host = rest.substr(0, authority_end);
+  std::string out(text.substr(0, authority));
+  if (const auto at = host.rfind('@'); at != std::string_view::npos) {
+    out += fingerprint(host.substr(0, at)) + "@";
+    host.remove_prefix(at + 1);
+  }
+  out += host;
+  rest.remove_prefix(authority_end);
+  const auto query = std::min(rest.find('?'), rest.size());
+  const std::string_view path = rest.substr(0, query);
+  if (path_is_secret && path.size() > 1) {
+    out += "/" + fingerprint(path.substr(1));
+  } else {
+    out += path;
+  }
+  if (query < rest.size()) {
+    char separator = '?';
+    for (const auto pair : split(rest.substr(query + 1), '&')) {
+      const auto equals = pair.find('=');
+      out += separator;
+      out += pair.substr(0, equals);
+      if (equals != std::string_view::npos) {
+        out += "=" + fingerprint(pair.substr(equals + 1));
+      }
+      separator = '&';
+    }
+  }
+  return out;
+}
+
+std::string Normaliser::redact(std::string_view property, std::string_view text) const {
+  if (text.empty() || text.starts_with("redacted:")) {
+    return std::string(text);
+  }
+  const std::string name = to_lower(property);
+  const bool uri = has_uri_scheme(text);
+  if (uri && std::ranges::find(kSecretUriNames, name) != kSecretUriNames.end()) {
+    return redact_uri(text, true);
+  }
+  if (std::ranges::any_of(kSecretSuffixes, [&](auto suffix) { return name.ends_with(suffix); })) {
+    return fingerprint(text);
+  }
+  const auto marked = [&](std::string_view marker) {
+    const auto at = std::ranges::search(text, marker, {}, ascii_lower);
+    return !at.empty();
+  };
+  if (text.contains('=') && std::ranges::any_of(kConnectionMarkers, marked)) {
+    return fingerprint(text);
+  }
+  if (uri && (text.contains('?') || text.contains('@'))) {
+    return redact_uri(text, false);
+  }
+  return std::string(text);
+}
+
+void Normaliser::append(std::string& out, element value, std::string_view property) const {
+  switch (value.type()) {
+    case element_type::OBJECT: {
+      out += '{';
+      bool first = true;
+      for (const auto& member : sorted_members(value.get_object().value_unsafe())) {
+        if (!first) {
+          out += ',';
+        }
+        first = false;
+        append_json_quoted(out, member.key);
+        out += ':';
+        append(out, member.value, member.key);
+      }
+      out += '}';
+      break;
+    }
+    case element_type::ARRAY: {
+      out += '[';
+      bool first = true;
+      for (const element item : value.get_array().value_unsafe()) {
+        if (!first) {
+          out += ',';
+        }
+        first = false;
+        append(out, item, property);
+      }
+      out += ']';
+      break;
+    }
+    case element_type::STRING:
+      append_json_quoted(out, redact(property, value.get_string().value_unsafe()));
+      break;
+    case element_type::BOOL:
+      out += value.get_bool().value_unsafe() ? "true" : "false";
+      break;
+    case element_type::NULL_VALUE:
+      out += "null";
+      break;
+    default:
+      append_number(out, value);
+  }
+}
+
+Normalised Normaliser::normalise(element resource) const {
+  Normalised result;
+  if (!resource.is_object()) {
+    append(result.body, resource, "");
+    result.fingerprint = sha256(result.body);
+    return result;
+  }
+  std::string quiet = "{";
+  result.body = "{";
+  for (const auto& member : sorted_members(resource.get_object().value_unsafe())) {
+    if (member.value.is_null()) {
+      continue;
+    }
+    std::string text;
+    append_json_quoted(text, member.key);
+    text += ':';
+    append(text, member.value, member.key);
+    if (result.body.size() > 1) {
+      result.body += ',';
+    }
+    result.body += text;
+    if (!is_noise(member.key)) {
+      quiet += text;
+      quiet += ',';
+    }
+  }
+  result.body += '}';
+  result.fingerprint = sha256(quiet);
+  return result;
+}
+
+}  // namespace plumbline::core

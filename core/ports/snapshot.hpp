@@ -1,0 +1,147 @@
+// Reading the store. A Snapshot sees one committed state (or, inside a cycle's commit, the state
+// being committed) and never changes while it is held.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/model/drift.hpp"
+#include "core/model/resource.hpp"
+#include "core/model/verdict.hpp"
+#include "core/result.hpp"
+
+namespace plumbline::core {
+
+/// One check as the store numbers it.
+struct CheckRow {
+  std::int64_t row = 0;
+  std::string assignment;
+  std::string reference;
+  std::string definition_hash;
+  std::string parameters_hash;
+};
+
+/// How many verdicts of a check have a state in a subscription.
+struct VerdictCount {
+  std::int64_t check = 0;
+  ComplianceState state = ComplianceState::kUnknown;
+  std::string subscription;
+  std::int64_t count = 0;
+};
+
+/// A verdict with the names a person knows it by.
+struct VerdictRow {
+  Verdict verdict;
+  std::string assignment;
+  std::string reference;
+  std::string resource_key;
+  std::string resource_id;
+  std::string resource_type;
+  Time observed_at;
+};
+
+/// What to list; empty fields do not filter. At most `limit` rows after the row `after`.
+struct VerdictFilter {
+  std::optional<ComplianceState> state;
+  std::string assignment;
+  std::string reference;
+  std::string resource_key;
+  std::string subscription;
+  std::int64_t after_check = 0;
+  std::int64_t after_resource = 0;
+  std::size_t limit = 100;
+};
+
+struct DriftRow {
+  DriftItem item;
+  std::string assignment;
+  std::string reference;
+  std::string resource_key;
+  std::string resource_id;
+  std::string resource_type;
+  std::string subscription;
+};
+
+struct TransitionRow {
+  Transition transition;
+  std::int64_t cycle = 0;
+  Time at;
+  std::string assignment;
+  std::string reference;
+  std::string resource_key;
+};
+
+struct VersionRow {
+  std::int64_t row = 0;
+  std::int64_t from_cycle = 0;
+  std::optional<std::int64_t> to_cycle;
+  Time observed_at;
+};
+
+struct CycleRow {
+  std::int64_t number = 0;
+  std::string kind;   // `sweep`, `details`, `baseline`
+  std::string scope;
+  Time started_at;
+  Time committed_at;
+  bool complete = true;
+  std::int64_t observed = 0;
+  std::int64_t changed = 0;
+  std::int64_t deleted = 0;
+  std::int64_t evaluated = 0;
+  std::int64_t transitions = 0;
+};
+
+struct TypeCount {
+  std::string type;
+  std::int64_t count = 0;
+};
+
+/// Used by one thread at a time. Every call may fail with kIo or kCorrupt.
+class Snapshot {
+ public:
+  using ResourceVisitor = std::function<void(const StoredResource&)>;
+
+  virtual ~Snapshot() = default;
+
+  /// A live resource or detail document by its key.
+  virtual Result<std::optional<StoredResource>> find(std::string_view key) = 0;
+  virtual Result<std::optional<StoredResource>> find_row(std::int64_t row) = 0;
+  /// Any version of a resource, live or not.
+  virtual Result<std::optional<StoredResource>> find_version(std::int64_t version) = 0;
+
+  /// Every live resource of a type whose key lies under `scope` (a subscription's, group's or
+  /// resource's key; empty: everywhere), in the order of keys. Details are visited by their type.
+  virtual Status for_each_of_type(std::string_view type,
+                                  std::string_view scope,
+                                  const ResourceVisitor& visit) = 0;
+  /// The rows of every live resource (not details) of any of `types`; empty: all.
+  virtual Result<std::vector<std::int64_t>> resource_rows(const std::vector<std::string>& types) = 0;
+  /// The rows of every live resource (not details) that came from an evidence source.
+  virtual Result<std::vector<std::int64_t>> rows_of_source(std::string_view source) = 0;
+  /// Keys of live resources (not details) of any of `types`, in a subscription; for details.
+  virtual Result<std::vector<std::string>> resource_keys(std::string_view subscription,
+                                                         const std::vector<std::string>& types) = 0;
+
+  /// Rows of the resources and details whose relation points at `target`.
+  virtual Result<std::vector<std::int64_t>> referring(std::string_view relation,
+                                                      std::string_view target) = 0;
+
+  virtual Result<std::optional<Evidence>> evidence(std::string_view key) = 0;
+  virtual Result<std::vector<Evidence>> all_evidence() = 0;
+
+  virtual Result<std::vector<CheckRow>> checks() = 0;
+  virtual Result<std::vector<VerdictCount>> verdict_counts() = 0;
+  virtual Result<std::vector<VerdictRow>> verdicts(const VerdictFilter& filter) = 0;
+  virtual Result<std::vector<DriftRow>> drift(bool open_only, std::size_t limit) = 0;
+  virtual Result<std::vector<TransitionRow>> transitions(std::size_t limit) = 0;
+  virtual Result<std::vector<VersionRow>> versions(std::string_view key) = 0;
+  virtual Result<std::vector<CycleRow>> cycles(std::size_t limit) = 0;
+  virtual Result<std::vector<TypeCount>> type_counts() = 0;
+};
+
+}  // namespace plumbline::core

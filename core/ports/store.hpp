@@ -1,0 +1,119 @@
+// Writing the store: cycles, all or nothing.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/ports/snapshot.hpp"
+
+namespace plumbline::core {
+
+/// What a cycle's commit found changed, for the judge.
+struct ResourceChange {
+  std::int64_t row = 0;
+  std::string key;
+  std::string type;
+  bool is_detail = false;
+  std::int64_t old_version = 0;  // 0: new or revived
+  std::int64_t new_version = 0;  // 0: deleted
+  bool normaliser_only = false;  // the source did not change, the normaliser did
+};
+
+struct EvidenceChange {
+  Evidence now;
+  bool was_known = false;
+};
+
+struct CycleChanges {
+  std::int64_t cycle = 0;
+  Time now;
+  std::vector<ResourceChange> resources;
+  std::vector<EvidenceChange> evidence;  // only where completeness or reason changed
+};
+
+struct Subject {
+  std::int64_t check = 0;
+  std::int64_t resource = 0;
+  auto operator<=>(const Subject&) const = default;
+};
+
+/// The state being committed. Reads see what the cycle has merged and written so far. Valid only
+/// inside the judge's call, on its thread.
+class JudgeView : public Snapshot {
+ public:
+  /// The row of a check, made if new.
+  virtual Result<std::int64_t> put_check(const CheckRow& check) = 0;
+  /// Forgets a check with all its verdicts, dependencies and open drift; its transitions stay.
+  virtual Status remove_check(std::int64_t check) = 0;
+
+  virtual Result<std::optional<Verdict>> verdict(std::int64_t check, std::int64_t resource) = 0;
+  virtual Status put_verdict(const Verdict& verdict) = 0;
+  virtual Status remove_verdict(std::int64_t check, std::int64_t resource) = 0;
+  virtual Result<std::vector<Subject>> verdicts_of(std::int64_t resource) = 0;
+  virtual Status add_transition(const Transition& transition) = 0;
+
+  /// Replaces what (check, resource) depends on.
+  virtual Status set_dependencies(const Subject& subject,
+                                  const std::vector<std::string>& targets) = 0;
+  virtual Result<std::vector<Subject>> dependents(std::string_view target) = 0;
+
+  /// Replaces the targets of a resource's relation and returns those it had.
+  virtual Result<std::vector<std::string>> set_references(
+      std::int64_t resource,
+      std::string_view relation,
+      const std::vector<std::string>& targets) = 0;
+
+  virtual Result<std::vector<DriftItem>> open_drift(std::int64_t resource) = 0;
+  virtual Status add_drift(const DriftItem& item) = 0;
+  virtual Status resolve_drift(std::int64_t id) = 0;
+
+  /// Counted into the cycle's row.
+  virtual void count_evaluations(std::int64_t evaluations) = 0;
+};
+
+using Judge = std::function<Status(JudgeView&, const CycleChanges&)>;
+
+struct CycleReport {
+  CycleRow row;
+  bool wrote_anything = false;  // beyond the cycle's own row and evidence times
+};
+
+/// One cycle in the making. Staged pages reach the disk but nobody sees them before the commit; a
+/// cycle that is destroyed or whose process dies leaves nothing behind. Used by one thread at a
+/// time, the storage thread.
+class Cycle {
+ public:
+  virtual ~Cycle() = default;
+
+  /// Takes a page. An observation sent earlier than the stored one is dropped; one whose fingerprint
+  /// equals the stored one's costs no write. A key staged twice keeps the later observation.
+  virtual Status stage(std::vector<Observation> page) = 0;
+  /// Keys of live resources that an earlier cycle took from `source` and this one has not seen.
+  virtual Result<std::vector<std::string>> unseen(std::string_view source) = 0;
+  /// How many live resources come from `source`.
+  virtual Result<std::int64_t> known(std::string_view source) = 0;
+  /// Marks a resource as deleted, with its details. The caller has confirmed it (truth 3).
+  virtual Status stage_deletion(std::string_view key) = 0;
+  virtual Status stage_evidence(Evidence evidence) = 0;
+
+  /// Merges, calls the judge, commits. On any error nothing has changed. Once only.
+  virtual Result<CycleReport> commit(bool complete, const Judge& judge) = 0;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  /// Starts a cycle; staged leftovers of an earlier one are dropped. Storage thread.
+  virtual Result<std::unique_ptr<Cycle>> begin_cycle(std::string kind, std::string scope) = 0;
+  /// A view of the last committed state, on a connection of its own. Thread-safe.
+  virtual Result<std::unique_ptr<Snapshot>> snapshot() = 0;
+  /// Bytes of the database file and its WAL. Thread-safe.
+  [[nodiscard]] virtual std::int64_t size_bytes() const = 0;
+};
+
+}  // namespace plumbline::core

@@ -1,0 +1,35 @@
+#include "storage/body_codec.hpp"
+
+#include <stdexcept>
+
+#include <zstd.h>
+
+#include "core/json_limits.hpp"
+
+namespace plumbline::storage {
+
+std::string compress_body(std::string_view body) {
+  std::string out(ZSTD_compressBound(body.size()), '\0');
+  const std::size_t size = ZSTD_compress(out.data(), out.size(), body.data(), body.size(), 3);
+  if (ZSTD_isError(size) != 0) {
+    throw std::runtime_error(ZSTD_getErrorName(size));
+  }
+  out.resize(size);
+  return out;
+}
+
+core::Result<std::string> decompress_body(std::string_view bytes) {
+  const auto size = ZSTD_getFrameContentSize(bytes.data(), bytes.size());
+  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN ||
+      size > core::kMaxJsonBytes) {
+    return core::Error{core::Errc::kCorrupt, "a stored body is damaged: bad frame header"};
+  }
+  std::string out(size, '\0');
+  const std::size_t got = ZSTD_decompress(out.data(), out.size(), bytes.data(), bytes.size());
+  if (ZSTD_isError(got) != 0 || got != size) {
+    return core::Error{core::Errc::kCorrupt, "a stored body is damaged: it does not decompress"};
+  }
+  return out;
+}
+
+}  // namespace plumbline::storage

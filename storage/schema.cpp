@@ -1,0 +1,202 @@
+#include "storage/schema.hpp"
+
+#include <array>
+
+#include <fmt/format.h>
+
+namespace plumbline::storage {
+
+using core::Errc;
+using core::Error;
+using core::Status;
+
+namespace {
+
+// Migration i brings user_version i to i + 1.
+constexpr std::array<const char*, kSchemaVersion> kMigrations = {R"sql(
+CREATE TABLE cycle (
+  number INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  started_at INTEGER NOT NULL,
+  committed_at INTEGER NOT NULL,
+  complete INTEGER NOT NULL,
+  observed INTEGER NOT NULL,
+  changed INTEGER NOT NULL,
+  deleted INTEGER NOT NULL,
+  evaluated INTEGER NOT NULL,
+  transitions INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE resource (
+  id INTEGER PRIMARY KEY,
+  key TEXT NOT NULL UNIQUE,
+  display_id TEXT NOT NULL,
+  type TEXT NOT NULL,
+  subscription TEXT NOT NULL,
+  is_detail INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  version_id INTEGER REFERENCES version(id),
+  observed_at INTEGER NOT NULL,
+  first_cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED
+) STRICT;
+CREATE INDEX resource_by_type ON resource(type, key) WHERE version_id IS NOT NULL;
+CREATE INDEX resource_by_source ON resource(source) WHERE version_id IS NOT NULL;
+
+CREATE TABLE version (
+  id INTEGER PRIMARY KEY,
+  resource_id INTEGER NOT NULL REFERENCES resource(id),
+  from_cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  to_cycle INTEGER REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  observed_at INTEGER NOT NULL,
+  normaliser INTEGER NOT NULL,
+  fingerprint BLOB NOT NULL,
+  checksum BLOB NOT NULL,
+  body BLOB NOT NULL
+) STRICT;
+CREATE INDEX version_by_resource ON version(resource_id, from_cycle);
+
+CREATE TABLE evidence (
+  key TEXT PRIMARY KEY,
+  complete INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  message TEXT NOT NULL,
+  observed_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE policy_check (
+  id INTEGER PRIMARY KEY,
+  assignment TEXT NOT NULL,
+  reference TEXT NOT NULL,
+  definition_hash TEXT NOT NULL,
+  parameters_hash TEXT NOT NULL,
+  retired INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (assignment, reference)
+) STRICT;
+
+CREATE TABLE verdict (
+  check_id INTEGER NOT NULL REFERENCES policy_check(id),
+  resource_id INTEGER NOT NULL REFERENCES resource(id),
+  state TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  cause TEXT NOT NULL,
+  version_id INTEGER NOT NULL REFERENCES version(id),
+  since_cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  evaluated_at INTEGER NOT NULL,
+  known_state TEXT,
+  known_version INTEGER NOT NULL,
+  PRIMARY KEY (check_id, resource_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX verdict_by_resource ON verdict(resource_id);
+
+CREATE TABLE transition (
+  id INTEGER PRIMARY KEY,
+  cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  check_id INTEGER NOT NULL REFERENCES policy_check(id),
+  resource_id INTEGER NOT NULL REFERENCES resource(id),
+  from_state TEXT,
+  to_state TEXT,
+  reason TEXT NOT NULL,
+  cause TEXT NOT NULL
+) STRICT;
+CREATE INDEX transition_by_resource ON transition(resource_id);
+
+CREATE TABLE dependency (
+  target TEXT NOT NULL,
+  check_id INTEGER NOT NULL,
+  resource_id INTEGER NOT NULL,
+  PRIMARY KEY (target, check_id, resource_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX dependency_by_subject ON dependency(resource_id, check_id);
+
+CREATE TABLE reference (
+  resource_id INTEGER NOT NULL REFERENCES resource(id),
+  relation TEXT NOT NULL,
+  target TEXT NOT NULL,
+  PRIMARY KEY (resource_id, relation, target)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX reference_by_target ON reference(relation, target);
+
+CREATE TABLE drift (
+  id INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,
+  check_id INTEGER REFERENCES policy_check(id),
+  resource_id INTEGER NOT NULL REFERENCES resource(id),
+  path TEXT NOT NULL,
+  old_value TEXT NOT NULL,
+  new_value TEXT NOT NULL,
+  severity TEXT NOT NULL,
+  opened_cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  opened_at INTEGER NOT NULL,
+  resolved_cycle INTEGER REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  resolved_at INTEGER
+) STRICT;
+CREATE INDEX drift_open ON drift(resource_id) WHERE resolved_cycle IS NULL;
+
+-- Pages of the cycle in the making; emptied at its end and at every start.
+CREATE TABLE staging (
+  key TEXT PRIMARY KEY,
+  display_id TEXT NOT NULL,
+  type TEXT NOT NULL,
+  is_detail INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  observed_at INTEGER NOT NULL,
+  fingerprint BLOB NOT NULL,
+  body BLOB NOT NULL,
+  checksum BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+)sql"};
+
+}  // namespace
+
+Status migrate(Connection& connection) {
+  const auto application = connection.query_integer("PRAGMA application_id");
+  if (!application) {
+    return application.error();
+  }
+  const auto version = connection.query_integer("PRAGMA user_version");
+  if (!version) {
+    return version.error();
+  }
+  const auto tables = connection.query_integer("SELECT count(*) FROM sqlite_schema");
+  if (!tables) {
+    return tables.error();
+  }
+  const bool empty = *tables == 0 && *application == 0 && *version == 0;
+  if (!empty && *application != kApplicationId) {
+    return Error{Errc::kInvalidArgument, "this SQLite database belongs to another program"};
+  }
+  if (*version > kSchemaVersion) {
+    return Error{Errc::kNewerSchema,
+                 fmt::format("the database has schema {}, this Plumbline knows {} at most: it was "
+                             "written by a newer version",
+                             *version,
+                             kSchemaVersion)};
+  }
+  if (empty) {
+    // Both must be set before the first table is made.
+    if (auto set = connection.execute("PRAGMA auto_vacuum=INCREMENTAL; PRAGMA application_id=0x504C4D42;");
+        !set) {
+      return set;
+    }
+  }
+  if (*version == kSchemaVersion) {
+    return Status::ok();
+  }
+  auto transaction = Transaction::begin(connection);
+  if (!transaction) {
+    return transaction.error();
+  }
+  for (auto next = static_cast<std::size_t>(*version); next < kMigrations.size(); ++next) {
+    if (auto done = connection.execute(kMigrations.at(next)); !done) {
+      return done;
+    }
+  }
+  const auto set_version = fmt::format("PRAGMA user_version={}", kSchemaVersion);
+  if (auto done = connection.execute(set_version.c_str()); !done) {
+    return done;
+  }
+  return (*transaction)->commit();
+}
+
+}  // namespace plumbline::storage

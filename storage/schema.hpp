@@ -1,0 +1,17 @@
+// The schema and its migrations. docs/schema.md describes the tables.
+#pragma once
+
+#include "core/result.hpp"
+#include "storage/sqlite.hpp"
+
+namespace plumbline::storage {
+
+/// "PLMB": tells a Plumbline database from any other SQLite file.
+inline constexpr std::int64_t kApplicationId = 0x504C4D42;
+inline constexpr int kSchemaVersion = 1;
+
+/// Brings an empty database to the current schema, or checks that this one is ours. Forward only,
+/// in one transaction. Fails with kNewerSchema, or kInvalidArgument for another program's file.
+[[nodiscard]] core::Status migrate(Connection& connection);
+
+}  // namespace plumbline::storage

@@ -1,0 +1,183 @@
+#include "storage/sqlite.hpp"
+
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+namespace plumbline::storage {
+
+using core::Errc;
+using core::Error;
+using core::Result;
+using core::Status;
+
+namespace {
+
+Error to_error(sqlite3* handle, int code) {
+  const int primary = code & 0xff;
+  Errc errc = Errc::kIo;
+  if (primary == SQLITE_BUSY || primary == SQLITE_LOCKED) {
+    errc = Errc::kBusy;
+  } else if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB) {
+    errc = Errc::kCorrupt;
+  }
+  return {errc, fmt::format("{} (SQLite code {})", sqlite3_errmsg(handle), code)};
+}
+
+}  // namespace
+
+Statement& Statement::bind(int index, std::int64_t value) {
+  sqlite3_bind_int64(statement_.get(), index, value);
+  return *this;
+}
+
+Statement& Statement::bind(int index, std::string_view text) {
+  sqlite3_bind_text64(
+      statement_.get(), index, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+  return *this;
+}
+
+Statement& Statement::bind_blob(int index, std::string_view bytes) {
+  sqlite3_bind_blob64(statement_.get(), index, bytes.data(), bytes.size(), SQLITE_TRANSIENT);
+  return *this;
+}
+
+Statement& Statement::bind_null(int index) {
+  sqlite3_bind_null(statement_.get(), index);
+  return *this;
+}
+
+Result<bool> Statement::step() {
+  const int code = sqlite3_step(statement_.get());
+  if (code == SQLITE_ROW) {
+    return true;
+  }
+  if (code == SQLITE_DONE) {
+    return false;
+  }
+  return to_error(sqlite3_db_handle(statement_.get()), code);
+}
+
+Status Statement::run() {
+  const auto row = step();
+  reset();
+  return row ? Status::ok() : Status(row.error());
+}
+
+void Statement::reset() {
+  sqlite3_reset(statement_.get());
+  sqlite3_clear_bindings(statement_.get());
+}
+
+std::int64_t Statement::integer(int column) const {
+  return sqlite3_column_int64(statement_.get(), column);
+}
+
+std::string_view Statement::text(int column) const {
+  const auto* bytes = sqlite3_column_text(statement_.get(), column);
+  const auto size = sqlite3_column_bytes(statement_.get(), column);
+  return bytes == nullptr ? std::string_view()
+                          : std::string_view(reinterpret_cast<const char*>(bytes),
+                                             static_cast<std::size_t>(size));
+}
+
+std::string_view Statement::blob(int column) const {
+  const auto* bytes = sqlite3_column_blob(statement_.get(), column);
+  const auto size = sqlite3_column_bytes(statement_.get(), column);
+  return bytes == nullptr ? std::string_view()
+                          : std::string_view(static_cast<const char*>(bytes),
+                                             static_cast<std::size_t>(size));
+}
+
+bool Statement::is_null(int column) const {
+  return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL;
+}
+
+Result<std::unique_ptr<Connection>> Connection::open(const std::string& path, Access access) {
+  std::unique_ptr<Connection> connection(new Connection());
+  sqlite3* handle = nullptr;
+  const int flags = (access == Access::kReadOnly ? SQLITE_OPEN_READONLY
+                                                 : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
+                    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  const int code = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
+  connection->handle_.reset(handle);
+  if (code != SQLITE_OK) {
+    return to_error(handle, code).with_context(path);
+  }
+  sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  sqlite3_busy_timeout(handle, 2000);
+  if (access == Access::kReadOnly) {
+    // Only the writing connection may checkpoint: SQLite before 3.51.3 can corrupt a WAL that
+    // several connections reset.
+    sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  }
+  return connection;
+}
+
+Status Connection::execute(const char* sql) {
+  const int code = sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr);
+  return code == SQLITE_OK ? Status::ok() : Status(to_error(handle_.get(), code));
+}
+
+Statement& Connection::prepare(std::string_view sql) {
+  const std::string key(sql);
+  if (const auto found = statements_.find(key); found != statements_.end()) {
+    return found->second;
+  }
+  sqlite3_stmt* statement = nullptr;
+  const int code = sqlite3_prepare_v3(handle_.get(),
+                                      sql.data(),
+                                      static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT,
+                                      &statement,
+                                      nullptr);
+  if (code != SQLITE_OK) {
+    throw std::logic_error(
+        fmt::format("cannot prepare `{}`: {}", sql, sqlite3_errmsg(handle_.get())));
+  }
+  return statements_.emplace(key, Statement(statement)).first->second;
+}
+
+Result<std::int64_t> Connection::query_integer(std::string_view sql) {
+  sqlite3_stmt* raw = nullptr;
+  const int code =
+      sqlite3_prepare_v2(handle_.get(), sql.data(), static_cast<int>(sql.size()), &raw, nullptr);
+  if (code != SQLITE_OK) {
+    return to_error(handle_.get(), code);
+  }
+  Statement statement(raw);
+  const auto row = statement.step();
+  if (!row) {
+    return row.error();
+  }
+  return *row ? statement.integer(0) : 0;
+}
+
+std::int64_t Connection::last_insert_row() const {
+  return sqlite3_last_insert_rowid(handle_.get());
+}
+
+Result<std::unique_ptr<Transaction>> Transaction::begin(Connection& connection) {
+  if (auto begun = connection.execute("BEGIN IMMEDIATE"); !begun) {
+    return begun.error();
+  }
+  return std::unique_ptr<Transaction>(new Transaction(connection));
+}
+
+Transaction::~Transaction() {
+  if (open_) {
+    // Nothing more can be done when a rollback fails: SQLite rolls back at the next open.
+    static_cast<void>(connection_->execute("ROLLBACK"));
+  }
+}
+
+Status Transaction::commit() {
+  auto committed = connection_->execute("COMMIT");
+  if (committed) {
+    open_ = false;
+  }
+  return committed;
+}
+
+}  // namespace plumbline::storage

@@ -1,0 +1,110 @@
+// RAII over SQLite's C interface: connections, statements, transactions. Private to storage/.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <sqlite3.h>
+
+#include "core/result.hpp"
+
+namespace plumbline::storage {
+
+/// A prepared statement. Parameters are bound by position from 1, columns read from 0. Text and
+/// blobs are copied by SQLite when bound.
+class Statement {
+ public:
+  explicit Statement(sqlite3_stmt* statement) : statement_(statement) {}
+
+  Statement& bind(int index, std::int64_t value);
+  Statement& bind(int index, std::string_view text);
+  Statement& bind_blob(int index, std::string_view bytes);
+  Statement& bind_null(int index);
+
+  /// True: a row is there; false: done.
+  [[nodiscard]] core::Result<bool> step();
+  /// For statements that return no rows; resets afterwards.
+  [[nodiscard]] core::Status run();
+  void reset();
+
+  [[nodiscard]] std::int64_t integer(int column) const;
+  [[nodiscard]] std::string_view text(int column) const;  // valid until the next step or reset
+  [[nodiscard]] std::string_view blob(int column) const;
+  [[nodiscard]] bool is_null(int column) const;
+
+ private:
+  struct Finalizer {
+    void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+  };
+
+  std::unique_ptr<sqlite3_stmt, Finalizer> statement_;
+};
+
+/// A statement in use: reset when it goes out of scope, so that no read transaction lingers.
+class Use {
+ public:
+  explicit Use(Statement& statement) : statement_(&statement) {}
+  ~Use() { statement_->reset(); }
+  Use(const Use&) = delete;
+  Use& operator=(const Use&) = delete;
+  Use(Use&&) = delete;
+  Use& operator=(Use&&) = delete;
+
+  Statement* operator->() const { return statement_; }
+  Statement& operator*() const { return *statement_; }
+
+ private:
+  Statement* statement_;
+};
+
+/// One connection with a cache of prepared statements. Used by one thread at a time.
+class Connection {
+ public:
+  enum class Access { kReadWriteCreate, kReadOnly };
+
+  [[nodiscard]] static core::Result<std::unique_ptr<Connection>> open(const std::string& path,
+                                                                      Access access);
+
+  /// One or more statements without parameters.
+  [[nodiscard]] core::Status execute(const char* sql);
+  /// The cached statement for `sql`; throws std::logic_error when the text is wrong, which is a bug.
+  [[nodiscard]] Statement& prepare(std::string_view sql);
+  /// The first column of the first row; 0 when there is none.
+  [[nodiscard]] core::Result<std::int64_t> query_integer(std::string_view sql);
+  [[nodiscard]] std::int64_t last_insert_row() const;
+
+ private:
+  struct Closer {
+    void operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
+  };
+
+  Connection() = default;
+
+  std::unique_ptr<sqlite3, Closer> handle_;
+  std::unordered_map<std::string, Statement> statements_;
+};
+
+/// Rolls back unless committed.
+class Transaction {
+ public:
+  [[nodiscard]] static core::Result<std::unique_ptr<Transaction>> begin(Connection& connection);
+  ~Transaction();
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  Transaction(Transaction&&) = delete;
+  Transaction& operator=(Transaction&&) = delete;
+
+  [[nodiscard]] core::Status commit();
+
+ private:
+  explicit Transaction(Connection& connection) : connection_(&connection) {}
+
+  Connection* connection_;
+  bool open_ = true;
+};
+
+}  // namespace plumbline::storage

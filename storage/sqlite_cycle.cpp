@@ -1,0 +1,637 @@
+#include "storage/sqlite_cycle.hpp"
+
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "core/resource_id.hpp"
+#include "storage/body_codec.hpp"
+#include "storage/sqlite_snapshot.hpp"
+
+namespace plumbline::storage {
+
+using core::Result;
+using core::Status;
+
+namespace {
+
+std::string_view as_bytes(const core::Sha256& digest) {
+  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
+}
+
+/// What the judge writes, over the open transaction.
+class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
+ public:
+  SqliteJudgeView(Connection& connection, std::int64_t cycle, core::Time now, core::CycleRow& row)
+      : SnapshotReads(connection), cycle_(cycle), now_(now), row_(&row) {}
+
+  Result<std::int64_t> put_check(const core::CheckRow& check) override {
+    const Use use(connection().prepare(
+        "INSERT INTO policy_check (assignment, reference, definition_hash, parameters_hash) "
+        "VALUES (?, ?, ?, ?) ON CONFLICT (assignment, reference) DO UPDATE SET "
+        "definition_hash = excluded.definition_hash, parameters_hash = excluded.parameters_hash, "
+        "retired = 0 RETURNING id"));
+    use->bind(1, check.assignment)
+        .bind(2, check.reference)
+        .bind(3, check.definition_hash)
+        .bind(4, check.parameters_hash);
+    const auto row = use->step();
+    if (!row) {
+      return row.error();
+    }
+    return use->integer(0);
+  }
+
+  Status remove_check(std::int64_t check) override {
+    for (const char* sql : {"DELETE FROM verdict WHERE check_id = ?",
+                            "DELETE FROM dependency WHERE check_id = ?",
+                            "UPDATE policy_check SET retired = 1 WHERE id = ?"}) {
+      if (auto done = connection().prepare(sql).bind(1, check).run(); !done) {
+        return done;
+      }
+    }
+    return connection()
+        .prepare("UPDATE drift SET resolved_cycle = ?, resolved_at = ? "
+                 "WHERE check_id = ? AND resolved_cycle IS NULL")
+        .bind(1, cycle_)
+        .bind(2, core::to_micros(now_))
+        .bind(3, check)
+        .run();
+  }
+
+  Result<std::optional<core::Verdict>> verdict(std::int64_t check, std::int64_t resource) override {
+    const Use use(connection().prepare(
+        "SELECT state, reason, cause, version_id, since_cycle, evaluated_at, known_state, "
+        "known_version FROM verdict WHERE check_id = ? AND resource_id = ?"));
+    use->bind(1, check).bind(2, resource);
+    const auto row = use->step();
+    if (!row) {
+      return row.error();
+    }
+    if (!*row) {
+      return std::optional<core::Verdict>();
+    }
+    core::Verdict out;
+    out.check = check;
+    out.resource = resource;
+    out.state =
+        core::parse_compliance_state(use->text(0)).value_or(core::ComplianceState::kError);
+    out.reason = use->text(1);
+    out.cause = core::parse_cause(use->text(2)).value_or(core::Cause::kResource);
+    out.version = use->integer(3);
+    out.since_cycle = use->integer(4);
+    out.evaluated_at = core::from_micros(use->integer(5));
+    if (!use->is_null(6)) {
+      out.known_state = core::parse_compliance_state(use->text(6));
+    }
+    out.known_version = use->integer(7);
+    return std::optional(out);
+  }
+
+  Status put_verdict(const core::Verdict& verdict) override {
+    auto& statement = connection().prepare(
+        "INSERT OR REPLACE INTO verdict (check_id, resource_id, state, reason, cause, version_id, "
+        "since_cycle, evaluated_at, known_state, known_version) VALUES (?,?,?,?,?,?,?,?,?,?)");
+    statement.bind(1, verdict.check)
+        .bind(2, verdict.resource)
+        .bind(3, core::to_string(verdict.state))
+        .bind(4, verdict.reason)
+        .bind(5, core::to_string(verdict.cause))
+        .bind(6, verdict.version)
+        .bind(7, verdict.since_cycle)
+        .bind(8, core::to_micros(verdict.evaluated_at))
+        .bind(10, verdict.known_version);
+    if (verdict.known_state) {
+      statement.bind(9, core::to_string(*verdict.known_state));
+    } else {
+      statement.bind_null(9);
+    }
+    return statement.run();
+  }
+
+  Status remove_verdict(std::int64_t check, std::int64_t resource) override {
+    return connection()
+        .prepare("DELETE FROM verdict WHERE check_id = ? AND resource_id = ?")
+        .bind(1, check)
+        .bind(2, resource)
+        .run();
+  }
+
+  Result<std::vector<core::Subject>> verdicts_of(std::int64_t resource) override {
+    const Use use(connection().prepare("SELECT check_id FROM verdict WHERE resource_id = ?"));
+    use->bind(1, resource);
+    std::vector<core::Subject> subjects;
+    for (;;) {
+      const auto row = use->step();
+      if (!row) {
+        return row.error();
+      }
+      if (!*row) {
+        return subjects;
+      }
+      subjects.push_back({use->integer(0), resource});
+    }
+  }
+
+  Status add_transition(const core::Transition& transition) override {
+    ++row_->transitions;
+    auto& statement = connection().prepare(
+        "INSERT INTO transition (cycle, check_id, resource_id, from_state, to_state, reason, cause) "
+        "VALUES (?,?,?,?,?,?,?)");
+    statement.bind(1, cycle_)
+        .bind(2, transition.check)
+        .bind(3, transition.resource)
+        .bind(6, transition.reason)
+        .bind(7, core::to_string(transition.cause));
+    if (transition.from) {
+      statement.bind(4, core::to_string(*transition.from));
+    }
+    if (transition.to) {
+      statement.bind(5, core::to_string(*transition.to));
+    }
+    return statement.run();
+  }
+
+  Status set_dependencies(const core::Subject& subject,
+                          const std::vector<std::string>& targets) override {
+    if (auto done = connection()
+                        .prepare("DELETE FROM dependency WHERE resource_id = ? AND check_id = ?")
+                        .bind(1, subject.resource)
+                        .bind(2, subject.check)
+                        .run();
+        !done) {
+      return done;
+    }
+    for (const auto& target : targets) {
+      if (auto done = connection()
+                          .prepare("INSERT OR IGNORE INTO dependency VALUES (?, ?, ?)")
+                          .bind(1, target)
+                          .bind(2, subject.check)
+                          .bind(3, subject.resource)
+                          .run();
+          !done) {
+        return done;
+      }
+    }
+    return Status::ok();
+  }
+
+  Result<std::vector<core::Subject>> dependents(std::string_view target) override {
+    const Use use(connection().prepare(
+        "SELECT d.check_id, d.resource_id FROM dependency d JOIN resource r ON r.id = d.resource_id "
+        "WHERE d.target = ? AND r.version_id IS NOT NULL"));
+    use->bind(1, target);
+    std::vector<core::Subject> subjects;
+    for (;;) {
+      const auto row = use->step();
+      if (!row) {
+        return row.error();
+      }
+      if (!*row) {
+        return subjects;
+      }
+      subjects.push_back({use->integer(0), use->integer(1)});
+    }
+  }
+
+  Result<std::vector<std::string>> set_references(std::int64_t resource,
+                                                  std::string_view relation,
+                                                  const std::vector<std::string>& targets) override {
+    std::vector<std::string> before;
+    {
+      const Use use(connection().prepare(
+          "SELECT target FROM reference WHERE resource_id = ? AND relation = ?"));
+      use->bind(1, resource).bind(2, relation);
+      for (;;) {
+        const auto row = use->step();
+        if (!row) {
+          return row.error();
+        }
+        if (!*row) {
+          break;
+        }
+        before.emplace_back(use->text(0));
+      }
+    }
+    if (auto done = connection()
+                        .prepare("DELETE FROM reference WHERE resource_id = ? AND relation = ?")
+                        .bind(1, resource)
+                        .bind(2, relation)
+                        .run();
+        !done) {
+      return done.error();
+    }
+    for (const auto& target : targets) {
+      if (auto done = connection()
+                          .prepare("INSERT OR IGNORE INTO reference VALUES (?, ?, ?)")
+                          .bind(1, resource)
+                          .bind(2, relation)
+                          .bind(3, target)
+                          .run();
+          !done) {
+        return done.error();
+      }
+    }
+    return before;
+  }
+
+  Result<std::vector<core::DriftItem>> open_drift(std::int64_t resource) override {
+    const Use use(connection().prepare(
+        "SELECT id, kind, check_id, path, old_value, new_value, severity, opened_cycle, opened_at "
+        "FROM drift WHERE resource_id = ? AND resolved_cycle IS NULL"));
+    use->bind(1, resource);
+    std::vector<core::DriftItem> items;
+    for (;;) {
+      const auto row = use->step();
+      if (!row) {
+        return row.error();
+      }
+      if (!*row) {
+        return items;
+      }
+      core::DriftItem item;
+      item.id = use->integer(0);
+      item.kind = use->text(1) == core::to_string(core::DriftKind::kBaseline)
+                      ? core::DriftKind::kBaseline
+                      : core::DriftKind::kConfiguration;
+      item.check = use->integer(2);
+      item.resource = resource;
+      item.path = use->text(3);
+      item.old_value = use->text(4);
+      item.new_value = use->text(5);
+      item.severity = core::parse_severity(use->text(6)).value_or(core::Severity::kLow);
+      item.opened_cycle = use->integer(7);
+      item.opened_at = core::from_micros(use->integer(8));
+      items.push_back(std::move(item));
+    }
+  }
+
+  Status add_drift(const core::DriftItem& item) override {
+    auto& statement = connection().prepare(
+        "INSERT INTO drift (kind, check_id, resource_id, path, old_value, new_value, severity, "
+        "opened_cycle, opened_at) VALUES (?,?,?,?,?,?,?,?,?)");
+    statement.bind(1, core::to_string(item.kind))
+        .bind(3, item.resource)
+        .bind(4, item.path)
+        .bind(5, item.old_value)
+        .bind(6, item.new_value)
+        .bind(7, core::to_string(item.severity))
+        .bind(8, cycle_)
+        .bind(9, core::to_micros(now_));
+    if (item.check != 0) {
+      statement.bind(2, item.check);
+    }
+    return statement.run();
+  }
+
+  Status resolve_drift(std::int64_t id) override {
+    return connection()
+        .prepare("UPDATE drift SET resolved_cycle = ?, resolved_at = ? WHERE id = ?")
+        .bind(1, cycle_)
+        .bind(2, core::to_micros(now_))
+        .bind(3, id)
+        .run();
+  }
+
+  void count_evaluations(std::int64_t evaluations) override { row_->evaluated += evaluations; }
+
+ private:
+  std::int64_t cycle_;
+  core::Time now_;
+  core::CycleRow* row_;
+};
+
+}  // namespace
+
+SqliteCycle::SqliteCycle(Connection& connection,
+                         const core::Clock& clock,
+                         std::string kind,
+                         std::string scope)
+    : connection_(&connection), clock_(&clock) {
+  row_.kind = std::move(kind);
+  row_.scope = std::move(scope);
+  row_.started_at = clock.now();
+}
+
+Result<std::unique_ptr<core::Cycle>> SqliteCycle::begin(Connection& connection,
+                                                        const core::Clock& clock,
+                                                        std::string kind,
+                                                        std::string scope) {
+  if (auto emptied = connection.execute("DELETE FROM staging"); !emptied) {
+    return emptied.error();
+  }
+  return std::unique_ptr<core::Cycle>(
+      new SqliteCycle(connection, clock, std::move(kind), std::move(scope)));
+}
+
+Status SqliteCycle::stage_one(const core::Observation& observation) {
+  ++row_.observed;
+  {
+    const Use use(connection_->prepare(
+        "SELECT r.id, r.observed_at, v.fingerprint, r.source, v.normaliser FROM resource r "
+        "JOIN version v ON v.id = r.version_id WHERE r.key = ?"));
+    use->bind(1, observation.key);
+    const auto row = use->step();
+    if (!row) {
+      return row.error();
+    }
+    if (*row) {
+      seen_.insert(use->integer(0));
+      const bool older = core::to_micros(observation.observed_at) < use->integer(1);
+      const bool same = use->blob(2) == as_bytes(observation.fingerprint) &&
+                        use->text(3) == observation.source &&
+                        use->integer(4) == core::kNormaliserVersion;
+      if (older || same) {
+        return Status::ok();
+      }
+    }
+  }
+  return connection_
+      ->prepare("INSERT OR REPLACE INTO staging VALUES (?,?,?,?,?,?,?,?,?)")
+      .bind(1, observation.key)
+      .bind(2, observation.id)
+      .bind(3, observation.type)
+      .bind(4, std::int64_t{observation.is_detail ? 1 : 0})
+      .bind(5, observation.source)
+      .bind(6, core::to_micros(observation.observed_at))
+      .bind_blob(7, as_bytes(observation.fingerprint))
+      .bind_blob(8, compress_body(observation.body))
+      .bind_blob(9, as_bytes(core::sha256(observation.body)))
+      .run();
+}
+
+Status SqliteCycle::stage(std::vector<core::Observation> page) {
+  auto transaction = Transaction::begin(*connection_);
+  if (!transaction) {
+    return transaction.error();
+  }
+  for (const auto& observation : page) {
+    if (auto done = stage_one(observation); !done) {
+      return done;
+    }
+  }
+  return (*transaction)->commit();
+}
+
+Result<std::vector<std::string>> SqliteCycle::unseen(std::string_view source) {
+  const Use use(connection_->prepare(
+      "SELECT id, key FROM resource WHERE source = ? AND version_id IS NOT NULL AND is_detail = 0"));
+  use->bind(1, source);
+  std::vector<std::string> keys;
+  for (;;) {
+    const auto row = use->step();
+    if (!row) {
+      return row.error();
+    }
+    if (!*row) {
+      return keys;
+    }
+    if (!seen_.contains(use->integer(0))) {
+      keys.emplace_back(use->text(1));
+    }
+  }
+}
+
+Result<std::int64_t> SqliteCycle::known(std::string_view source) {
+  const Use use(connection_->prepare(
+      "SELECT count(*) FROM resource WHERE source = ? AND version_id IS NOT NULL AND is_detail = 0"));
+  use->bind(1, source);
+  const auto row = use->step();
+  if (!row) {
+    return row.error();
+  }
+  return use->integer(0);
+}
+
+Status SqliteCycle::stage_deletion(std::string_view key) {
+  deletions_.emplace_back(key);
+  return Status::ok();
+}
+
+Status SqliteCycle::stage_evidence(core::Evidence evidence) {
+  evidence_.push_back(std::move(evidence));
+  return Status::ok();
+}
+
+Status SqliteCycle::close_version(std::int64_t resource, std::int64_t cycle) {
+  return connection_
+      ->prepare("UPDATE version SET to_cycle = ?1 WHERE id = "
+                "(SELECT version_id FROM resource WHERE id = ?2)")
+      .bind(1, cycle)
+      .bind(2, resource)
+      .run();
+}
+
+Status SqliteCycle::merge_staged(core::CycleChanges& changes) {
+  // Driven by a plain statement, not the cached one of a reader, because the loop writes.
+  auto& staged = connection_->prepare(
+      "SELECT s.key, s.display_id, s.type, s.is_detail, s.source, s.observed_at, s.fingerprint, "
+      "s.body, s.checksum, r.id, r.version_id, v.fingerprint FROM staging s "
+      "LEFT JOIN resource r ON r.key = s.key LEFT JOIN version v ON v.id = r.version_id "
+      "ORDER BY s.key");
+  const Use use(staged);
+  for (;;) {
+    const auto row = use->step();
+    if (!row) {
+      return row.error();
+    }
+    if (!*row) {
+      return Status::ok();
+    }
+    core::ResourceChange change;
+    change.key = use->text(0);
+    change.type = use->text(2);
+    change.is_detail = use->integer(3) != 0;
+    change.row = use->integer(9);
+    change.old_version = use->integer(10);
+    change.normaliser_only = change.old_version != 0 && use->blob(6) == use->blob(11);
+    const bool known = !use->is_null(9);
+    if (known) {
+      if (auto done = close_version(change.row, changes.cycle); !done) {
+        return done;
+      }
+    } else {
+      const auto id = core::parse_resource_id(change.key);
+      if (auto done = connection_
+                          ->prepare("INSERT INTO resource (key, display_id, type, subscription, "
+                                    "is_detail, source, observed_at, first_cycle) "
+                                    "VALUES (?,?,?,?,?,?,?,?)")
+                          .bind(1, change.key)
+                          .bind(2, use->text(1))
+                          .bind(3, change.type)
+                          .bind(4, id ? std::string_view(id->subscription) : std::string_view())
+                          .bind(5, use->integer(3))
+                          .bind(6, use->text(4))
+                          .bind(7, use->integer(5))
+                          .bind(8, changes.cycle)
+                          .run();
+          !done) {
+        return done;
+      }
+      change.row = connection_->last_insert_row();
+    }
+    if (auto done = connection_
+                        ->prepare("INSERT INTO version (resource_id, from_cycle, observed_at, "
+                                  "normaliser, fingerprint, checksum, body) VALUES (?,?,?,?,?,?,?)")
+                        .bind(1, change.row)
+                        .bind(2, changes.cycle)
+                        .bind(3, use->integer(5))
+                        .bind(4, std::int64_t{core::kNormaliserVersion})
+                        .bind_blob(5, use->blob(6))
+                        .bind_blob(6, use->blob(8))
+                        .bind_blob(7, use->blob(7))
+                        .run();
+        !done) {
+      return done;
+    }
+    change.new_version = connection_->last_insert_row();
+    if (auto done =
+            connection_
+                ->prepare("UPDATE resource SET version_id = ?, observed_at = ?, display_id = ?, "
+                          "source = ?, type = ? WHERE id = ?")
+                .bind(1, change.new_version)
+                .bind(2, use->integer(5))
+                .bind(3, use->text(1))
+                .bind(4, use->text(4))
+                .bind(5, change.type)
+                .bind(6, change.row)
+                .run();
+        !done) {
+      return done;
+    }
+    changes.resources.push_back(std::move(change));
+    ++row_.changed;
+  }
+}
+
+Status SqliteCycle::merge_deletions(core::CycleChanges& changes) {
+  for (const auto& key : deletions_) {
+    std::vector<core::ResourceChange> gone;
+    {
+      // The resource and every detail document below it.
+      const Use use(connection_->prepare(
+          "SELECT id, key, type, is_detail, version_id FROM resource WHERE version_id IS NOT NULL "
+          "AND (key = ?1 OR (is_detail = 1 AND key >= ?1 || '/' AND key < ?1 || '0'))"));
+      use->bind(1, key);
+      for (;;) {
+        const auto row = use->step();
+        if (!row) {
+          return row.error();
+        }
+        if (!*row) {
+          break;
+        }
+        core::ResourceChange change;
+        change.row = use->integer(0);
+        change.key = use->text(1);
+        change.type = use->text(2);
+        change.is_detail = use->integer(3) != 0;
+        change.old_version = use->integer(4);
+        gone.push_back(std::move(change));
+      }
+    }
+    for (auto& change : gone) {
+      if (auto done = close_version(change.row, changes.cycle); !done) {
+        return done;
+      }
+      if (auto done = connection_->prepare("UPDATE resource SET version_id = NULL WHERE id = ?")
+                          .bind(1, change.row)
+                          .run();
+          !done) {
+        return done;
+      }
+      ++row_.deleted;
+      changes.resources.push_back(std::move(change));
+    }
+  }
+  return Status::ok();
+}
+
+Status SqliteCycle::merge_evidence(core::CycleChanges& changes) {
+  for (const auto& evidence : evidence_) {
+    bool known = false;
+    bool same = false;
+    {
+      const Use use(
+          connection_->prepare("SELECT complete, reason FROM evidence WHERE key = ?"));
+      use->bind(1, evidence.key);
+      const auto row = use->step();
+      if (!row) {
+        return row.error();
+      }
+      if (*row) {
+        known = true;
+        same = (use->integer(0) != 0) == evidence.complete && use->text(1) == evidence.reason;
+      }
+    }
+    if (auto done = connection_->prepare("INSERT OR REPLACE INTO evidence VALUES (?,?,?,?,?)")
+                        .bind(1, evidence.key)
+                        .bind(2, std::int64_t{evidence.complete ? 1 : 0})
+                        .bind(3, evidence.reason)
+                        .bind(4, evidence.message)
+                        .bind(5, core::to_micros(evidence.observed_at))
+                        .run();
+        !done) {
+      return done;
+    }
+    if (!known || !same) {
+      changes.evidence.push_back({evidence, known});
+    }
+  }
+  return Status::ok();
+}
+
+Result<core::CycleReport> SqliteCycle::commit(bool complete, const core::Judge& judge) {
+  auto transaction = Transaction::begin(*connection_);
+  if (!transaction) {
+    return transaction.error();
+  }
+  const auto last = connection_->query_integer("SELECT coalesce(max(number), 0) FROM cycle");
+  if (!last) {
+    return last.error();
+  }
+  core::CycleChanges changes;
+  changes.cycle = *last + 1;
+  changes.now = clock_->now();
+  row_.number = changes.cycle;
+  row_.complete = complete;
+  for (const auto merge :
+       {&SqliteCycle::merge_staged, &SqliteCycle::merge_deletions, &SqliteCycle::merge_evidence}) {
+    if (auto done = (this->*merge)(changes); !done) {
+      return done.error();
+    }
+  }
+  SqliteJudgeView view(*connection_, changes.cycle, changes.now, row_);
+  if (auto judged = judge(view, changes); !judged) {
+    return judged.error();
+  }
+  row_.committed_at = clock_->now();
+  if (auto done = connection_->prepare("INSERT INTO cycle VALUES (?,?,?,?,?,?,?,?,?,?,?)")
+                      .bind(1, row_.number)
+                      .bind(2, row_.kind)
+                      .bind(3, row_.scope)
+                      .bind(4, core::to_micros(row_.started_at))
+                      .bind(5, core::to_micros(row_.committed_at))
+                      .bind(6, std::int64_t{complete ? 1 : 0})
+                      .bind(7, row_.observed)
+                      .bind(8, row_.changed)
+                      .bind(9, row_.deleted)
+                      .bind(10, row_.evaluated)
+                      .bind(11, row_.transitions)
+                      .run();
+      !done) {
+    return done.error();
+  }
+  if (auto emptied = connection_->execute("DELETE FROM staging"); !emptied) {
+    return emptied.error();
+  }
+  if (auto committed = (*transaction)->commit(); !committed) {
+    return committed.error();
+  }
+  core::CycleReport report;
+  report.row = row_;
+  report.wrote_anything = row_.changed + row_.deleted + row_.transitions > 0;
+  return report;
+}
+
+}  // namespace plumbline::storage

@@ -1,0 +1,47 @@
+// A cycle over the writing connection. Private to storage/.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "core/clock.hpp"
+#include "core/ports/store.hpp"
+#include "storage/sqlite.hpp"
+
+namespace plumbline::storage {
+
+class SqliteCycle final : public core::Cycle {
+ public:
+  [[nodiscard]] static core::Result<std::unique_ptr<core::Cycle>> begin(Connection& connection,
+                                                                        const core::Clock& clock,
+                                                                        std::string kind,
+                                                                        std::string scope);
+
+  core::Status stage(std::vector<core::Observation> page) override;
+  core::Result<std::vector<std::string>> unseen(std::string_view source) override;
+  core::Result<std::int64_t> known(std::string_view source) override;
+  core::Status stage_deletion(std::string_view key) override;
+  core::Status stage_evidence(core::Evidence evidence) override;
+  core::Result<core::CycleReport> commit(bool complete, const core::Judge& judge) override;
+
+ private:
+  SqliteCycle(Connection& connection, const core::Clock& clock, std::string kind, std::string scope);
+
+  core::Status stage_one(const core::Observation& observation);
+  core::Status merge_staged(core::CycleChanges& changes);
+  core::Status merge_deletions(core::CycleChanges& changes);
+  core::Status merge_evidence(core::CycleChanges& changes);
+  core::Status close_version(std::int64_t resource, std::int64_t cycle);
+
+  Connection* connection_;
+  const core::Clock* clock_;
+  core::CycleRow row_;
+  // Rows rather than keys: eight bytes a resource.
+  std::unordered_set<std::int64_t> seen_;
+  std::vector<std::string> deletions_;
+  std::vector<core::Evidence> evidence_;
+};
+
+}  // namespace plumbline::storage

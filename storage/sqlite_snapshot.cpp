@@ -1,0 +1,456 @@
+#include "storage/sqlite_snapshot.hpp"
+
+#include <cstring>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "storage/body_codec.hpp"
+
+namespace plumbline::storage {
+
+using core::Result;
+using core::Status;
+
+namespace {
+
+constexpr std::string_view kResourceColumns =
+    "r.id, v.id, r.key, r.display_id, r.type, r.source, "
+    "max(v.observed_at, coalesce((SELECT e.observed_at FROM evidence e "
+    "WHERE e.key = r.source AND e.complete = 1 AND v.id = r.version_id), 0)), "
+    "v.from_cycle, v.body, v.checksum";
+
+Result<core::StoredResource> read_resource(const Statement& row) {
+  auto body = decompress_body(row.blob(8));
+  if (!body) {
+    return body.error().with_context(row.text(2));
+  }
+  const core::Sha256 checksum = core::sha256(*body);
+  const auto stored = row.blob(9);
+  if (stored.size() != checksum.size() ||
+      std::memcmp(stored.data(), checksum.data(), checksum.size()) != 0) {
+    return core::Error{core::Errc::kCorrupt,
+                       fmt::format("{}: the stored configuration fails its checksum", row.text(2))};
+  }
+  core::StoredResource resource;
+  resource.row = row.integer(0);
+  resource.version = row.integer(1);
+  resource.key = row.text(2);
+  resource.id = row.text(3);
+  resource.type = row.text(4);
+  resource.source = row.text(5);
+  resource.observed_at = core::from_micros(row.integer(6));
+  resource.from_cycle = row.integer(7);
+  resource.body = *std::move(body);
+  return resource;
+}
+
+core::ComplianceState state_of(std::string_view text) {
+  return core::parse_compliance_state(text).value_or(core::ComplianceState::kError);
+}
+
+std::optional<core::ComplianceState> optional_state(const Statement& row, int column) {
+  return row.is_null(column) ? std::nullopt : core::parse_compliance_state(row.text(column));
+}
+
+/// Runs a prepared statement to its end, calling `read` on each row.
+template <class Read>
+Status each_row(Statement& statement, Read read) {
+  for (;;) {
+    const auto row = statement.step();
+    if (!row) {
+      return row.error();
+    }
+    if (!*row) {
+      return Status::ok();
+    }
+    read(statement);
+  }
+}
+
+template <class T, class Read>
+Result<std::vector<T>> all_rows(Statement& statement, Read read) {
+  std::vector<T> rows;
+  if (auto done = each_row(statement, [&](const Statement& row) { rows.push_back(read(row)); });
+      !done) {
+    return done.error();
+  }
+  return rows;
+}
+
+core::Evidence read_evidence(const Statement& row) {
+  core::Evidence evidence;
+  evidence.key = row.text(0);
+  evidence.complete = row.integer(1) != 0;
+  evidence.reason = row.text(2);
+  evidence.message = row.text(3);
+  evidence.observed_at = core::from_micros(row.integer(4));
+  return evidence;
+}
+
+}  // namespace
+
+template <class Base>
+Result<std::optional<core::StoredResource>> SnapshotReads<Base>::one(Statement& statement) {
+  const auto row = statement.step();
+  if (!row) {
+    return row.error();
+  }
+  if (!*row) {
+    return std::optional<core::StoredResource>();
+  }
+  auto resource = read_resource(statement);
+  if (!resource) {
+    return resource.error();
+  }
+  return std::optional(*std::move(resource));
+}
+
+template <class Base>
+Result<std::optional<core::StoredResource>> SnapshotReads<Base>::find(std::string_view key) {
+  const Use use(connection_->prepare(
+      fmt::format("SELECT {} FROM resource r JOIN version v ON v.id = r.version_id WHERE r.key = ?",
+                  kResourceColumns)));
+  use->bind(1, key);
+  return one(*use);
+}
+
+template <class Base>
+Result<std::optional<core::StoredResource>> SnapshotReads<Base>::find_row(std::int64_t row) {
+  const Use use(connection_->prepare(
+      fmt::format("SELECT {} FROM resource r JOIN version v ON v.id = r.version_id WHERE r.id = ?",
+                  kResourceColumns)));
+  use->bind(1, row);
+  return one(*use);
+}
+
+template <class Base>
+Result<std::optional<core::StoredResource>> SnapshotReads<Base>::find_version(
+    std::int64_t version) {
+  const Use use(connection_->prepare(
+      fmt::format("SELECT {} FROM version v JOIN resource r ON r.id = v.resource_id WHERE v.id = ?",
+                  kResourceColumns)));
+  use->bind(1, version);
+  return one(*use);
+}
+
+template <class Base>
+Status SnapshotReads<Base>::for_each_of_type(std::string_view type,
+                                             std::string_view scope,
+                                             const core::Snapshot::ResourceVisitor& visit) {
+  // Keys under a scope lie between `scope/` and `scope0` ('0' follows '/').
+  const Use use(connection_->prepare(fmt::format(
+      "SELECT {} FROM resource r JOIN version v ON v.id = r.version_id "
+      "WHERE r.type = ? AND r.key >= ? AND r.key < ? AND r.version_id IS NOT NULL ORDER BY r.key",
+      kResourceColumns)));
+  use->bind(1, type)
+      .bind(2, std::string(scope) + "/")
+      .bind(3, std::string(scope) + "0");
+  std::optional<core::Error> failure;
+  auto done = each_row(*use, [&](const Statement& row) {
+    if (failure) {
+      return;
+    }
+    auto resource = read_resource(row);
+    if (resource) {
+      visit(*resource);
+    } else {
+      failure = resource.error();
+    }
+  });
+  return failure ? Status(*failure) : done;
+}
+
+template <class Base>
+Result<std::vector<std::int64_t>> SnapshotReads<Base>::resource_rows(
+    const std::vector<std::string>& types) {
+  const auto read = [](const Statement& row) { return row.integer(0); };
+  if (types.empty()) {
+    const Use use(connection_->prepare(
+        "SELECT id FROM resource WHERE version_id IS NOT NULL AND is_detail = 0 ORDER BY id"));
+    return all_rows<std::int64_t>(*use, read);
+  }
+  std::vector<std::int64_t> rows;
+  for (const auto& type : types) {
+    const Use use(connection_->prepare(
+        "SELECT id FROM resource WHERE type = ? AND version_id IS NOT NULL AND is_detail = 0"));
+    use->bind(1, type);
+    auto some = all_rows<std::int64_t>(*use, read);
+    if (!some) {
+      return some.error();
+    }
+    rows.insert(rows.end(), some->begin(), some->end());
+  }
+  return rows;
+}
+
+template <class Base>
+Result<std::vector<std::int64_t>> SnapshotReads<Base>::rows_of_source(std::string_view source) {
+  const Use use(connection_->prepare(
+      "SELECT id FROM resource WHERE source = ? AND version_id IS NOT NULL AND is_detail = 0"));
+  use->bind(1, source);
+  return all_rows<std::int64_t>(*use, [](const Statement& row) { return row.integer(0); });
+}
+
+template <class Base>
+Result<std::vector<std::string>> SnapshotReads<Base>::resource_keys(
+    std::string_view subscription, const std::vector<std::string>& types) {
+  const Use use(connection_->prepare(
+      "SELECT key, type FROM resource "
+      "WHERE subscription = ? AND version_id IS NOT NULL AND is_detail = 0 ORDER BY key"));
+  use->bind(1, subscription);
+  const std::set<std::string, std::less<>> wanted(types.begin(), types.end());
+  std::vector<std::string> keys;
+  auto done = each_row(*use, [&](const Statement& row) {
+    if (wanted.empty() || wanted.contains(row.text(1))) {
+      keys.emplace_back(row.text(0));
+    }
+  });
+  if (!done) {
+    return done.error();
+  }
+  return keys;
+}
+
+template <class Base>
+Result<std::vector<std::int64_t>> SnapshotReads<Base>::referring(std::string_view relation,
+                                                                 std::string_view target) {
+  const Use use(connection_->prepare(
+      "SELECT f.resource_id FROM reference f JOIN resource r ON r.id = f.resource_id "
+      "WHERE f.relation = ? AND f.target = ? AND r.version_id IS NOT NULL ORDER BY f.resource_id"));
+  use->bind(1, relation).bind(2, target);
+  return all_rows<std::int64_t>(*use, [](const Statement& row) { return row.integer(0); });
+}
+
+template <class Base>
+Result<std::optional<core::Evidence>> SnapshotReads<Base>::evidence(std::string_view key) {
+  const Use use(connection_->prepare(
+      "SELECT key, complete, reason, message, observed_at FROM evidence WHERE key = ?"));
+  use->bind(1, key);
+  const auto row = use->step();
+  if (!row) {
+    return row.error();
+  }
+  return *row ? std::optional(read_evidence(*use)) : std::nullopt;
+}
+
+template <class Base>
+Result<std::vector<core::Evidence>> SnapshotReads<Base>::all_evidence() {
+  const Use use(connection_->prepare(
+      "SELECT key, complete, reason, message, observed_at FROM evidence ORDER BY key"));
+  return all_rows<core::Evidence>(*use, read_evidence);
+}
+
+template <class Base>
+Result<std::vector<core::CheckRow>> SnapshotReads<Base>::checks() {
+  const Use use(connection_->prepare(
+      "SELECT id, assignment, reference, definition_hash, parameters_hash FROM policy_check "
+      "WHERE retired = 0 ORDER BY id"));
+  return all_rows<core::CheckRow>(*use, [](const Statement& row) {
+    core::CheckRow check;
+    check.row = row.integer(0);
+    check.assignment = row.text(1);
+    check.reference = row.text(2);
+    check.definition_hash = row.text(3);
+    check.parameters_hash = row.text(4);
+    return check;
+  });
+}
+
+template <class Base>
+Result<std::vector<core::VerdictCount>> SnapshotReads<Base>::verdict_counts() {
+  const Use use(connection_->prepare(
+      "SELECT v.check_id, v.state, r.subscription, count(*) FROM verdict v "
+      "JOIN resource r ON r.id = v.resource_id GROUP BY v.check_id, v.state, r.subscription"));
+  return all_rows<core::VerdictCount>(*use, [](const Statement& row) {
+    core::VerdictCount count;
+    count.check = row.integer(0);
+    count.state = state_of(row.text(1));
+    count.subscription = row.text(2);
+    count.count = row.integer(3);
+    return count;
+  });
+}
+
+template <class Base>
+Result<std::vector<core::VerdictRow>> SnapshotReads<Base>::verdicts(
+    const core::VerdictFilter& filter) {
+  const Use use(connection_->prepare(
+      "SELECT v.check_id, v.resource_id, v.state, v.reason, v.cause, v.version_id, v.since_cycle, "
+      "v.evaluated_at, v.known_state, v.known_version, c.assignment, c.reference, r.key, "
+      "r.display_id, r.type, max(r.observed_at, coalesce(e.observed_at, 0)) "
+      "FROM verdict v JOIN policy_check c ON c.id = v.check_id JOIN resource r ON r.id = v.resource_id "
+      "LEFT JOIN evidence e ON e.key = r.source AND e.complete = 1 "
+      "WHERE (v.check_id, v.resource_id) > (?1, ?2) AND (?3 = '' OR v.state = ?3) "
+      "AND (?4 = '' OR c.assignment = ?4) AND (?5 = '' OR c.reference = ?5) "
+      "AND (?6 = '' OR r.key = ?6) AND (?7 = '' OR r.subscription = ?7) "
+      "ORDER BY v.check_id, v.resource_id LIMIT ?8"));
+  use->bind(1, filter.after_check)
+      .bind(2, filter.after_resource)
+      .bind(3, filter.state ? core::to_string(*filter.state) : std::string_view())
+      .bind(4, filter.assignment)
+      .bind(5, filter.reference)
+      .bind(6, filter.resource_key)
+      .bind(7, filter.subscription)
+      .bind(8, static_cast<std::int64_t>(filter.limit));
+  return all_rows<core::VerdictRow>(*use, [](const Statement& row) {
+    core::VerdictRow out;
+    out.verdict.check = row.integer(0);
+    out.verdict.resource = row.integer(1);
+    out.verdict.state = state_of(row.text(2));
+    out.verdict.reason = row.text(3);
+    out.verdict.cause = core::parse_cause(row.text(4)).value_or(core::Cause::kResource);
+    out.verdict.version = row.integer(5);
+    out.verdict.since_cycle = row.integer(6);
+    out.verdict.evaluated_at = core::from_micros(row.integer(7));
+    out.verdict.known_state = optional_state(row, 8);
+    out.verdict.known_version = row.integer(9);
+    out.assignment = row.text(10);
+    out.reference = row.text(11);
+    out.resource_key = row.text(12);
+    out.resource_id = row.text(13);
+    out.resource_type = row.text(14);
+    out.observed_at = core::from_micros(row.integer(15));
+    return out;
+  });
+}
+
+template <class Base>
+Result<std::vector<core::DriftRow>> SnapshotReads<Base>::drift(bool open_only, std::size_t limit) {
+  const Use use(connection_->prepare(
+      "SELECT d.id, d.kind, d.check_id, d.resource_id, d.path, d.old_value, d.new_value, "
+      "d.severity, d.opened_cycle, d.opened_at, d.resolved_cycle, d.resolved_at, "
+      "coalesce(c.assignment, ''), coalesce(c.reference, ''), r.key, r.display_id, r.type, "
+      "r.subscription "
+      "FROM drift d JOIN resource r ON r.id = d.resource_id "
+      "LEFT JOIN policy_check c ON c.id = d.check_id "
+      "WHERE ?1 = 0 OR d.resolved_cycle IS NULL ORDER BY d.id DESC LIMIT ?2"));
+  use->bind(1, std::int64_t{open_only ? 1 : 0}).bind(2, static_cast<std::int64_t>(limit));
+  return all_rows<core::DriftRow>(*use, [](const Statement& row) {
+    core::DriftRow out;
+    out.item.id = row.integer(0);
+    out.item.kind = row.text(1) == core::to_string(core::DriftKind::kBaseline)
+                        ? core::DriftKind::kBaseline
+                        : core::DriftKind::kConfiguration;
+    out.item.check = row.integer(2);
+    out.item.resource = row.integer(3);
+    out.item.path = row.text(4);
+    out.item.old_value = row.text(5);
+    out.item.new_value = row.text(6);
+    out.item.severity = core::parse_severity(row.text(7)).value_or(core::Severity::kLow);
+    out.item.opened_cycle = row.integer(8);
+    out.item.opened_at = core::from_micros(row.integer(9));
+    if (!row.is_null(10)) {
+      out.item.resolved_cycle = row.integer(10);
+      out.item.resolved_at = core::from_micros(row.integer(11));
+    }
+    out.assignment = row.text(12);
+    out.reference = row.text(13);
+    out.resource_key = row.text(14);
+    out.resource_id = row.text(15);
+    out.resource_type = row.text(16);
+    out.subscription = row.text(17);
+    return out;
+  });
+}
+
+template <class Base>
+Result<std::vector<core::TransitionRow>> SnapshotReads<Base>::transitions(std::size_t limit) {
+  const Use use(connection_->prepare(
+      "SELECT t.cycle, t.check_id, t.resource_id, t.from_state, t.to_state, t.reason, t.cause, "
+      "y.committed_at, c.assignment, c.reference, r.key "
+      "FROM transition t JOIN cycle y ON y.number = t.cycle "
+      "JOIN policy_check c ON c.id = t.check_id JOIN resource r ON r.id = t.resource_id "
+      "ORDER BY t.id DESC LIMIT ?"));
+  use->bind(1, static_cast<std::int64_t>(limit));
+  return all_rows<core::TransitionRow>(*use, [](const Statement& row) {
+    core::TransitionRow out;
+    out.cycle = row.integer(0);
+    out.transition.check = row.integer(1);
+    out.transition.resource = row.integer(2);
+    out.transition.from = optional_state(row, 3);
+    out.transition.to = optional_state(row, 4);
+    out.transition.reason = row.text(5);
+    out.transition.cause = core::parse_cause(row.text(6)).value_or(core::Cause::kResource);
+    out.at = core::from_micros(row.integer(7));
+    out.assignment = row.text(8);
+    out.reference = row.text(9);
+    out.resource_key = row.text(10);
+    return out;
+  });
+}
+
+template <class Base>
+Result<std::vector<core::VersionRow>> SnapshotReads<Base>::versions(std::string_view key) {
+  const Use use(connection_->prepare(
+      "SELECT v.id, v.from_cycle, v.to_cycle, v.observed_at FROM version v "
+      "JOIN resource r ON r.id = v.resource_id WHERE r.key = ? ORDER BY v.from_cycle DESC"));
+  use->bind(1, key);
+  return all_rows<core::VersionRow>(*use, [](const Statement& row) {
+    core::VersionRow out;
+    out.row = row.integer(0);
+    out.from_cycle = row.integer(1);
+    if (!row.is_null(2)) {
+      out.to_cycle = row.integer(2);
+    }
+    out.observed_at = core::from_micros(row.integer(3));
+    return out;
+  });
+}
+
+template <class Base>
+Result<std::vector<core::CycleRow>> SnapshotReads<Base>::cycles(std::size_t limit) {
+  const Use use(connection_->prepare(
+      "SELECT number, kind, scope, started_at, committed_at, complete, observed, changed, deleted, "
+      "evaluated, transitions FROM cycle ORDER BY number DESC LIMIT ?"));
+  use->bind(1, static_cast<std::int64_t>(limit));
+  return all_rows<core::CycleRow>(*use, [](const Statement& row) {
+    core::CycleRow out;
+    out.number = row.integer(0);
+    out.kind = row.text(1);
+    out.scope = row.text(2);
+    out.started_at = core::from_micros(row.integer(3));
+    out.committed_at = core::from_micros(row.integer(4));
+    out.complete = row.integer(5) != 0;
+    out.observed = row.integer(6);
+    out.changed = row.integer(7);
+    out.deleted = row.integer(8);
+    out.evaluated = row.integer(9);
+    out.transitions = row.integer(10);
+    return out;
+  });
+}
+
+template <class Base>
+Result<std::vector<core::TypeCount>> SnapshotReads<Base>::type_counts() {
+  const Use use(connection_->prepare(
+      "SELECT type, count(*) FROM resource WHERE version_id IS NOT NULL AND is_detail = 0 "
+      "GROUP BY type ORDER BY type"));
+  return all_rows<core::TypeCount>(*use, [](const Statement& row) {
+    core::TypeCount out;
+    out.type = row.text(0);
+    out.count = row.integer(1);
+    return out;
+  });
+}
+
+template class SnapshotReads<core::Snapshot>;
+template class SnapshotReads<core::JudgeView>;
+
+Result<std::unique_ptr<core::Snapshot>> SqliteSnapshot::open(const std::string& path) {
+  auto connection = Connection::open(path, Connection::Access::kReadOnly);
+  if (!connection) {
+    return connection.error();
+  }
+  if (auto begun = (*connection)->execute("PRAGMA query_only=ON; PRAGMA mmap_size=0; BEGIN"); !begun) {
+    return begun.error().with_context(path);
+  }
+  // The read transaction starts with the first read; make it this one.
+  if (const auto touched = (*connection)->query_integer("SELECT count(*) FROM sqlite_schema");
+      !touched) {
+    return touched.error().with_context(path);
+  }
+  return std::unique_ptr<core::Snapshot>(new SqliteSnapshot(*std::move(connection)));
+}
+
+}  // namespace plumbline::storage

@@ -1,0 +1,64 @@
+// Every read of the store, over any connection. Private to storage/.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/ports/store.hpp"
+#include "storage/sqlite.hpp"
+
+namespace plumbline::storage {
+
+/// Implements Snapshot's reads for whatever derives from it. `Base` is Snapshot or JudgeView.
+template <class Base>
+class SnapshotReads : public Base {
+ public:
+  explicit SnapshotReads(Connection& connection) : connection_(&connection) {}
+
+  core::Result<std::optional<core::StoredResource>> find(std::string_view key) override;
+  core::Result<std::optional<core::StoredResource>> find_row(std::int64_t row) override;
+  core::Result<std::optional<core::StoredResource>> find_version(std::int64_t version) override;
+  core::Status for_each_of_type(std::string_view type,
+                                std::string_view scope,
+                                const core::Snapshot::ResourceVisitor& visit) override;
+  core::Result<std::vector<std::int64_t>> resource_rows(
+      const std::vector<std::string>& types) override;
+  core::Result<std::vector<std::int64_t>> rows_of_source(std::string_view source) override;
+  core::Result<std::vector<std::string>> resource_keys(
+      std::string_view subscription, const std::vector<std::string>& types) override;
+  core::Result<std::vector<std::int64_t>> referring(std::string_view relation,
+                                                    std::string_view target) override;
+  core::Result<std::optional<core::Evidence>> evidence(std::string_view key) override;
+  core::Result<std::vector<core::Evidence>> all_evidence() override;
+  core::Result<std::vector<core::CheckRow>> checks() override;
+  core::Result<std::vector<core::VerdictCount>> verdict_counts() override;
+  core::Result<std::vector<core::VerdictRow>> verdicts(const core::VerdictFilter& filter) override;
+  core::Result<std::vector<core::DriftRow>> drift(bool open_only, std::size_t limit) override;
+  core::Result<std::vector<core::TransitionRow>> transitions(std::size_t limit) override;
+  core::Result<std::vector<core::VersionRow>> versions(std::string_view key) override;
+  core::Result<std::vector<core::CycleRow>> cycles(std::size_t limit) override;
+  core::Result<std::vector<core::TypeCount>> type_counts() override;
+
+ protected:
+  [[nodiscard]] Connection& connection() { return *connection_; }
+
+ private:
+  core::Result<std::optional<core::StoredResource>> one(Statement& statement);
+
+  Connection* connection_;
+};
+
+/// A read-only view on a connection of its own, inside one read transaction.
+class SqliteSnapshot final : public SnapshotReads<core::Snapshot> {
+ public:
+  [[nodiscard]] static core::Result<std::unique_ptr<core::Snapshot>> open(const std::string& path);
+
+ private:
+  explicit SqliteSnapshot(std::unique_ptr<Connection> connection)
+      : SnapshotReads(*connection), owned_(std::move(connection)) {}
+
+  std::unique_ptr<Connection> owned_;
+};
+
+}  // namespace plumbline::storage

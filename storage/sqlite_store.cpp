@@ -1,0 +1,115 @@
+#include "storage/sqlite_store.hpp"
+
+#include <filesystem>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "storage/schema.hpp"
+#include "storage/sqlite.hpp"
+#include "storage/sqlite_cycle.hpp"
+#include "storage/sqlite_snapshot.hpp"
+#include "storage/store_files.hpp"
+
+namespace plumbline::storage {
+
+using core::Errc;
+using core::Error;
+using core::Result;
+using core::Status;
+
+namespace {
+
+class SqliteStore final : public core::Store {
+ public:
+  SqliteStore(std::string path,
+              InstanceLock lock,
+              std::unique_ptr<Connection> writer,
+              const core::Clock& clock)
+      : path_(std::move(path)), lock_(std::move(lock)), writer_(std::move(writer)), clock_(&clock) {}
+
+  Result<std::unique_ptr<core::Cycle>> begin_cycle(std::string kind, std::string scope) override {
+    return SqliteCycle::begin(*writer_, *clock_, std::move(kind), std::move(scope));
+  }
+
+  Result<std::unique_ptr<core::Snapshot>> snapshot() override { return SqliteSnapshot::open(path_); }
+
+  [[nodiscard]] std::int64_t size_bytes() const override {
+    std::int64_t total = 0;
+    for (const char* suffix : {"", "-wal"}) {
+      std::error_code ignored;
+      const auto size = std::filesystem::file_size(path_ + suffix, ignored);
+      total += ignored ? 0 : static_cast<std::int64_t>(size);
+    }
+    return total;
+  }
+
+ private:
+  std::string path_;
+  InstanceLock lock_;
+  std::unique_ptr<Connection> writer_;
+  const core::Clock* clock_;
+};
+
+Status prepare_writer(Connection& connection) {
+  // The order matters: migrate first, so that another program's file keeps its journal mode.
+  if (auto migrated = migrate(connection); !migrated) {
+    return migrated;
+  }
+  if (auto set = connection.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
+                                    "PRAGMA foreign_keys=ON; PRAGMA mmap_size=0; "
+                                    "PRAGMA journal_size_limit=67108864;");
+      !set) {
+    return set;
+  }
+  auto checked = connection.prepare("PRAGMA quick_check(1)").step();
+  const std::string verdict(connection.prepare("PRAGMA quick_check(1)").text(0));
+  connection.prepare("PRAGMA quick_check(1)").reset();
+  if (!checked) {
+    return checked.error();
+  }
+  if (verdict != "ok") {
+    return Error{Errc::kCorrupt, "the database is damaged: " + verdict};
+  }
+  return connection.execute("DELETE FROM staging");
+}
+
+}  // namespace
+
+Result<OpenedStore> open_store(const StoreOptions& options, const core::Clock& clock) {
+  const std::filesystem::path path(options.path);
+  std::error_code ignored;
+  if (path.has_parent_path() && !std::filesystem::is_directory(path.parent_path(), ignored)) {
+    return Error{Errc::kIo,
+                 fmt::format("{}: the directory {} does not exist",
+                             options.path,
+                             path.parent_path().string())};
+  }
+  const bool existed = std::filesystem::exists(path, ignored);
+  auto lock = InstanceLock::acquire(options.path);
+  if (!lock) {
+    return lock.error();
+  }
+  auto key = load_redaction_key(options.key_file.empty() ? options.path + ".key" : options.key_file,
+                                !existed);
+  if (!key) {
+    return key.error();
+  }
+  auto connection = Connection::open(options.path, Connection::Access::kReadWriteCreate);
+  if (!connection) {
+    return connection.error();
+  }
+  if (auto ready = prepare_writer(**connection); !ready) {
+    return ready.error().with_context(options.path);
+  }
+  std::filesystem::permissions(path,
+                               std::filesystem::perms::owner_read | std::filesystem::perms::owner_write,
+                               ignored);
+  OpenedStore opened;
+  opened.store = std::make_unique<SqliteStore>(
+      options.path, *std::move(lock), *std::move(connection), clock);
+  opened.redaction_key = *std::move(key);
+  return opened;
+}
+
+}  // namespace plumbline::storage
