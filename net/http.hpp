@@ -2,15 +2,17 @@
 // and no library type appears here.
 #pragma once
 
+#include "core/clock.hpp"
+#include "core/result.hpp"
+
 #include <chrono>
+#include <cstddef>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "core/clock.hpp"
-#include "core/result.hpp"
 
 namespace plumbline::net {
 
@@ -18,13 +20,17 @@ namespace plumbline::net {
 class Headers {
  public:
   Headers() = default;
+
   Headers(std::initializer_list<std::pair<std::string, std::string>> fields) : fields_(fields) {}
 
   void add(std::string name, std::string value);
   /// Replaces every field of that name.
   void set(std::string_view name, std::string value);
+  /// Removes every field of that name.
+  void remove(std::string_view name);
   /// The first field's value, or nullopt.
   [[nodiscard]] std::optional<std::string_view> get(std::string_view name) const;
+
   [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& fields() const {
     return fields_;
   }

@@ -1,12 +1,12 @@
 // The HTTP client. `HttpTransport` is the seam: collectors take it, tests script it.
 #pragma once
 
-#include <memory>
-#include <string>
-
 #include "core/result.hpp"
 #include "net/http.hpp"
 #include "net/task.hpp"
+
+#include <memory>
+#include <string>
 
 namespace plumbline::net {
 
@@ -35,6 +35,6 @@ struct ClientOptions {
 /// a single thread.
 /// Fails with kInvalidArgument when `ca_file` can't be read or holds no certificate.
 [[nodiscard]] core::Result<std::unique_ptr<HttpTransport>> make_http_client(Executor executor,
-                                                                           ClientOptions options);
+                                                                            ClientOptions options);
 
 }  // namespace plumbline::net

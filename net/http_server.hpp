@@ -1,22 +1,22 @@
 // The HTTP server behind the daemon's endpoints and the simulator's.
 #pragma once
 
+#include "core/result.hpp"
+#include "net/http.hpp"
+#include "net/task.hpp"
+
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
-#include "core/result.hpp"
-#include "net/http.hpp"
-#include "net/task.hpp"
-
 namespace plumbline::net {
 
 struct ServerRequest {
-  std::string method;
-  std::string path;   // percent-decoded, without the query
-  std::string query;  // raw
+  std::string method;  // HEAD arrives as GET: the server leaves the body out of the answer
+  std::string path;    // percent-decoded, without the query
+  std::string query;   // raw
   Headers headers;
   std::string body;
   std::string remote_address;
@@ -25,13 +25,16 @@ struct ServerRequest {
   [[nodiscard]] std::optional<std::string> query_value(std::string_view name) const;
 };
 
-/// `truncate_body_at` cuts the answer short after that many bytes and closes: for simulators.
+/// Content-Length, Date, Connection and Content-Type are the server's; fields of these names in
+/// `headers` are ignored. `truncate_body_at` cuts the answer short after that many bytes and
+/// closes, `drop_connection` closes without any answer: both for simulators.
 struct ServerResponse {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   Headers headers;
   std::string body;
   std::optional<std::size_t> truncate_body_at;
+  bool drop_connection = false;
 };
 
 using Handler = std::function<Task<ServerResponse>(ServerRequest)>;
@@ -58,8 +61,8 @@ class HttpServer {
   /// Binds and listens; fails with kIo (address in use, no permission: the message names the
   /// address) or kInvalidArgument (certificate or key unusable).
   [[nodiscard]] static core::Result<std::unique_ptr<HttpServer>> listen(Executor executor,
-                                                                       ServerOptions options,
-                                                                       Handler handler);
+                                                                        ServerOptions options,
+                                                                        Handler handler);
   virtual ~HttpServer() = default;
 
   /// The port in use.
@@ -73,6 +76,7 @@ struct SelfSigned {
   std::string certificate_pem;
   std::string private_key_pem;
 };
+
 [[nodiscard]] core::Result<SelfSigned> make_self_signed_certificate(std::chrono::hours lifetime);
 
 /// The reason phrase of a status code; "Unknown" for others.

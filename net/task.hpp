@@ -5,6 +5,13 @@
 // initialiser, no ?: and no lambda inside it.
 #pragma once
 
+#include "core/result.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include <chrono>
 #include <concepts>
 #include <functional>
@@ -14,13 +21,6 @@
 #include <type_traits>
 #include <utility>
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
-#include "core/result.hpp"
-
 namespace plumbline::net {
 
 template <class T>
@@ -28,7 +28,9 @@ using Task = boost::asio::awaitable<T>;
 using Executor = boost::asio::any_io_executor;
 
 /// A named group of threads that run coroutines and posted work: one thread for I/O, one for
-/// storage, one or two for CPU work. Owned by the application; not copyable.
+/// storage, one or two for CPU work. Owned by the application; not copyable. Its threads take no
+/// signals that a process waits for (SIGTERM, SIGINT, SIGHUP, ...): those are the main thread's.
+/// Everything that uses its executor (clients, servers, timers) is destroyed before it.
 class Worker {
  public:
   Worker(std::string name, unsigned threads);
@@ -58,7 +60,7 @@ void spawn(const Executor& executor, Task<void> task);
 /// never called from a worker's own thread. Rethrows what the task throws.
 void run_blocking(const Executor& executor, Task<void> task);
 
-/// Waits; returns false when cancelled (by a CancelSource or the end of the executor).
+/// Waits; returns false when the wait was cancelled.
 Task<bool> sleep_for(std::chrono::nanoseconds duration);
 
 /// A one-shot event that coroutines can wait for, on any executor. `set` is thread-safe and wakes
@@ -75,6 +77,9 @@ class Event {
   struct State;
   std::shared_ptr<State> state_;
 };
+
+/// Waits; returns false as soon as `cancelled` is set, at once if it is set already.
+Task<bool> sleep_for(std::chrono::nanoseconds duration, Event cancelled);
 
 namespace detail {
 
@@ -97,10 +102,10 @@ template <class F, class... Args>
 auto offload(Executor executor, F function, Args... args)
     -> Task<std::invoke_result_t<F, Args...>> {
   using R = std::invoke_result_t<F, Args...>;
-  return detail::unwrap<R>(boost::asio::co_spawn(
-      std::move(executor),
-      detail::invoke_on<R>(std::move(function), std::move(args)...),
-      boost::asio::use_awaitable));
+  return detail::unwrap<R>(
+      boost::asio::co_spawn(std::move(executor),
+                            detail::invoke_on<R>(std::move(function), std::move(args)...),
+                            boost::asio::use_awaitable));
 }
 
 }  // namespace plumbline::net
