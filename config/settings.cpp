@@ -1,0 +1,281 @@
+#include "config/settings.hpp"
+
+#include <array>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "config/yaml_reader.hpp"
+#include "core/resource_id.hpp"
+#include "core/text.hpp"
+
+namespace plumbline::config {
+
+using core::Errc;
+using core::Error;
+using core::Result;
+using core::Status;
+
+namespace {
+
+constexpr std::uintmax_t kMaxConfigBytes = std::uintmax_t{1} << 20U;
+
+struct KnownCloud {
+  std::string_view name;
+  std::string_view authority;
+  std::string_view resource_manager;
+  std::string_view audience;
+};
+
+// contracts 4: origins and ARM audiences of the three clouds.
+constexpr std::array kClouds = {
+    KnownCloud{"AzurePublic",
+               "https://login.microsoftonline.com",
+               "https://management.azure.com",
+               "https://management.azure.com/"},
+    KnownCloud{"AzureUSGovernment",
+               "https://login.microsoftonline.us",
+               "https://management.usgovcloudapi.net",
+               "https://management.core.usgovcloudapi.net"},
+    KnownCloud{"AzureChina",
+               "https://login.chinacloudapi.cn",
+               "https://management.chinacloudapi.cn",
+               "https://management.core.chinacloudapi.cn"},
+};
+
+void use_cloud(const KnownCloud& known, Cloud& out) {
+  out.name = known.name;
+  out.authority = known.authority;
+  out.resource_manager = known.resource_manager;
+  out.audience = known.audience;
+}
+
+std::string resolve(const std::filesystem::path& base, const std::string& path) {
+  return path.empty() ? path : (base / path).lexically_normal().string();
+}
+
+void read_custom_cloud(YamlReader& cloud, const std::filesystem::path& base, Cloud& out) {
+  cloud.allow({"custom"});
+  cloud.mapping("custom", [&](YamlReader& custom) {
+    custom.allow({"authority", "resource_manager", "audience", "ca_file"});
+    out = {};
+    out.name = "custom";
+    custom.text("authority", out.authority);
+    custom.text("resource_manager", out.resource_manager);
+    custom.text("audience", out.audience);
+    custom.text("ca_file", out.ca_file);
+    out.ca_file = resolve(base, out.ca_file);
+    if (!out.resource_manager.starts_with("https://")) {
+      custom.fail("resource_manager", "`resource_manager` must be an https:// origin: bearer tokens go there");
+    }
+    while (out.resource_manager.ends_with('/')) {
+      out.resource_manager.pop_back();
+    }
+    if (out.audience.empty()) {
+      out.audience = out.resource_manager + "/";
+    }
+  });
+}
+
+void read_azure(YamlReader& azure, const std::filesystem::path& base, Settings& out) {
+  azure.allow({"cloud", "credential", "scope"});
+  std::string cloud(kClouds[0].name);
+  bool is_custom = false;
+  if (azure.has("cloud")) {
+    azure.mapping("cloud", [&](YamlReader& custom) {
+      is_custom = true;
+      read_custom_cloud(custom, base, out.cloud);
+    });
+  }
+  // yaml-cpp gives a mapping's reader only for mappings; a scalar is one of the known names.
+  if (!is_custom && azure.has("cloud")) {
+    azure.choice("cloud", {"AzurePublic", "AzureUSGovernment", "AzureChina"}, cloud);
+    for (const auto& known : kClouds) {
+      if (known.name == cloud) {
+        use_cloud(known, out.cloud);
+      }
+    }
+  }
+  azure.mapping("credential", [&](YamlReader& credential) {
+    credential.allow({"type", "client_id", "object_id", "resource_id"});
+    credential.choice("type", {"managed_identity"}, out.credential.type);
+    credential.text("client_id", out.credential.client_id);
+    credential.text("object_id", out.credential.object_id);
+    credential.text("resource_id", out.credential.resource_id);
+    const int chosen = int{!out.credential.client_id.empty()} + int{!out.credential.object_id.empty()} +
+                       int{!out.credential.resource_id.empty()};
+    if (chosen > 1) {
+      credential.fail("", "at most one of client_id, object_id and resource_id chooses an identity");
+    }
+  });
+  azure.mapping("scope", [&](YamlReader& scope) {
+    scope.allow({"management_groups", "subscriptions"});
+    std::vector<std::string> groups;
+    scope.texts("management_groups", groups);
+    if (!groups.empty()) {
+      scope.fail("management_groups",
+                 "this version collects subscriptions, not management groups; list `subscriptions`, "
+                 "or leave both empty for every subscription the identity can read");
+    }
+    scope.texts("subscriptions", out.subscriptions);
+    for (auto& subscription : out.subscriptions) {
+      subscription = core::to_lower(subscription);
+      if (subscription.empty() || subscription.contains('/')) {
+        scope.fail("subscriptions", fmt::format("`{}` is not a subscription id", subscription));
+      }
+    }
+  });
+}
+
+void read_assignment(YamlReader& reader, const std::filesystem::path& base, Settings& out) {
+  reader.allow({"name", "scope", "initiative", "parameters", "not_scopes", "enforcement_mode"});
+  AssignmentConfig assignment;
+  reader.text("name", assignment.name);
+  if (assignment.name.empty()) {
+    reader.fail("name", "an assignment needs a `name`");
+  }
+  reader.text("scope", assignment.scope);
+  const auto is_scope = [](const std::string& scope) {
+    const auto id = core::parse_resource_id(scope);
+    return id && id->type.starts_with("microsoft.resources/subscriptions");
+  };
+  if (assignment.scope != "/" && !is_scope(assignment.scope)) {
+    reader.fail("scope",
+                fmt::format("`scope` must be / (everything collected), a subscription's or a resource "
+                            "group's id, not `{}`",
+                            assignment.scope));
+  }
+  reader.texts("not_scopes", assignment.not_scopes);
+  for (const auto& scope : assignment.not_scopes) {
+    if (!core::parse_resource_id(scope)) {
+      reader.fail("not_scopes", fmt::format("`{}` is not a resource id", scope));
+    }
+  }
+  reader.text("initiative", assignment.initiative);
+  if (assignment.initiative.empty()) {
+    reader.fail("initiative", "an assignment needs an `initiative`: a directory with initiative.json");
+  }
+  assignment.initiative = resolve(base, assignment.initiative);
+  std::string mode = "Default";
+  // Plumbline evaluates either way; Azure's DoNotEnforce concerns denials only.
+  reader.choice("enforcement_mode", {"Default", "DoNotEnforce"}, mode);
+  reader.json("parameters", assignment.parameters_json);
+  if (!assignment.parameters_json.starts_with('{')) {
+    reader.fail("parameters", "`parameters` must be a mapping");
+  }
+  out.assignments.push_back(std::move(assignment));
+}
+
+void read_document(YamlReader& root, const std::filesystem::path& base, Settings& out) {
+  root.allow({"azure", "inventory", "baseline", "schedule", "storage", "web", "log"});
+  root.mapping("azure", [&](YamlReader& azure) { read_azure(azure, base, out); });
+  std::string inventory = "baseline";
+  root.choice("inventory", {"baseline", "all"}, inventory);
+  out.inventory_all = inventory == "all";
+  root.mapping("baseline", [&](YamlReader& baseline) {
+    baseline.allow({"assignments"});
+    baseline.sequence("assignments", [&](YamlReader& item) { read_assignment(item, base, out); });
+  });
+  if (out.assignments.empty()) {
+    root.fail("baseline", "`baseline.assignments` needs at least one assignment: nothing would be evaluated");
+  }
+  root.mapping("schedule", [&](YamlReader& schedule) {
+    schedule.allow({"sweep", "details"});
+    schedule.duration("sweep", std::chrono::seconds(5), out.schedule.sweep);
+    schedule.duration("details", std::chrono::seconds(5), out.schedule.details);
+  });
+  root.mapping("storage", [&](YamlReader& storage) {
+    storage.allow({"path", "key_file"});
+    storage.text("path", out.storage_path);
+    storage.text("key_file", out.key_file);
+    out.storage_path = resolve(base, out.storage_path);
+    out.key_file = resolve(base, out.key_file);
+    if (out.storage_path.empty()) {
+      storage.fail("path", "`path` must not be empty");
+    }
+  });
+  root.mapping("web", [&](YamlReader& web) {
+    web.allow({"listen"});
+    std::string listen = "127.0.0.1:9837";
+    web.text("listen", listen);
+    auto address = parse_listen_address(listen);
+    if (address) {
+      out.listen_address = address->address;
+      out.listen_port = address->port;
+    } else {
+      web.fail("listen", address.error().message);
+    }
+  });
+  root.mapping("log", [&](YamlReader& log) {
+    log.allow({"level", "format"});
+    log.choice("level", {"debug", "info", "warn", "error"}, out.log_level);
+    log.choice("format", {"logfmt", "json"}, out.log_format);
+  });
+}
+
+}  // namespace
+
+Result<ListenAddress> parse_listen_address(std::string_view text) {
+  const auto colon = text.rfind(':');
+  ListenAddress out;
+  std::uint32_t port = 0;
+  bool valid = colon != std::string_view::npos;
+  if (valid) {
+    const auto digits = text.substr(colon + 1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+    valid = error == std::errc() && end == digits.data() + digits.size() && port <= 65535;
+    auto host = text.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) {
+      host = host.substr(1, host.size() - 2);
+    } else if (host.contains(':')) {
+      valid = false;
+    }
+    out.address = host.empty() ? "0.0.0.0" : std::string(host);
+    out.port = static_cast<std::uint16_t>(port);
+  }
+  if (!valid) {
+    return Error{Errc::kInvalidArgument, fmt::format("`{}` is not an address:port to listen on", text)};
+  }
+  return out;
+}
+
+Result<Settings> parse_settings(const std::string& text, const std::string& path) {
+  auto document = parse_yaml(text, path);
+  if (!document) {
+    return document.error();
+  }
+  Settings settings;
+  use_cloud(kClouds[0], settings.cloud);
+  Status status = Status::ok();
+  YamlReader root(path, "", *document, status);
+  if (status) {
+    read_document(root, std::filesystem::path(path).parent_path(), settings);
+  }
+  if (!status) {
+    return status.error();
+  }
+  return settings;
+}
+
+Result<Settings> load_settings(const std::string& path) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  if (error) {
+    return Error{Errc::kIo, fmt::format("{}: {}", path, error.message())};
+  }
+  if (size > kMaxConfigBytes) {
+    return Error{Errc::kLimit, fmt::format("{}: larger than {} bytes", path, kMaxConfigBytes)};
+  }
+  const std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file) {
+    return Error{Errc::kIo, fmt::format("{}: cannot be read", path)};
+  }
+  return parse_settings(text.str(), path);
+}
+
+}  // namespace plumbline::config

@@ -1,0 +1,71 @@
+// The configuration file as immutable, validated values. config/plumbline.yaml documents every key.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "core/result.hpp"
+
+namespace plumbline::config {
+
+/// Where Azure's services are. Of the three known clouds, or custom.
+struct Cloud {
+  std::string name;
+  std::string authority;         // Entra, https origin
+  std::string resource_manager;  // ARM, https origin
+  std::string audience;          // of ARM tokens
+  std::string ca_file;           // custom only: PEM file to trust instead of the system's
+};
+
+/// How the daemon signs in.
+struct Credential {
+  std::string type = "managed_identity";
+  // At most one of these chooses among user-assigned identities.
+  std::string client_id;
+  std::string object_id;
+  std::string resource_id;
+};
+
+struct AssignmentConfig {
+  std::string name;
+  std::string scope = "/";
+  std::vector<std::string> not_scopes;
+  std::string initiative;  // a directory; relative to the configuration file
+  std::string parameters_json = "{}";
+};
+
+struct Schedule {
+  std::chrono::seconds sweep{3600};
+  std::chrono::seconds details{21600};
+};
+
+struct Settings {
+  Cloud cloud;
+  Credential credential;
+  std::vector<std::string> subscriptions;  // empty: every subscription the identity can read
+  bool inventory_all = false;
+  std::vector<AssignmentConfig> assignments;
+  Schedule schedule;
+  std::string storage_path = "/var/lib/plumbline/plumbline.db";
+  std::string key_file;  // empty: `<storage path>.key`
+  std::string listen_address = "127.0.0.1";
+  std::uint16_t listen_port = 9837;
+  std::string log_level = "info";
+  std::string log_format = "logfmt";
+};
+
+/// Reads a configuration. Every error reads `file:line:col: message`; the first one found is given.
+/// Relative paths are resolved against the file's directory.
+[[nodiscard]] core::Result<Settings> load_settings(const std::string& path);
+/// The same from text, for tests; `path` is what errors name.
+[[nodiscard]] core::Result<Settings> parse_settings(const std::string& text, const std::string& path);
+
+/// `host:port`, `[v6]:port` or `:port` (all addresses).
+struct ListenAddress {
+  std::string address;
+  std::uint16_t port = 0;
+};
+[[nodiscard]] core::Result<ListenAddress> parse_listen_address(std::string_view text);
+
+}  // namespace plumbline::config

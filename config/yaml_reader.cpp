@@ -1,0 +1,247 @@
+#include "config/yaml_reader.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "core/text.hpp"
+
+namespace plumbline::config {
+
+using core::Errc;
+using core::Error;
+using core::Result;
+
+namespace {
+
+constexpr int kMaxDepth = 32;
+
+Error error_at(const std::string& file, const YAML::Mark& mark, std::string_view message) {
+  // yaml-cpp counts from 0 and gives -1 for nodes without a position.
+  return {Errc::kParse,
+          fmt::format("{}:{}:{}: {}", file, std::max(mark.line, 0) + 1, std::max(mark.column, 0) + 1, message)};
+}
+
+/// How deep a document nests, before anything recurses over it.
+bool too_deep(const YAML::Node& node, int depth) {
+  if (depth > kMaxDepth) {
+    return true;
+  }
+  if (node.IsSequence()) {
+    return std::any_of(node.begin(), node.end(), [&](const auto& item) { return too_deep(item, depth + 1); });
+  }
+  if (node.IsMap()) {
+    return std::any_of(
+        node.begin(), node.end(), [&](const auto& item) { return too_deep(item.second, depth + 1); });
+  }
+  return false;
+}
+
+void append_json(std::string& out, const YAML::Node& node) {
+  if (node.IsMap()) {
+    out += '{';
+    for (const auto& member : node) {
+      if (!out.ends_with('{')) {
+        out += ',';
+      }
+      core::append_json_quoted(out, member.first.Scalar());
+      out += ':';
+      append_json(out, member.second);
+    }
+    out += '}';
+  } else if (node.IsSequence()) {
+    out += '[';
+    bool first = true;
+    for (const auto& item : node) {
+      if (!first) {
+        out += ',';
+      }
+      first = false;
+      append_json(out, item);
+    }
+    out += ']';
+  } else if (node.IsNull()) {
+    out += "null";
+  } else {
+    const std::string& scalar = node.Scalar();
+    double number = 0;
+    const auto [end, error] = std::from_chars(scalar.data(), scalar.data() + scalar.size(), number);
+    const bool leading_zero = scalar.size() > 1 && scalar[0] == '0' && scalar[1] != '.';
+    const bool numeric = error == std::errc() && end == scalar.data() + scalar.size() && !leading_zero &&
+                         scalar.find_first_not_of("0123456789.-+eE") == std::string::npos;
+    // A tag of `!` marks a quoted scalar, which is a string whatever it looks like.
+    if (node.Tag() != "!" && (scalar == "true" || scalar == "false" || numeric)) {
+      out += scalar;
+    } else {
+      core::append_json_quoted(out, scalar);
+    }
+  }
+}
+
+}  // namespace
+
+Result<YAML::Node> parse_yaml(const std::string& text, const std::string& file) {
+  try {
+    YAML::Node node = YAML::Load(text);
+    if (too_deep(node, 0)) {
+      return Error{Errc::kLimit, fmt::format("{}:1:1: nests deeper than {} levels", file, kMaxDepth)};
+    }
+    return node;
+  } catch (const YAML::Exception& error) {
+    return error_at(file, error.mark, error.msg);
+  }
+}
+
+YamlReader::YamlReader(std::string file, std::string path, YAML::Node node, core::Status& status)
+    : file_(std::move(file)), path_(std::move(path)), node_(std::move(node)), status_(&status) {
+  if (!node_.IsMap()) {
+    fail_at(node_, fmt::format("{} must be a mapping", path_.empty() ? "the document" : path_));
+  }
+}
+
+void YamlReader::fail_at(const YAML::Node& node, std::string_view message) {
+  if (*status_) {
+    *status_ = error_at(file_, node.Mark(), message);
+  }
+}
+
+void YamlReader::fail(std::string_view key, std::string_view message) {
+  const YAML::Node node = key.empty() ? node_ : find(key);
+  fail_at(node.IsDefined() ? node : node_, message);
+}
+
+YAML::Node YamlReader::find(std::string_view key) const {
+  if (node_.IsMap()) {
+    for (const auto& member : node_) {
+      if (member.first.IsScalar() && member.first.Scalar() == key) {
+        return member.second;
+      }
+    }
+  }
+  return YAML::Node(YAML::NodeType::Undefined);
+}
+
+bool YamlReader::has(std::string_view key) const { return find(key).IsDefined(); }
+
+void YamlReader::allow(std::initializer_list<std::string_view> keys) {
+  if (!node_.IsMap()) {
+    return;
+  }
+  std::set<std::string> seen;
+  for (const auto& member : node_) {
+    const std::string name = member.first.IsScalar() ? member.first.Scalar() : std::string();
+    if (std::ranges::find(keys, name) == keys.end()) {
+      fail_at(member.first,
+              fmt::format("unknown key `{}`; known here: {}", name, fmt::join(keys, ", ")));
+    } else if (!seen.insert(name).second) {
+      fail_at(member.first, fmt::format("the key `{}` is given twice", name));
+    }
+  }
+}
+
+void YamlReader::text(std::string_view key, std::string& out) {
+  const auto node = find(key);
+  if (!node.IsDefined()) {
+    return;
+  }
+  if (!node.IsScalar()) {
+    fail_at(node, fmt::format("`{}` must be a string", key));
+    return;
+  }
+  out = node.Scalar();
+}
+
+void YamlReader::choice(std::string_view key,
+                        std::initializer_list<std::string_view> choices,
+                        std::string& out) {
+  std::string value = out;
+  text(key, value);
+  if (std::ranges::find(choices, value) == choices.end()) {
+    fail(key, fmt::format("`{}` must be one of {}, not `{}`", key, fmt::join(choices, ", "), value));
+    return;
+  }
+  out = value;
+}
+
+void YamlReader::duration(std::string_view key, std::chrono::seconds minimum, std::chrono::seconds& out) {
+  if (!has(key)) {
+    return;
+  }
+  std::string value;
+  text(key, value);
+  std::int64_t count = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), count);
+  const std::string_view unit(end, static_cast<std::size_t>(value.data() + value.size() - end));
+  constexpr std::pair<std::string_view, std::int64_t> kUnits[] = {
+      {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
+  const auto* found = std::ranges::find(kUnits, unit, &std::pair<std::string_view, std::int64_t>::first);
+  constexpr std::int64_t kMaxSeconds = std::int64_t{36500} * 86400;
+  if (error != std::errc() || found == std::end(kUnits) || count < 0 || count > kMaxSeconds / found->second) {
+    fail(key, fmt::format("`{}` must be a duration such as 90s, 5m, 1h or 30d, not `{}`", key, value));
+    return;
+  }
+  const std::chrono::seconds duration(count * found->second);
+  if (duration < minimum) {
+    fail(key, fmt::format("`{}` must be at least {}s", key, minimum.count()));
+    return;
+  }
+  out = duration;
+}
+
+void YamlReader::texts(std::string_view key, std::vector<std::string>& out) {
+  const auto node = find(key);
+  if (!node.IsDefined()) {
+    return;
+  }
+  if (!node.IsSequence()) {
+    fail_at(node, fmt::format("`{}` must be a list of strings", key));
+    return;
+  }
+  for (const auto& item : node) {
+    if (!item.IsScalar()) {
+      fail_at(item, fmt::format("`{}` must be a list of strings", key));
+      return;
+    }
+    out.push_back(item.Scalar());
+  }
+}
+
+void YamlReader::json(std::string_view key, std::string& out) {
+  const auto node = find(key);
+  if (node.IsDefined() && !node.IsNull()) {
+    out.clear();
+    append_json(out, node);
+  }
+}
+
+void YamlReader::mapping(std::string_view key, const std::function<void(YamlReader&)>& read) {
+  const auto node = find(key);
+  if (node.IsDefined() && !node.IsNull()) {
+    YamlReader reader(file_, path_.empty() ? std::string(key) : path_ + "." + std::string(key), node, *status_);
+    if (node.IsMap()) {
+      read(reader);
+    }
+  }
+}
+
+void YamlReader::sequence(std::string_view key, const std::function<void(YamlReader&)>& read) {
+  const auto node = find(key);
+  if (!node.IsDefined() || node.IsNull()) {
+    return;
+  }
+  if (!node.IsSequence()) {
+    fail_at(node, fmt::format("`{}` must be a list", key));
+    return;
+  }
+  for (const auto& item : node) {
+    YamlReader reader(file_, std::string(key), item, *status_);
+    if (item.IsMap()) {
+      read(reader);
+    }
+  }
+}
+
+}  // namespace plumbline::config

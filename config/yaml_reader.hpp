@@ -1,0 +1,53 @@
+// Strict reading of YAML: known keys only, no duplicates, explicit types, a position in every error.
+// Private to config/.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <yaml-cpp/yaml.h>
+
+#include "core/result.hpp"
+
+namespace plumbline::config {
+
+/// One mapping, and what may be in it. Collects the first error instead of returning each.
+class YamlReader {
+ public:
+  YamlReader(std::string file, std::string path, YAML::Node node, core::Status& status);
+
+  /// Declares the keys that may occur; unknown and repeated ones are errors.
+  void allow(std::initializer_list<std::string_view> keys);
+
+  [[nodiscard]] bool has(std::string_view key) const;
+  void text(std::string_view key, std::string& out);
+  /// One of `choices`.
+  void choice(std::string_view key, std::initializer_list<std::string_view> choices, std::string& out);
+  /// `90s`, `5m`, `1h`, `30d`.
+  void duration(std::string_view key, std::chrono::seconds minimum, std::chrono::seconds& out);
+  void texts(std::string_view key, std::vector<std::string>& out);
+  /// Any value, as JSON text.
+  void json(std::string_view key, std::string& out);
+  void mapping(std::string_view key, const std::function<void(YamlReader&)>& read);
+  void sequence(std::string_view key, const std::function<void(YamlReader&)>& read);
+
+  /// Records an error at a key's value, or at the mapping where the key is empty.
+  void fail(std::string_view key, std::string_view message);
+
+ private:
+  [[nodiscard]] YAML::Node find(std::string_view key) const;
+  void fail_at(const YAML::Node& node, std::string_view message);
+
+  std::string file_;
+  std::string path_;
+  YAML::Node node_;
+  core::Status* status_;
+};
+
+[[nodiscard]] core::Result<YAML::Node> parse_yaml(const std::string& text, const std::string& file);
+
+}  // namespace plumbline::config

@@ -1,0 +1,95 @@
+#include "config/settings.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace plumbline;
+
+namespace {
+
+const std::string kMinimal = R"(baseline:
+  assignments:
+    - {name: prod, initiative: baselines/azure-monitor}
+)";
+
+}  // namespace
+
+TEST_CASE("defaults and relative paths") {
+  const auto settings = config::parse_settings(kMinimal, "/etc/plumbline/plumbline.yaml");
+  REQUIRE(settings);
+  CHECK(settings->cloud.resource_manager == "https://management.azure.com");
+  CHECK(settings->assignments.at(0).initiative == "/etc/plumbline/baselines/azure-monitor");
+  CHECK(settings->assignments.at(0).scope == "/");
+  CHECK(settings->schedule.sweep == std::chrono::hours(1));
+  CHECK(settings->listen_port == 9837);
+}
+
+TEST_CASE("everything can be set") {
+  const auto settings = config::parse_settings(R"(
+azure:
+  cloud: {custom: {authority: "https://login.example", resource_manager: "https://127.0.0.1:8443/", ca_file: ca.pem}}
+  credential: {type: managed_identity, client_id: abc}
+  scope: {subscriptions: [AAA, bbb]}
+inventory: all
+baseline:
+  assignments:
+    - name: prod
+      scope: /subscriptions/x/resourceGroups/Y
+      not_scopes: [/subscriptions/x/resourceGroups/y/providers/M.N/t/n]
+      initiative: /srv/base
+      enforcement_mode: DoNotEnforce
+      parameters: {effect: Disabled, days: 90, quoted: "90", on: true, list: [a, 1.5]}
+schedule: {sweep: 90s, details: 2h}
+storage: {path: /tmp/p.db, key_file: /tmp/p.key}
+web: {listen: "[::1]:0"}
+log: {level: debug, format: json}
+)", "conf.yaml");
+  REQUIRE(settings);
+  CHECK(settings->cloud.resource_manager == "https://127.0.0.1:8443");
+  CHECK(settings->cloud.audience == "https://127.0.0.1:8443/");
+  CHECK(settings->cloud.ca_file == "ca.pem");
+  CHECK(settings->subscriptions == std::vector<std::string>{"aaa", "bbb"});
+  CHECK(settings->inventory_all);
+  CHECK(settings->assignments.at(0).parameters_json ==
+        R"({"effect":"Disabled","days":90,"quoted":"90","on":true,"list":["a",1.5]})");
+  CHECK(settings->schedule.sweep == std::chrono::seconds(90));
+  CHECK(settings->listen_address == "::1");
+}
+
+TEST_CASE("bad configuration names file, line and column") {
+  struct Case {
+    const char* name;
+    std::string text;
+    const char* want;
+  };
+  const Case cases[] = {
+      {"unknown key", "web: {lisen: x}\n" + kMinimal, "c.yaml:1:7: unknown key `lisen`; known here: listen"},
+      {"unknown top key", kMinimal + "colour: red\n", "c.yaml:4:1: unknown key `colour`"},
+      {"duplicate key", kMinimal + "log: {level: info}\nlog: {level: info}\n", "c.yaml:5:1: the key `log` is given twice"},
+      {"wrong type", kMinimal + "log: [info]\n", "c.yaml:4:6: log must be a mapping"},
+      {"not a string", kMinimal + "storage: {path: [a]}\n", "c.yaml:4:17: `path` must be a string"},
+      {"bad choice", kMinimal + "log: {level: loud}\n", "c.yaml:4:14: `level` must be one of debug, info, warn, error, not `loud`"},
+      {"bad duration", kMinimal + "schedule: {sweep: 10}\n", "c.yaml:4:19: `sweep` must be a duration"},
+      {"octal-looking duration", kMinimal + "schedule: {sweep: 1s}\n", "c.yaml:4:19: `sweep` must be at least 5s"},
+      {"overflowing duration", kMinimal + "schedule: {sweep: 999999999999d}\n", "c.yaml:4:19: `sweep` must be a duration"},
+      {"bad listen", kMinimal + "web: {listen: localhost}\n", "c.yaml:4:15: `localhost` is not an address:port"},
+      {"port too large", kMinimal + "web: {listen: 'x:99999'}\n", "c.yaml:4:15: `x:99999` is not an address:port"},
+      {"plain http for tokens", kMinimal + "azure: {cloud: {custom: {resource_manager: 'http://x'}}}\n", "`resource_manager` must be an https:// origin"},
+      {"no assignment", "log: {level: info}\n", "needs at least one assignment"},
+      {"no name", "baseline: {assignments: [{initiative: x}]}\n", "c.yaml:1:26: an assignment needs a `name`"},
+      {"management groups", kMinimal + "azure: {scope: {management_groups: [a]}}\n", "collects subscriptions, not management groups"},
+      {"two identities", kMinimal + "azure: {credential: {client_id: a, object_id: b}}\n", "at most one of client_id"},
+      {"other credential", kMinimal + "azure: {credential: {type: magic}}\n", "`type` must be one of managed_identity, not `magic`"},
+      {"bad scope", "baseline: {assignments: [{name: a, initiative: x, scope: prod}]}\n", "`scope` must be / (everything collected)"},
+      {"syntax", "a: [1\nb: 2\n", "c.yaml:2:"},
+      {"empty", "", "the document must be a mapping"},
+  };
+  for (const auto& c : cases) {
+    SUBCASE(c.name) {
+      const auto settings = config::parse_settings(c.text, "c.yaml");
+      REQUIRE_FALSE(settings);
+      CAPTURE(settings.error().message);
+      CHECK(settings.error().message.contains(c.want));
+      CHECK(settings.error().message.starts_with("c.yaml:"));
+    }
+  }
+}
