@@ -1,0 +1,241 @@
+#include "collectors/azure_client.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <random>
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include "core/digest.hpp"
+#include "core/json_limits.hpp"
+#include "core/text.hpp"
+
+namespace plumbline::collectors {
+
+using core::Errc;
+using core::Error;
+using core::Result;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t kMaxErrorText = 300;
+
+std::string bounded(std::string_view text) { return std::string(text.substr(0, kMaxErrorText)); }
+
+bool is_retryable(Errc code) {
+  return code == Errc::kThrottled || code == Errc::kUnavailable || code == Errc::kTimeout ||
+         code == Errc::kNetwork || code == Errc::kTruncated;
+}
+
+double random_jitter() {
+  thread_local std::minstd_rand generator{std::random_device{}()};
+  return std::uniform_real_distribution<double>(0.0, 1.0)(generator);
+}
+
+}  // namespace
+
+ArmError parse_arm_error(std::string_view body) {
+  ArmError out;
+  simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  if (!core::check_json_limits(body) || parser.parse(body.data(), body.size()).get(root) != simdjson::SUCCESS) {
+    return out;
+  }
+  simdjson::dom::element error = root;
+  if (simdjson::dom::element inner; root["error"].get(inner) == simdjson::SUCCESS) {
+    error = inner;
+  }
+  std::string_view text;
+  if (error["code"].get(text) == simdjson::SUCCESS) {
+    out.code = bounded(text);
+  }
+  if (error["message"].get(text) == simdjson::SUCCESS) {
+    out.message = bounded(text);
+  }
+  simdjson::dom::array details;
+  if (error["details"].get(details) == simdjson::SUCCESS) {
+    for (const auto detail : details) {
+      if (detail["code"].get(text) == simdjson::SUCCESS && out.detail_codes.size() < kMaxErrorText) {
+        out.detail_codes += (out.detail_codes.empty() ? "" : ",") + bounded(text);
+      }
+    }
+  }
+  return out;
+}
+
+Error error_of_status(int status, std::string_view body) {
+  Error error;
+  if (status == 401) {
+    error.code = Errc::kUnauthorized;
+  } else if (status == 403) {
+    error.code = Errc::kForbidden;
+  } else if (status == 404) {
+    error.code = Errc::kNotFound;
+  } else if (status == 429) {
+    error.code = Errc::kThrottled;
+  } else if (status == 408 || status >= 500) {
+    error.code = Errc::kUnavailable;
+  } else {
+    error.code = Errc::kHttp;
+  }
+  const ArmError arm = parse_arm_error(body);
+  error.message = fmt::format("status {}", status);
+  for (const auto* part : {&arm.code, &arm.detail_codes, &arm.message}) {
+    if (!part->empty()) {
+      error.message += " " + *part;
+    }
+  }
+  return error;
+}
+
+std::chrono::milliseconds retry_delay(int attempt,
+                                      std::chrono::milliseconds base,
+                                      std::chrono::milliseconds ceiling,
+                                      std::optional<std::chrono::seconds> asked,
+                                      bool throttled,
+                                      double jitter) {
+  const auto grown = std::min(ceiling, base * (std::int64_t{1} << std::clamp(attempt, 0, 20)));
+  const auto spread = std::chrono::milliseconds(static_cast<std::int64_t>(static_cast<double>(grown.count()) * jitter));
+  std::chrono::milliseconds floor = throttled ? 1000ms : 0ms;
+  if (asked) {
+    floor = std::max(floor, std::chrono::milliseconds(*asked));
+  }
+  return floor + spread;
+}
+
+AzureClient::AzureClient(net::HttpTransport& transport,
+                         TokenSource& tokens,
+                         const core::Clock& clock,
+                         core::Log& log,
+                         CollectorMetrics& metrics,
+                         AzureClientOptions options)
+    : transport_(&transport),
+      tokens_(&tokens),
+      clock_(&clock),
+      log_(&log),
+      metrics_(&metrics),
+      options_(std::move(options)) {}
+
+Result<std::string> AzureClient::absolute(const std::string& path_or_url) const {
+  if (path_or_url.starts_with('/') && !path_or_url.starts_with("//")) {
+    return options_.resource_manager + path_or_url;
+  }
+  auto url = net::parse_url(path_or_url);
+  if (!url) {
+    return url.error();
+  }
+  auto own = net::parse_url(options_.resource_manager);
+  if (!own) {
+    return own.error();
+  }
+  if (url->origin() != own->origin()) {
+    return Error{Errc::kInvalidArgument,
+                 fmt::format("refused to follow a link to another origin ({}): tokens for {} go nowhere else",
+                             url->origin(),
+                             own->origin())};
+  }
+  return path_or_url;
+}
+
+net::Task<Result<net::HttpResponse>> AzureClient::get(std::string path_or_url) {
+  auto url = absolute(path_or_url);
+  if (!url) {
+    co_return url.error();
+  }
+  net::HttpRequest request;
+  request.url = *std::move(url);
+  co_return co_await send(std::move(request), "resource_manager");
+}
+
+net::Task<Result<net::HttpResponse>> AzureClient::post(std::string path, std::string body, std::string service) {
+  auto url = absolute(path);
+  if (!url) {
+    co_return url.error();
+  }
+  net::HttpRequest request;
+  request.method = "POST";
+  request.url = *std::move(url);
+  request.body = std::move(body);
+  request.headers.set("Content-Type", "application/json");
+  co_return co_await send(std::move(request), std::move(service));
+}
+
+net::Task<Result<net::HttpResponse>> AzureClient::attempt(net::HttpRequest request, std::string service) {
+  auto token = co_await tokens_->token(options_.audience);
+  if (!token) {
+    co_return token.error();
+  }
+  request.headers.set("Authorization", "Bearer " + *token);
+  const auto started = clock_->steady_now();
+  auto response = co_await transport_->send(std::move(request));
+  const std::chrono::duration<double> took = clock_->steady_now() - started;
+  metrics_->count_request(service,
+                          response ? fmt::format("{}", response->status)
+                                   : std::string(core::to_string(response.error().code)),
+                          took);
+  if (response) {
+    if (const auto quota = response->headers.get("x-ms-user-quota-remaining")) {
+      int remaining = 0;
+      if (std::from_chars(quota->data(), quota->data() + quota->size(), remaining).ec == std::errc()) {
+        metrics_->set_quota_remaining(service, remaining);
+      }
+    }
+  }
+  co_return response;
+}
+
+net::Task<Result<net::HttpResponse>> AzureClient::send(net::HttpRequest request, std::string service) {
+  request.headers.set("Accept", "application/json");
+  const std::string request_id = core::random_uuid();
+  request.headers.set("x-ms-client-request-id", request_id);
+  bool renewed = false;
+  for (int tries = 0;; ++tries) {
+    auto response = co_await attempt(request, service);
+    if (response && response->status >= 200 && response->status < 300) {
+      co_return response;
+    }
+    std::optional<std::chrono::seconds> asked;
+    Error error;
+    if (response) {
+      error = error_of_status(response->status, response->body);
+      if (const auto after = response->headers.get("Retry-After")) {
+        asked = net::parse_retry_after(*after, clock_->now());
+      }
+      if (response->status == 429) {
+        metrics_->count_throttled(service);
+      }
+      if (response->status == 401 && !renewed) {
+        // A refused token is replaced once; a second refusal is the identity's.
+        renewed = true;
+        tokens_->discard(options_.audience);
+        continue;
+      }
+    } else {
+      error = response.error();
+    }
+    const std::string path = request.url.substr(0, request.url.find('?'));
+    const bool again = is_retryable(error.code) && tries < options_.max_retries;
+    log_->write(again ? core::LogLevel::kInfo : core::LogLevel::kWarn,
+                again ? "azure_request_retried" : "azure_request_failed",
+                {{core::log_field::kPath, path},
+                 {core::log_field::kReason, std::string(core::to_string(error.code))},
+                 {core::log_field::kError, error.message},
+                 {core::log_field::kRequestId, request_id}});
+    if (!again) {
+      co_return error.with_context(path);
+    }
+    const auto delay = retry_delay(tries,
+                                   options_.base_delay,
+                                   options_.max_delay,
+                                   asked,
+                                   error.code == Errc::kThrottled,
+                                   random_jitter());
+    if (const bool slept = co_await net::sleep_for(delay); !slept) {
+      co_return error.with_context(path);
+    }
+  }
+}
+
+}  // namespace plumbline::collectors

@@ -1,0 +1,73 @@
+// Requests to Azure Resource Manager's origin: bearer token, request id, retries, error bodies.
+#pragma once
+
+#include <string>
+
+#include "collectors/collector_metrics.hpp"
+#include "collectors/identity/token_source.hpp"
+#include "core/clock.hpp"
+#include "core/log.hpp"
+#include "core/result.hpp"
+#include "net/http_client.hpp"
+
+namespace plumbline::collectors {
+
+struct AzureClientOptions {
+  std::string resource_manager;  // https origin, no trailing slash
+  std::string audience;
+  int max_retries = 3;
+  std::chrono::milliseconds base_delay{1000};
+  std::chrono::milliseconds max_delay{60'000};
+};
+
+/// What an ARM error body says (contracts 3.1), bounded; empty parts where it says nothing.
+struct ArmError {
+  std::string code;
+  std::string message;
+  /// Codes of `details`, joined: Resource Graph says what matters there.
+  std::string detail_codes;
+};
+[[nodiscard]] ArmError parse_arm_error(std::string_view body);
+
+/// The error that a status other than 2xx stands for.
+[[nodiscard]] core::Error error_of_status(int status, std::string_view body);
+
+/// Full jitter over an exponential ceiling, never below what the service asked for and never below
+/// one second after a 429 ("try again after 0 seconds" has been seen). `jitter` is in [0, 1).
+[[nodiscard]] std::chrono::milliseconds retry_delay(int attempt,
+                                                    std::chrono::milliseconds base,
+                                                    std::chrono::milliseconds ceiling,
+                                                    std::optional<std::chrono::seconds> asked,
+                                                    bool throttled,
+                                                    double jitter);
+
+/// Used on the I/O thread; all references must outlive it.
+class AzureClient {
+ public:
+  AzureClient(net::HttpTransport& transport,
+              TokenSource& tokens,
+              const core::Clock& clock,
+              core::Log& log,
+              CollectorMetrics& metrics,
+              AzureClientOptions options);
+
+  /// GET of a path below ARM's origin, or of an absolute URL on that same origin (a nextLink).
+  /// Anything else is refused with kInvalidArgument: a bearer token goes to its own origin only.
+  net::Task<core::Result<net::HttpResponse>> get(std::string path_or_url);
+  /// POST of JSON.
+  net::Task<core::Result<net::HttpResponse>> post(std::string path, std::string body, std::string service);
+
+ private:
+  [[nodiscard]] core::Result<std::string> absolute(const std::string& path_or_url) const;
+  net::Task<core::Result<net::HttpResponse>> send(net::HttpRequest request, std::string service);
+  net::Task<core::Result<net::HttpResponse>> attempt(net::HttpRequest request, std::string service);
+
+  net::HttpTransport* transport_;
+  TokenSource* tokens_;
+  const core::Clock* clock_;
+  core::Log* log_;
+  CollectorMetrics* metrics_;
+  AzureClientOptions options_;
+};
+
+}  // namespace plumbline::collectors

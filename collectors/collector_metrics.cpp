@@ -1,0 +1,76 @@
+#include "collectors/collector_metrics.hpp"
+
+namespace plumbline::collectors {
+
+namespace {
+
+const prometheus::Histogram::BucketBoundaries kRequestBuckets = {0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60};
+const prometheus::Histogram::BucketBoundaries kCollectionBuckets = {0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600};
+
+}  // namespace
+
+CollectorMetrics::CollectorMetrics(prometheus::Registry& registry)
+    : requests_(&prometheus::BuildCounter()
+                     .Name("plumbline_azure_requests_total")
+                     .Help("Requests to Azure by service and status code, or error where there was no answer.")
+                     .Register(registry)),
+      request_duration_(&prometheus::BuildHistogram()
+                             .Name("plumbline_azure_request_duration_seconds")
+                             .Help("Time from sending a request to Azure to the end of its answer.")
+                             .Register(registry)),
+      throttled_(&prometheus::BuildCounter()
+                      .Name("plumbline_azure_throttled_total")
+                      .Help("Answers with status 429.")
+                      .Register(registry)),
+      quota_(&prometheus::BuildGauge()
+                  .Name("plumbline_azure_quota_remaining")
+                  .Help("Requests left in the current quota window, as last told by the service.")
+                  .Register(registry)),
+      errors_(&prometheus::BuildCounter()
+                   .Name("plumbline_collection_errors_total")
+                   .Help("Collections that failed, by source and reason.")
+                   .Register(registry)),
+      last_success_(&prometheus::BuildGauge()
+                         .Name("plumbline_collection_last_success_timestamp_seconds")
+                         .Help("When a source was last collected without an error.")
+                         .Register(registry)),
+      duration_(&prometheus::BuildHistogram()
+                     .Name("plumbline_collection_duration_seconds")
+                     .Help("How long collecting a source took.")
+                     .Register(registry)),
+      token_expiry_(&prometheus::BuildGauge()
+                         .Name("plumbline_token_expiry_timestamp_seconds")
+                         .Help("When the token in use expires.")
+                         .Register(registry)) {}
+
+void CollectorMetrics::count_request(const std::string& service,
+                                     const std::string& code,
+                                     std::chrono::duration<double> took) {
+  requests_->Add({{"service", service}, {"code", code}}).Increment();
+  request_duration_->Add({{"service", service}}, kRequestBuckets).Observe(took.count());
+}
+
+void CollectorMetrics::count_throttled(const std::string& service) {
+  throttled_->Add({{"service", service}}).Increment();
+}
+
+void CollectorMetrics::set_quota_remaining(const std::string& service, double remaining) {
+  quota_->Add({{"service", service}}).Set(remaining);
+}
+
+void CollectorMetrics::count_error(const std::string& source, const std::string& reason) {
+  errors_->Add({{"source", source}, {"reason", reason}}).Increment();
+}
+
+void CollectorMetrics::set_success(const std::string& source,
+                                   double unix_seconds,
+                                   std::chrono::duration<double> took) {
+  last_success_->Add({{"source", source}}).Set(unix_seconds);
+  duration_->Add({{"source", source}}, kCollectionBuckets).Observe(took.count());
+}
+
+void CollectorMetrics::set_token_expiry(const std::string& audience, double unix_seconds) {
+  token_expiry_->Add({{"audience", audience}}).Set(unix_seconds);
+}
+
+}  // namespace plumbline::collectors

@@ -1,0 +1,39 @@
+// Operational metrics of collection. docs/metrics.md lists them.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+namespace plumbline::collectors {
+
+/// Thread-safe. The registry must outlive it.
+class CollectorMetrics {
+ public:
+  explicit CollectorMetrics(prometheus::Registry& registry);
+
+  /// `service`: imds, resource_graph or resource_manager. `code`: the HTTP status, or the error's
+  /// word where there was no answer.
+  void count_request(const std::string& service, const std::string& code, std::chrono::duration<double> took);
+  void count_throttled(const std::string& service);
+  void set_quota_remaining(const std::string& service, double remaining);
+  void count_error(const std::string& source, const std::string& reason);
+  void set_success(const std::string& source, double unix_seconds, std::chrono::duration<double> took);
+  void set_token_expiry(const std::string& audience, double unix_seconds);
+
+ private:
+  prometheus::Family<prometheus::Counter>* requests_;
+  prometheus::Family<prometheus::Histogram>* request_duration_;
+  prometheus::Family<prometheus::Counter>* throttled_;
+  prometheus::Family<prometheus::Gauge>* quota_;
+  prometheus::Family<prometheus::Counter>* errors_;
+  prometheus::Family<prometheus::Gauge>* last_success_;
+  prometheus::Family<prometheus::Histogram>* duration_;
+  prometheus::Family<prometheus::Gauge>* token_expiry_;
+};
+
+}  // namespace plumbline::collectors

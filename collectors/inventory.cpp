@@ -1,0 +1,530 @@
+#include "collectors/inventory.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "collectors/parallel.hpp"
+#include "collectors/resource_graph/query.hpp"
+#include "core/resource_id.hpp"
+#include "core/text.hpp"
+
+namespace plumbline::collectors {
+
+using core::Errc;
+using core::Error;
+using core::Result;
+using core::Status;
+
+namespace {
+
+constexpr std::string_view kSubscriptionsPath = "/subscriptions?api-version=2022-12-01";
+constexpr std::string_view kGraphPath = "/providers/Microsoft.ResourceGraph/resources?api-version=2024-04-01";
+constexpr int kMaxPages = 100'000;
+// Truth 3: a scope that loses more than this share at once has lost its reader, not its resources.
+constexpr double kMassDisappearance = 0.05;
+constexpr std::int64_t kMassDisappearanceFloor = 10;
+
+core::Evidence evidence_of(std::string key, core::Time at, const Status& status) {
+  core::Evidence evidence;
+  evidence.key = std::move(key);
+  evidence.observed_at = at;
+  evidence.complete = status.has_value();
+  if (!status) {
+    evidence.reason = core::to_string(status.error().code);
+    evidence.message = status.error().message;
+  }
+  return evidence;
+}
+
+}  // namespace
+
+struct Inventory::Sweep {
+  std::vector<std::string> subscriptions;
+  std::shared_ptr<core::Cycle> cycle;
+  bool complete = true;
+};
+
+Inventory::Inventory(Parts parts, core::CollectionPlan plan, InventoryOptions options)
+    : parts_(std::move(parts)), plan_(std::move(plan)), options_(std::move(options)) {}
+
+void Inventory::add(const core::CycleReport& report) {
+  ++report_.cycles;
+  report_.observed += report.row.observed;
+  report_.versions += report.row.changed;
+  report_.deleted += report.row.deleted;
+  report_.evaluated += report.row.evaluated;
+  report_.transitions += report.row.transitions;
+  report_.complete = report_.complete && report.row.complete;
+}
+
+net::Task<Result<std::vector<std::string>>> Inventory::list_subscriptions() {
+  std::vector<std::string> ids;
+  std::string link(kSubscriptionsPath);
+  for (int page_number = 0; !link.empty() && page_number < kMaxPages; ++page_number) {
+    auto response = co_await parts_.azure.get(link);
+    if (!response) {
+      co_return response.error();
+    }
+    auto page = parse_subscriptions(response->body);
+    if (!page) {
+      co_return page.error().with_context("/subscriptions");
+    }
+    for (const auto& subscription : page->subscriptions) {
+      const bool wanted = options_.subscriptions.empty() ||
+                          std::ranges::find(options_.subscriptions, subscription.id) != options_.subscriptions.end();
+      if (wanted) {
+        ids.push_back(subscription.id);
+      }
+    }
+    if (page->next_link == link) {
+      Error error;
+      error.code = Errc::kHttp;
+      error.message = "/subscriptions: nextLink points at its own page";
+      co_return error;
+    }
+    link = page->next_link;
+  }
+  std::ranges::sort(ids);
+  ids.erase(std::ranges::unique(ids).begin(), ids.end());
+  co_return ids;
+}
+
+net::Task<std::vector<std::string>> Inventory::known_subscriptions() {
+  core::Store* store = &parts_.store;
+  auto job = [store]() -> std::vector<std::string> {
+    std::vector<std::string> ids;
+    auto snapshot = store->snapshot();
+    if (snapshot) {
+      // A failure leaves the list shorter; the next pass asks again.
+      static_cast<void>((*snapshot)->for_each_of_type(
+          "microsoft.resources/subscriptions", "", [&](const core::StoredResource& resource) {
+            ids.push_back(resource.key.substr(resource.key.rfind('/') + 1));
+          }));
+    }
+    return ids;
+  };
+  co_return co_await net::offload(parts_.cpu, std::move(job));
+}
+
+net::Task<Status> Inventory::commit(std::shared_ptr<core::Cycle> cycle, bool complete) {
+  auto judge = parts_.judge;
+  auto job = [cycle, complete, judge]() { return cycle->commit(complete, judge); };
+  auto report = co_await net::offload(parts_.storage, std::move(job));
+  if (!report) {
+    parts_.log.error("cycle_failed",
+                     {{core::log_field::kReason, std::string(core::to_string(report.error().code))},
+                      {core::log_field::kError, report.error().message}});
+    co_return report.error();
+  }
+  add(*report);
+  parts_.on_commit(*report);
+  co_return Status::ok();
+}
+
+net::Task<Status> Inventory::record_no_access(std::vector<std::string> subscriptions, core::Evidence listing) {
+  // What is known of the tenant stays; its verdicts do not.
+  std::vector<core::Evidence> evidence;
+  for (const auto& subscription : subscriptions) {
+    for (const auto& table : plan_.tables) {
+      core::Evidence item = listing;
+      item.key = core::partition_evidence_key(table.table, subscription);
+      evidence.push_back(std::move(item));
+    }
+  }
+  if (subscriptions.empty() || listing.key == core::kSubscriptionsEvidence) {
+    evidence.push_back(std::move(listing));
+  }
+  auto stage = [store = &parts_.store, evidence]() -> Result<std::shared_ptr<core::Cycle>> {
+    auto begun = store->begin_cycle("sweep", "no access");
+    if (!begun) {
+      return begun.error();
+    }
+    std::shared_ptr<core::Cycle> cycle = *std::move(begun);
+    for (const auto& item : evidence) {
+      if (auto done = cycle->stage_evidence(item); !done) {
+        return done.error();
+      }
+    }
+    return cycle;
+  };
+  auto cycle = co_await net::offload(parts_.storage, std::move(stage));
+  if (!cycle) {
+    co_return cycle.error();
+  }
+  co_return co_await commit(*cycle, false);
+}
+
+net::Task<Result<bool>> Inventory::is_gone(std::string key) {
+  const auto id = core::parse_resource_id(key);
+  if (!id) {
+    co_return false;
+  }
+  std::string version(resource_api_version(id->type));
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    auto response = co_await parts_.azure.get(detail_path(key, version));
+    if (response) {
+      co_return false;
+    }
+    const std::string& message = response.error().message;
+    if (response.error().code == Errc::kNotFound) {
+      // Only these two say that the resource is gone; SubscriptionNotFound says the reader is.
+      co_return message.contains("ResourceNotFound") || message.contains("ResourceGroupNotFound");
+    }
+    const std::string other = supported_api_version(message);
+    if (other.empty() || other == version) {
+      co_return response.error();
+    }
+    version = other;
+  }
+  co_return false;
+}
+
+net::Task<Status> Inventory::confirm_missing(std::shared_ptr<Sweep> sweep, std::string source) {
+  auto cycle = sweep->cycle;
+  auto ask = [cycle, source]() { return cycle->unseen(source); };
+  auto missing = co_await net::offload(parts_.storage, std::move(ask));
+  if (!missing) {
+    co_return missing.error();
+  }
+  if (missing->empty()) {
+    co_return Status::ok();
+  }
+  auto count = [cycle, source]() { return cycle->known(source); };
+  auto known = co_await net::offload(parts_.storage, std::move(count));
+  if (!known) {
+    co_return known.error();
+  }
+  const auto gone_at_once = static_cast<std::int64_t>(missing->size());
+  if (gone_at_once >= kMassDisappearanceFloor &&
+      static_cast<double>(gone_at_once) > kMassDisappearance * static_cast<double>(*known)) {
+    parts_.log.error("mass_disappearance",
+                     {{core::log_field::kSource, source}, {core::log_field::kDeleted, fmt::format("{}", gone_at_once)}});
+    Error error;
+    error.code = Errc::kTruncated;
+    error.message = fmt::format("{} of {} resources are missing at once", gone_at_once, *known);
+    co_return error;
+  }
+  std::size_t unconfirmed = 0;
+  for (const auto& key : *missing) {
+    auto gone = co_await is_gone(key);
+    if (gone && *gone) {
+      auto stage = [cycle, key]() { return cycle->stage_deletion(key); };
+      auto staged = co_await net::offload(parts_.storage, std::move(stage));
+      if (!staged) {
+        co_return staged;
+      }
+    } else {
+      ++unconfirmed;
+      parts_.log.warn("deletion_unconfirmed",
+                      {{core::log_field::kResourceId, key},
+                       {core::log_field::kError, gone ? "Resource Manager still has it" : gone.error().message}});
+    }
+  }
+  if (unconfirmed > 0) {
+    Error error;
+    error.code = Errc::kTruncated;
+    error.message = fmt::format("{} resources are missing from Resource Graph but not from Resource Manager", unconfirmed);
+    co_return error;
+  }
+  co_return Status::ok();
+}
+
+net::Task<Status> Inventory::sweep_table(std::shared_ptr<Sweep> sweep, core::TablePlan table) {
+  const std::string query = resource_graph_query(table);
+  std::string token;
+  std::set<std::string> keys;
+  std::int64_t rows = 0;
+  std::int64_t total = 0;
+  for (int page_number = 0; page_number < kMaxPages && !cancelled_; ++page_number) {
+    std::string request =
+        resource_graph_body(query, sweep->subscriptions, options_.page_size, token, is_inherited_table(table.table));
+    const auto sent_at = parts_.clock.now();
+    auto response = co_await parts_.azure.post(std::string(kGraphPath), std::move(request), "resource_graph");
+    if (!response) {
+      co_return response.error();
+    }
+    auto parse = [body = std::move(response->body), name = table.table, sent_at, normaliser = &parts_.normaliser]() {
+      return parse_graph_page(body, name, sent_at, *normaliser);
+    };
+    auto page = co_await net::offload(parts_.cpu, std::move(parse));
+    if (!page) {
+      co_return page.error();
+    }
+    rows += page->row_count;
+    total = page->total_records;
+    for (const auto& row : page->rows) {
+      if (!keys.insert(row.key).second) {
+        parts_.log.warn("row_repeated", {{core::log_field::kResourceId, row.key}});
+      }
+    }
+    const bool truncated = page->truncated;
+    const std::string next = page->skip_token;
+    auto stage = [cycle = sweep->cycle, observations = std::move(page->rows)]() mutable {
+      return cycle->stage(std::move(observations));
+    };
+    auto staged = co_await net::offload(parts_.storage, std::move(stage));
+    if (!staged) {
+      co_return staged;
+    }
+    Error error;
+    error.code = Errc::kTruncated;
+    if (truncated) {
+      error.message = "Resource Graph truncated the result without a token for the rest";
+      co_return error;
+    }
+    if (next.empty()) {
+      if (total >= 0 && rows < total) {
+        error.message = fmt::format("Resource Graph gave {} of {} rows", rows, total);
+        co_return error;
+      }
+      co_return Status::ok();
+    }
+    if (next == token) {
+      error.message = "Resource Graph repeats the same $skipToken";
+      co_return error;
+    }
+    token = next;
+  }
+  Error error;
+  error.code = cancelled_ ? Errc::kCancelled : Errc::kLimit;
+  error.message = cancelled_ ? "the pass was cancelled" : "more pages than a result can have";
+  co_return error;
+}
+
+net::Task<Status> Inventory::sweep(std::vector<std::string> subscriptions) {
+  auto state = std::make_shared<Sweep>();
+  state->subscriptions = std::move(subscriptions);
+  core::Store* store = &parts_.store;
+  auto begin = [store, scope = fmt::format("{} subscriptions", state->subscriptions.size())]() {
+    return store->begin_cycle("sweep", scope);
+  };
+  auto begun = co_await net::offload(parts_.storage, std::move(begin));
+  if (!begun) {
+    co_return begun.error();
+  }
+  state->cycle = *std::move(begun);
+  std::vector<core::Evidence> evidence;
+  if (state->subscriptions.empty()) {
+    co_return Status::ok();
+  }
+  evidence.push_back(evidence_of(std::string(core::kSubscriptionsEvidence), parts_.clock.now(), Status::ok()));
+  for (const auto& table : plan_.tables) {
+    const auto started = parts_.clock.steady_now();
+    const auto now = parts_.clock.now();
+    auto swept = co_await sweep_table(state, table);
+    if (cancelled_) {
+      co_return Status::ok();  // the cycle is dropped: nothing was learned that may be kept in part
+    }
+    const std::string source = "arg:" + table.table;
+    if (swept) {
+      parts_.metrics.set_success(
+          source, static_cast<double>(core::to_micros(now)) / 1e6, parts_.clock.steady_now() - started);
+    } else {
+      parts_.metrics.count_error(source, std::string(core::to_string(swept.error().code)));
+      parts_.log.warn("sweep_failed",
+                      {{core::log_field::kSource, source},
+                       {core::log_field::kReason, std::string(core::to_string(swept.error().code))},
+                       {core::log_field::kError, swept.error().message}});
+    }
+    for (const auto& subscription : state->subscriptions) {
+      const std::string key = core::partition_evidence_key(table.table, subscription);
+      Status status = swept;
+      if (status) {
+        status = co_await confirm_missing(state, key);
+      }
+      state->complete = state->complete && status.has_value();
+      evidence.push_back(evidence_of(key, now, status));
+    }
+  }
+  auto stage = [cycle = state->cycle, evidence]() {
+    for (const auto& item : evidence) {
+      if (auto done = cycle->stage_evidence(item); !done) {
+        return done;
+      }
+    }
+    return Status::ok();
+  };
+  auto staged = co_await net::offload(parts_.storage, std::move(stage));
+  if (!staged) {
+    co_return staged;
+  }
+  co_return co_await commit(state->cycle, state->complete);
+}
+
+net::Task<Result<std::vector<std::pair<std::string, core::DetailPlan>>>> Inventory::due_details(
+    std::string subscription) {
+  using Due = std::vector<std::pair<std::string, core::DetailPlan>>;
+  auto job = [store = &parts_.store,
+              subscription,
+              plans = plan_.details,
+              oldest = parts_.clock.now() - options_.detail_interval]() -> Result<Due> {
+    auto snapshot = store->snapshot();
+    if (!snapshot) {
+      return snapshot.error();
+    }
+    Due due;
+    for (const auto& plan : plans) {
+      auto parents = (*snapshot)->resource_keys(subscription, plan.parent_types);
+      if (!parents) {
+        return parents.error();
+      }
+      for (const auto& parent : *parents) {
+        const std::string key = core::is_extension_type(plan.type)
+                                    ? core::detail_key(parent, plan.type)
+                                    : parent + plan.type.substr(plan.type.rfind('/'));
+        auto evidence = (*snapshot)->evidence(core::detail_evidence_key(key));
+        if (!evidence) {
+          return evidence.error();
+        }
+        if (!*evidence || !(*evidence)->complete || (*evidence)->observed_at <= oldest) {
+          due.emplace_back(key, plan);
+        }
+      }
+    }
+    return due;
+  };
+  co_return co_await net::offload(parts_.cpu, std::move(job));
+}
+
+net::Task<Status> Inventory::details(std::string subscription) {
+  auto due = co_await due_details(subscription);
+  if (!due) {
+    co_return due.error();
+  }
+  if (due->empty()) {
+    co_return Status::ok();
+  }
+  struct Collected {
+    std::vector<core::Observation> observations;
+    std::vector<core::Evidence> evidence;
+    bool complete = true;
+  };
+  auto collected = std::make_shared<Collected>();
+  auto list = std::make_shared<std::vector<std::pair<std::string, core::DetailPlan>>>(*std::move(due));
+  const auto started = parts_.clock.steady_now();
+  // A plain function object that makes the coroutine; it outlives every coroutine it makes.
+  struct Fetch {
+    Inventory* self;
+    std::shared_ptr<Collected> collected;
+    std::shared_ptr<std::vector<std::pair<std::string, core::DetailPlan>>> list;
+
+    static net::Task<void> run(Inventory* self, std::shared_ptr<Collected> collected, std::string key, core::DetailPlan plan) {
+      if (self->cancelled_) {
+        co_return;
+      }
+      const auto sent_at = self->parts_.clock.now();
+      auto response = co_await self->parts_.azure.get(detail_path(key, plan.api_version));
+      Status status = Status::ok();
+      std::string body = R"({"value":[]})";
+      if (response) {
+        body = std::move(response->body);
+      } else if (!response.error().message.contains("ResourceTypeNotSupported")) {
+        status = response.error();
+      }
+      if (status) {
+        auto observation = parse_detail(body, key, plan.type, sent_at, self->parts_.normaliser);
+        if (observation) {
+          collected->observations.push_back(*std::move(observation));
+        } else {
+          status = observation.error();
+        }
+      }
+      if (!status) {
+        collected->complete = false;
+        self->parts_.metrics.count_error("arm:" + plan.type, std::string(core::to_string(status.error().code)));
+      }
+      collected->evidence.push_back(evidence_of(core::detail_evidence_key(key), sent_at, status));
+    }
+
+    net::Task<void> operator()(std::size_t index) const {
+      const auto& item = (*list)[index];
+      return run(self, collected, item.first, item.second);
+    }
+  };
+  Fetch fetch{this, collected, list};
+  co_await for_each_parallel(parts_.io, list->size(), options_.parallel_details, fetch);
+  if (cancelled_) {
+    co_return Status::ok();
+  }
+  if (collected->complete) {
+    parts_.metrics.set_success("arm:details",
+                               static_cast<double>(core::to_micros(parts_.clock.now())) / 1e6,
+                               parts_.clock.steady_now() - started);
+  }
+  auto stage = [store = &parts_.store, collected, subscription]() -> Result<std::shared_ptr<core::Cycle>> {
+    auto begun = store->begin_cycle("details", subscription);
+    if (!begun) {
+      return begun.error();
+    }
+    std::shared_ptr<core::Cycle> cycle = *std::move(begun);
+    if (auto staged = cycle->stage(std::move(collected->observations)); !staged) {
+      return staged.error();
+    }
+    for (auto& evidence : collected->evidence) {
+      if (auto staged = cycle->stage_evidence(std::move(evidence)); !staged) {
+        return staged.error();
+      }
+    }
+    return cycle;
+  };
+  auto cycle = co_await net::offload(parts_.storage, std::move(stage));
+  if (!cycle) {
+    co_return cycle.error();
+  }
+  co_return co_await commit(*cycle, collected->complete);
+}
+
+net::Task<PassReport> Inventory::run() {
+  report_ = {};
+  cancelled_ = false;
+  auto listed = co_await list_subscriptions();
+  Status failure = Status::ok();
+  if (!listed) {
+    report_.complete = false;
+    report_.first_error = listed.error().message;
+    parts_.metrics.count_error("arm:subscriptions", std::string(core::to_string(listed.error().code)));
+    auto known = co_await known_subscriptions();
+    auto listing = evidence_of(std::string(core::kSubscriptionsEvidence), parts_.clock.now(), listed.error());
+    auto recorded = co_await record_no_access(std::move(known), std::move(listing));
+    if (!recorded) {
+      report_.first_error = recorded.error().message;
+    }
+    co_return report_;
+  }
+  report_.signed_in = true;
+  std::vector<std::string> subscriptions = *std::move(listed);
+  report_.subscriptions = subscriptions.size();
+  // `/subscriptions` hides what cannot be read: every subscription ever seen is expected.
+  std::vector<std::string> lost = co_await known_subscriptions();
+  std::erase_if(lost, [&](const std::string& known) {
+    const bool wanted = options_.subscriptions.empty() ||
+                        std::ranges::find(options_.subscriptions, known) != options_.subscriptions.end();
+    return !wanted || std::ranges::find(subscriptions, known) != subscriptions.end();
+  });
+  if (!lost.empty()) {
+    Error error;
+    error.code = Errc::kForbidden;
+    error.message = "the subscription is no longer listed: it was deleted, or cannot be read any more";
+    auto evidence = evidence_of("", parts_.clock.now(), error);
+    failure = co_await record_no_access(std::move(lost), std::move(evidence));
+  }
+  for (std::size_t at = 0; at < subscriptions.size() && failure && !cancelled_; at += options_.subscriptions_per_query) {
+    const auto end = std::min(subscriptions.size(), at + options_.subscriptions_per_query);
+    std::vector<std::string> chunk(subscriptions.begin() + static_cast<std::ptrdiff_t>(at),
+                                   subscriptions.begin() + static_cast<std::ptrdiff_t>(end));
+    failure = co_await sweep(std::move(chunk));
+  }
+  for (const auto& subscription : subscriptions) {
+    if (failure && !cancelled_) {
+      failure = co_await details(subscription);
+    }
+  }
+  if (!failure) {
+    report_.complete = false;
+    report_.first_error = failure.error().message;
+  }
+  co_return report_;
+}
+
+}  // namespace plumbline::collectors

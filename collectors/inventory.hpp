@@ -1,0 +1,91 @@
+// A pass over the tenant: subscriptions, sweeps, details. Every failure ends as missing evidence,
+// never as a verdict, and never ends the pass.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "collectors/azure_client.hpp"
+#include "collectors/resource_graph/rows.hpp"
+#include "collectors/resource_manager/arm_list.hpp"
+#include "core/model/collection_plan.hpp"
+#include "core/normalise.hpp"
+#include "core/ports/store.hpp"
+
+namespace plumbline::collectors {
+
+struct InventoryOptions {
+  std::vector<std::string> subscriptions;  // lower case; empty: every one the identity can read
+  std::chrono::seconds detail_interval{21600};
+  int page_size = 1000;
+  std::size_t subscriptions_per_query = 300;  // contracts 2.4
+  std::size_t parallel_details = 8;
+};
+
+/// What a pass did.
+struct PassReport {
+  bool signed_in = false;     // false: nothing at all could be asked
+  bool complete = true;       // false: some evidence is missing
+  std::size_t subscriptions = 0;
+  std::int64_t observed = 0;
+  std::int64_t versions = 0;
+  std::int64_t deleted = 0;
+  std::int64_t evaluated = 0;
+  std::int64_t transitions = 0;
+  std::int64_t cycles = 0;
+  std::string first_error;
+};
+
+/// Runs on the I/O thread; parsing goes to `cpu`, the store's work to `storage`. All references must
+/// outlive it. `on_commit` is called on the I/O thread after each committed cycle.
+class Inventory {
+ public:
+  struct Parts {
+    AzureClient& azure;
+    core::Store& store;
+    const core::Normaliser& normaliser;
+    const core::Clock& clock;
+    core::Log& log;
+    CollectorMetrics& metrics;
+    net::Executor io;
+    net::Executor cpu;
+    net::Executor storage;
+    core::Judge judge;
+    std::function<void(const core::CycleReport&)> on_commit;
+  };
+
+  Inventory(Parts parts, core::CollectionPlan plan, InventoryOptions options);
+
+  /// One full pass. One at a time.
+  net::Task<PassReport> run();
+  /// A pass in progress ends soon after: what is not yet asked is left for the next one.
+  void cancel() { cancelled_ = true; }
+
+ private:
+  struct Sweep;  // one cycle over a chunk of subscriptions
+
+  net::Task<core::Result<std::vector<std::string>>> list_subscriptions();
+  net::Task<std::vector<std::string>> known_subscriptions();
+  /// A cycle that only says that these subscriptions could not be asked, and why.
+  net::Task<core::Status> record_no_access(std::vector<std::string> subscriptions, core::Evidence listing);
+  net::Task<core::Status> sweep(std::vector<std::string> subscriptions);
+  net::Task<core::Status> sweep_table(std::shared_ptr<Sweep> sweep, core::TablePlan table);
+  net::Task<core::Status> confirm_missing(std::shared_ptr<Sweep> sweep, std::string source);
+  net::Task<core::Result<bool>> is_gone(std::string key);
+  net::Task<core::Status> details(std::string subscription);
+  net::Task<core::Result<std::vector<std::pair<std::string, core::DetailPlan>>>> due_details(
+      std::string subscription);
+  net::Task<core::Status> commit(std::shared_ptr<core::Cycle> cycle, bool complete);
+  void add(const core::CycleReport& report);
+
+  Parts parts_;
+  core::CollectionPlan plan_;
+  InventoryOptions options_;
+  PassReport report_;
+  bool cancelled_ = false;
+};
+
+}  // namespace plumbline::collectors

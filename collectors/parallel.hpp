@@ -1,0 +1,18 @@
+// Several coroutines at once, bounded.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+#include "net/task.hpp"
+
+namespace plumbline::collectors {
+
+/// Runs `work(0)` to `work(count - 1)`, at most `width` at a time, on `executor`; returns when all
+/// have ended. `work` must not throw and must stay valid until then.
+net::Task<void> for_each_parallel(net::Executor executor,
+                                  std::size_t count,
+                                  std::size_t width,
+                                  std::function<net::Task<void>(std::size_t)> work);
+
+}  // namespace plumbline::collectors

@@ -1,0 +1,25 @@
+// Resource Graph requests as text (contracts 2.1 to 2.3).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/model/collection_plan.hpp"
+
+namespace plumbline::collectors {
+
+/// The KQL for one table of the plan: all columns, one order, so that pages neither repeat nor miss
+/// rows. Only characters of resource types reach the text; others are dropped.
+[[nodiscard]] std::string resource_graph_query(const core::TablePlan& table);
+
+/// The request body for one page. `skip_token` empty: the first page.
+[[nodiscard]] std::string resource_graph_body(const std::string& query,
+                                              const std::vector<std::string>& subscriptions,
+                                              int top,
+                                              const std::string& skip_token,
+                                              bool above_and_below);
+
+/// True for the tables whose rows may be made above the subscription and reach down into it.
+[[nodiscard]] bool is_inherited_table(std::string_view table) noexcept;
+
+}  // namespace plumbline::collectors
