@@ -1,0 +1,238 @@
+#include "daemon/app.hpp"
+
+#include <cstdlib>
+
+#include <fmt/format.h>
+#include <prometheus/text_serializer.h>
+
+#include "compliance/judge.hpp"
+#include "compliance/plan.hpp"
+#include "daemon/baseline_files.hpp"
+#include "daemon/web/verdict_metrics.hpp"
+#include "storage/sqlite_store.hpp"
+
+namespace plumbline::daemon {
+
+using core::Result;
+using core::Status;
+
+App::App(config::Settings settings, std::unique_ptr<core::Log> log)
+    : settings_(std::move(settings)),
+      log_(std::move(log)),
+      registry_(std::make_shared<prometheus::Registry>()),
+      collector_metrics_(*registry_),
+      daemon_metrics_(*registry_),
+      heartbeats_(clock_),
+      published_(std::make_shared<Published>()),
+      storage_("storage", 1),
+      cpu_("cpu", 1),
+      io_("io", 1) {}
+
+App::~App() {
+  // Coroutines that are still suspended are destroyed with the I/O thread's context; the others
+  // must have stopped before, so that none of them resumes there.
+  io_.stop();
+  cpu_.stop();
+  storage_.stop();
+}
+
+Status App::open_store() {
+  storage::StoreOptions options;
+  options.path = settings_.storage_path;
+  options.key_file = settings_.key_file;
+  auto opened = storage::open_store(options, clock_);
+  if (!opened) {
+    return opened.error();
+  }
+  store_ = std::move(opened->store);
+  normaliser_ = std::make_unique<core::Normaliser>(std::move(opened->redaction_key));
+  return Status::ok();
+}
+
+Status App::adopt() {
+  auto snapshot = store_->snapshot();
+  if (!snapshot) {
+    return snapshot.error();
+  }
+  auto adopted = compliance::is_adopted(*baseline_, **snapshot);
+  if (!adopted) {
+    return adopted.error();
+  }
+  snapshot->reset();
+  if (*adopted) {
+    return Status::ok();
+  }
+  auto cycle = store_->begin_cycle("baseline", "assignments");
+  if (!cycle) {
+    return cycle.error();
+  }
+  auto report = (*cycle)->commit(true, [this](core::JudgeView& view, const core::CycleChanges& changes) {
+    return compliance::adopt_baseline(*baseline_, view, changes);
+  });
+  if (!report) {
+    return report.error();
+  }
+  on_commit(*report);
+  return Status::ok();
+}
+
+Status App::connect() {
+  net::ClientOptions client;
+  client.ca_file = settings_.cloud.ca_file;
+  client.user_agent = "plumbline/" PLUMBLINE_VERSION;
+  auto transport = net::make_http_client(io_.executor(), std::move(client));
+  if (!transport) {
+    return transport.error();
+  }
+  transport_ = *std::move(transport);
+  collectors::ManagedIdentityOptions identity;
+  // The variable by which the SDKs' managed identity credential is pointed elsewhere.
+  if (const char* host = std::getenv("AZURE_POD_IDENTITY_AUTHORITY_HOST")) {  // NOLINT(concurrency-mt-unsafe)
+    identity.endpoint = host;
+  }
+  identity.client_id = settings_.credential.client_id;
+  identity.object_id = settings_.credential.object_id;
+  identity.resource_id = settings_.credential.resource_id;
+  identity_ = std::make_unique<collectors::ManagedIdentity>(
+      *transport_, clock_, *log_, collector_metrics_, std::move(identity));
+  collectors::AzureClientOptions azure;
+  azure.resource_manager = settings_.cloud.resource_manager;
+  azure.audience = settings_.cloud.audience;
+  azure_ = std::make_unique<collectors::AzureClient>(
+      *transport_, *identity_, clock_, *log_, collector_metrics_, std::move(azure));
+  collectors::InventoryOptions options;
+  options.subscriptions = settings_.subscriptions;
+  options.detail_interval = settings_.schedule.details;
+  collectors::Inventory::Parts parts{
+      .azure = *azure_,
+      .store = *store_,
+      .normaliser = *normaliser_,
+      .clock = clock_,
+      .log = *log_,
+      .metrics = collector_metrics_,
+      .io = io_.executor(),
+      .cpu = cpu_.executor(),
+      .storage = storage_.executor(),
+      .judge =
+          [this](core::JudgeView& view, const core::CycleChanges& changes) {
+            return compliance::judge_changes(*baseline_, view, changes);
+          },
+      .on_commit = [this](const core::CycleReport& report) { on_commit(report); }};
+  inventory_ = std::make_unique<collectors::Inventory>(
+      std::move(parts), compliance::make_plan(*baseline_, settings_.inventory_all), std::move(options));
+  return Status::ok();
+}
+
+Result<std::unique_ptr<App>> App::build(const config::Settings& settings, std::unique_ptr<core::Log> log) {
+  std::unique_ptr<App> app(new App(settings, std::move(log)));
+  auto baseline = load_baseline(settings);
+  if (!baseline) {
+    return baseline.error();
+  }
+  app->baseline_ = *std::move(baseline);
+  for (const auto step : {&App::open_store, &App::adopt, &App::connect, &App::publish}) {
+    if (auto done = (app.get()->*step)(); !done) {
+      return done.error();
+    }
+  }
+  app->heartbeats_.start(app->io_.executor(), app->cpu_.executor(), app->storage_.executor());
+  return app;
+}
+
+Status App::publish() {
+  auto snapshot = store_->snapshot();
+  if (!snapshot) {
+    return snapshot.error();
+  }
+  auto summary = compliance::summarise(baseline_, **snapshot);
+  if (!summary) {
+    return summary.error();
+  }
+  auto published = std::make_shared<Published>();
+  published->summary = *std::move(summary);
+  published->verdict_metrics = render_verdict_metrics(*published->summary);
+  const std::lock_guard lock(mutex_);
+  published_ = std::move(published);
+  return Status::ok();
+}
+
+void App::on_commit(const core::CycleReport& report) {
+  daemon_metrics_.count_cycle(report);
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(report.row.committed_at - report.row.started_at);
+  log_->info("cycle_committed",
+             {{core::log_field::kCycle, fmt::format("{}", report.row.number)},
+              {core::log_field::kKind, report.row.kind},
+              {core::log_field::kScope, report.row.scope},
+              {core::log_field::kObserved, fmt::format("{}", report.row.observed)},
+              {core::log_field::kChanged, fmt::format("{}", report.row.changed)},
+              {core::log_field::kDeleted, fmt::format("{}", report.row.deleted)},
+              {core::log_field::kEvaluated, fmt::format("{}", report.row.evaluated)},
+              {core::log_field::kTransitions, fmt::format("{}", report.row.transitions)},
+              {core::log_field::kDurationMs, fmt::format("{}", took.count())}});
+}
+
+net::Task<collectors::PassReport> App::pass() {
+  auto report = co_await inventory_->run();
+  {
+    const std::lock_guard lock(mutex_);
+    sign_in_error_ = report.signed_in ? std::string() : report.first_error;
+  }
+  auto job = [this]() { return publish(); };
+  auto published = co_await net::offload(cpu_.executor(), std::move(job));
+  if (!published) {
+    log_->error("publish_failed", {{core::log_field::kError, published.error().message}});
+  }
+  co_return report;
+}
+
+net::Task<void> App::run_schedule() {
+  scheduled_ = true;
+  while (!stopping_) {
+    const auto started = clock_.steady_now();
+    const auto report = co_await pass();
+    log_->info("pass_done",
+               {{core::log_field::kSubscriptions, fmt::format("{}", report.subscriptions)},
+                {core::log_field::kObserved, fmt::format("{}", report.observed)},
+                {core::log_field::kChanged, fmt::format("{}", report.versions)},
+                {core::log_field::kTransitions, fmt::format("{}", report.transitions)},
+                {core::log_field::kReason, report.complete ? "complete" : "incomplete"},
+                {core::log_field::kError, report.first_error}});
+    const auto next = started + settings_.schedule.sweep;
+    const auto now = clock_.steady_now();
+    if (next > now && !stopping_) {
+      co_await stop_.wait_for(next - now);
+    }
+  }
+  stopped_.set();
+}
+
+void App::stop(std::chrono::seconds patience) {
+  stopping_ = true;
+  stop_.set();
+  inventory_->cancel();
+  if (scheduled_) {
+    // The wait itself runs on the storage thread's side of nothing: only this thread blocks.
+    auto wait = [](net::Event stopped, std::chrono::seconds limit) -> net::Task<void> {
+      co_await stopped.wait_for(limit);
+    };
+    net::run_blocking(cpu_.executor(), wait(stopped_, patience));
+  }
+}
+
+std::shared_ptr<const Published> App::published() const {
+  const std::lock_guard lock(mutex_);
+  return published_;
+}
+
+std::string App::sign_in_error() const {
+  const std::lock_guard lock(mutex_);
+  return sign_in_error_;
+}
+
+std::string App::metrics_text() {
+  daemon_metrics_.refresh(store_->size_bytes());
+  const prometheus::TextSerializer serializer;
+  return published()->verdict_metrics + serializer.Serialize(registry_->Collect());
+}
+
+}  // namespace plumbline::daemon

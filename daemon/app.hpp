@@ -1,0 +1,105 @@
+// The daemon's wiring: everything that lives as long as the process, in the order in which it must
+// go.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <prometheus/registry.h>
+
+#include "collectors/azure_client.hpp"
+#include "collectors/collector_metrics.hpp"
+#include "collectors/identity/managed_identity.hpp"
+#include "collectors/inventory.hpp"
+#include "compliance/baseline.hpp"
+#include "compliance/summary.hpp"
+#include "config/settings.hpp"
+#include "core/clock.hpp"
+#include "core/log.hpp"
+#include "core/normalise.hpp"
+#include "core/ports/store.hpp"
+#include "daemon/daemon_metrics.hpp"
+#include "daemon/heartbeats.hpp"
+#include "net/http_client.hpp"
+#include "net/task.hpp"
+
+namespace plumbline::daemon {
+
+/// What readers see: the summary of the last committed state, and its metrics as text.
+struct Published {
+  std::shared_ptr<const compliance::Summary> summary;
+  std::string verdict_metrics;
+};
+
+class App {
+ public:
+  /// Opens the store, compiles the baseline, makes the store's checks those of the baseline and
+  /// publishes the last committed state. Talks to nobody. Errors are for the user: what failed, where.
+  [[nodiscard]] static core::Result<std::unique_ptr<App>> build(const config::Settings& settings,
+                                                                std::unique_ptr<core::Log> log);
+  ~App();
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+  App(App&&) = delete;
+  App& operator=(App&&) = delete;
+
+  /// One pass over the tenant. On the I/O thread; one at a time.
+  net::Task<collectors::PassReport> pass();
+  /// Passes for ever, at the configured interval; ends after `stop`.
+  net::Task<void> run_schedule();
+  /// Ends the schedule and waits for the pass in progress, for at most `patience`. From main().
+  void stop(std::chrono::seconds patience);
+
+  /// Thread-safe.
+  [[nodiscard]] std::shared_ptr<const Published> published() const;
+  [[nodiscard]] std::string metrics_text();
+  [[nodiscard]] core::Store& store() { return *store_; }
+  [[nodiscard]] const config::Settings& settings() const { return settings_; }
+  [[nodiscard]] const compliance::Baseline& baseline() const { return *baseline_; }
+  [[nodiscard]] const core::Clock& clock() const { return clock_; }
+  [[nodiscard]] core::Log& log() { return *log_; }
+  [[nodiscard]] const Heartbeats& heartbeats() const { return heartbeats_; }
+  [[nodiscard]] net::Executor io() const { return io_.executor(); }
+  [[nodiscard]] net::Executor readers() const { return cpu_.executor(); }
+  /// The error of the last pass that could ask nothing at all; empty after one that could.
+  [[nodiscard]] std::string sign_in_error() const;
+
+ private:
+  App(config::Settings settings, std::unique_ptr<core::Log> log);
+
+  core::Status open_store();
+  core::Status adopt();
+  core::Status connect();
+  core::Status publish();
+  void on_commit(const core::CycleReport& report);
+
+  config::Settings settings_;
+  std::unique_ptr<core::Log> log_;
+  core::SystemClock clock_;
+  std::shared_ptr<prometheus::Registry> registry_;
+  collectors::CollectorMetrics collector_metrics_;
+  DaemonMetrics daemon_metrics_;
+  Heartbeats heartbeats_;
+  std::shared_ptr<const compliance::Baseline> baseline_;
+  std::unique_ptr<core::Normaliser> normaliser_;
+  std::unique_ptr<core::Store> store_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Published> published_;
+  std::string sign_in_error_;
+  std::atomic<bool> stopping_ = false;
+  net::Event stop_;
+  net::Event stopped_;
+  std::atomic<bool> scheduled_ = false;
+  std::unique_ptr<net::HttpTransport> transport_;
+  std::unique_ptr<collectors::ManagedIdentity> identity_;
+  std::unique_ptr<collectors::AzureClient> azure_;
+  std::unique_ptr<collectors::Inventory> inventory_;
+  // Last, so that no thread runs when anything above goes.
+  net::Worker storage_;
+  net::Worker cpu_;
+  net::Worker io_;
+};
+
+}  // namespace plumbline::daemon

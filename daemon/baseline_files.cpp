@@ -1,0 +1,102 @@
+#include "daemon/baseline_files.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <fmt/format.h>
+
+namespace plumbline::daemon {
+
+using core::Errc;
+using core::Error;
+using core::Result;
+
+namespace {
+
+constexpr std::size_t kMaxDefinitionBytes = std::size_t{8} << 20U;
+constexpr std::size_t kMaxDefinitions = 20'000;
+
+}  // namespace
+
+Result<std::string> read_file(const std::string& path, std::size_t max_bytes) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  if (error) {
+    return Error{Errc::kIo, fmt::format("{}: {}", path, error.message())};
+  }
+  if (size > max_bytes) {
+    return Error{Errc::kLimit, fmt::format("{}: larger than {} bytes", path, max_bytes)};
+  }
+  const std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file) {
+    return Error{Errc::kIo, fmt::format("{}: cannot be read", path)};
+  }
+  return text.str();
+}
+
+Result<compliance::InitiativeFiles> read_initiative(const std::string& directory) {
+  compliance::InitiativeFiles files;
+  files.directory = directory;
+  files.initiative.path = directory + "/initiative.json";
+  auto initiative = read_file(files.initiative.path, kMaxDefinitionBytes);
+  if (!initiative) {
+    return initiative.error();
+  }
+  files.initiative.text = *std::move(initiative);
+  std::error_code error;
+  std::vector<std::string> paths;
+  for (std::filesystem::directory_iterator at(directory + "/definitions", error), end; !error && at != end;
+       at.increment(error)) {
+    if (at->path().extension() == ".json" && paths.size() < kMaxDefinitions) {
+      paths.push_back(at->path().string());
+    }
+  }
+  if (error) {
+    return Error{Errc::kIo, fmt::format("{}/definitions: {}", directory, error.message())};
+  }
+  std::ranges::sort(paths);
+  for (auto& path : paths) {
+    auto text = read_file(path, kMaxDefinitionBytes);
+    if (!text) {
+      return text.error();
+    }
+    files.definitions.push_back({std::move(path), *std::move(text)});
+  }
+  files.relations.path = directory + "/relations.json";
+  if (std::filesystem::exists(files.relations.path, error)) {
+    auto relations = read_file(files.relations.path, kMaxDefinitionBytes);
+    if (!relations) {
+      return relations.error();
+    }
+    files.relations.text = *std::move(relations);
+  }
+  return files;
+}
+
+Result<std::shared_ptr<const compliance::Baseline>> load_baseline(const config::Settings& settings) {
+  auto aliases = policy::AliasCatalogue::shipped();
+  if (!aliases) {
+    return aliases.error();
+  }
+  std::vector<compliance::AssignmentSpec> specs;
+  for (const auto& assignment : settings.assignments) {
+    auto files = read_initiative(assignment.initiative);
+    if (!files) {
+      return files.error().with_context("assignment " + assignment.name);
+    }
+    compliance::AssignmentSpec spec;
+    spec.name = assignment.name;
+    spec.scope = assignment.scope;
+    spec.not_scopes = assignment.not_scopes;
+    spec.parameters_json = assignment.parameters_json;
+    spec.initiative = *std::move(files);
+    specs.push_back(std::move(spec));
+  }
+  return compliance::compile_baseline(specs, **aliases);
+}
+
+}  // namespace plumbline::daemon

@@ -1,0 +1,23 @@
+// Reading initiatives from disk.
+#pragma once
+
+#include <string>
+
+#include "compliance/baseline.hpp"
+#include "config/settings.hpp"
+#include "core/result.hpp"
+
+namespace plumbline::daemon {
+
+/// A whole text file; fails with kIo or kLimit, naming it.
+[[nodiscard]] core::Result<std::string> read_file(const std::string& path, std::size_t max_bytes);
+
+/// `initiative.json`, `definitions/*.json` in the order of their names, and `relations.json` where
+/// there is one.
+[[nodiscard]] core::Result<compliance::InitiativeFiles> read_initiative(const std::string& directory);
+
+/// Reads and compiles what the settings assign.
+[[nodiscard]] core::Result<std::shared_ptr<const compliance::Baseline>> load_baseline(
+    const config::Settings& settings);
+
+}  // namespace plumbline::daemon

@@ -1,0 +1,29 @@
+// Operational metrics of the daemon itself, and the exposition of all metrics.
+#pragma once
+
+#include <string>
+
+#include <prometheus/registry.h>
+
+#include "core/ports/store.hpp"
+
+namespace plumbline::daemon {
+
+class DaemonMetrics {
+ public:
+  explicit DaemonMetrics(prometheus::Registry& registry);
+
+  void count_cycle(const core::CycleReport& report);
+  /// Reads the process's own figures from /proc.
+  void refresh(std::int64_t storage_bytes);
+
+ private:
+  prometheus::Family<prometheus::Counter>* cycles_;
+  prometheus::Family<prometheus::Histogram>* cycle_duration_;
+  prometheus::Gauge* storage_size_;
+  prometheus::Counter* cpu_seconds_;
+  prometheus::Gauge* resident_memory_;
+  prometheus::Gauge* open_descriptors_;
+};
+
+}  // namespace plumbline::daemon

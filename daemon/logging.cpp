@@ -1,0 +1,110 @@
+#include "daemon/logging.hpp"
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "core/clock.hpp"
+#include "core/text.hpp"
+
+namespace plumbline::daemon {
+
+namespace {
+
+std::string_view name_of(core::LogLevel level) {
+  switch (level) {
+    case core::LogLevel::kDebug:
+      return "debug";
+    case core::LogLevel::kInfo:
+      return "info";
+    case core::LogLevel::kWarn:
+      return "warn";
+    case core::LogLevel::kError:
+      return "error";
+  }
+  return "error";
+}
+
+void append_logfmt(std::string& out, std::string_view name, std::string_view value) {
+  if (!out.empty()) {
+    out += ' ';
+  }
+  out += name;
+  out += '=';
+  const bool plain = !value.empty() && value.find_first_of(" =\"\\\n\r\t") == std::string_view::npos &&
+                     value.find_first_not_of(" ") != std::string_view::npos;
+  if (plain) {
+    out += value;
+  } else {
+    core::append_json_quoted(out, value);
+  }
+}
+
+void append_json(std::string& out, std::string_view name, std::string_view value) {
+  out += out.empty() ? '{' : ',';
+  core::append_json_quoted(out, name);
+  out += ':';
+  core::append_json_quoted(out, value);
+}
+
+class StderrLog final : public core::Log {
+ public:
+  StderrLog(core::LogLevel level, LogFormat format)
+      : level_(level),
+        format_(format),
+        logger_("plumbline", std::make_shared<spdlog::sinks::stderr_sink_mt>()) {
+    logger_.set_pattern("%v");
+    logger_.set_level(spdlog::level::trace);
+    logger_.flush_on(spdlog::level::trace);
+  }
+
+  void write(core::LogLevel level,
+             std::string_view event,
+             std::initializer_list<core::LogField> fields) override {
+    if (level >= level_) {
+      const core::SystemClock clock;
+      logger_.info("{}", format_line(format_, core::to_rfc3339(clock.now()), level, event, fields));
+    }
+  }
+
+ private:
+  core::LogLevel level_;
+  LogFormat format_;
+  spdlog::logger logger_;
+};
+
+}  // namespace
+
+std::string format_line(LogFormat format,
+                        std::string_view timestamp,
+                        core::LogLevel level,
+                        std::string_view event,
+                        std::initializer_list<core::LogField> fields) {
+  const auto append = format == LogFormat::kJson ? append_json : append_logfmt;
+  std::string line;
+  append(line, "ts", timestamp);
+  append(line, "level", name_of(level));
+  append(line, "event", event);
+  for (const auto& field : fields) {
+    append(line, field.name, field.value);
+  }
+  if (format == LogFormat::kJson) {
+    line += '}';
+  }
+  return line;
+}
+
+std::unique_ptr<core::Log> make_log(core::LogLevel level, LogFormat format) {
+  return std::make_unique<StderrLog>(level, format);
+}
+
+core::LogLevel parse_log_level(const std::string& text) {
+  if (text == "debug") {
+    return core::LogLevel::kDebug;
+  }
+  if (text == "warn") {
+    return core::LogLevel::kWarn;
+  }
+  return text == "error" ? core::LogLevel::kError : core::LogLevel::kInfo;
+}
+
+}  // namespace plumbline::daemon
