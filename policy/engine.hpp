@@ -1,8 +1,13 @@
-// The Azure Policy language as the rest of Plumbline sees it: parse a definition, compile it against
-// an alias catalogue, bind an assignment's parameters, evaluate it on a resource, explain why.
-// Pure: no I/O, no clock, no global state. Language: Microsoft's "Azure Policy definition structure"
-// pages; where they and others differ, the documentation decides.
+// The Azure Policy language as the rest of Plumbline sees it: parse a definition, compile it
+// against an alias catalogue, bind an assignment's parameters, evaluate it on a resource, explain
+// why. Pure: no I/O, no clock, no global state. Language: Microsoft's "Azure Policy definition
+// structure" pages; where they and others differ, the documentation decides.
 #pragma once
+
+#include "core/clock.hpp"
+#include "core/result.hpp"
+
+#include <simdjson.h>
 
 #include <cstdint>
 #include <memory>
@@ -10,11 +15,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <simdjson.h>
-
-#include "core/clock.hpp"
-#include "core/result.hpp"
 
 namespace plumbline::policy {
 
@@ -53,7 +53,7 @@ enum class Mode : std::uint8_t { kAll, kIndexed, kProvider };
 
 /// The scope in which an *IfNotExists rule looks for related resources.
 enum class ExistenceScope : std::uint8_t {
-  kResource,       // child or extension type: those of the evaluated resource alone
+  kResource,  // child or extension type: those of the evaluated resource alone
   kResourceGroup,
   kSubscription,
 };
@@ -66,8 +66,8 @@ struct Lookup {
 
 /// What is known of a definition once compiled.
 struct DefinitionInfo {
-  std::string id;            // as written, may be empty
-  std::string name;          // definition name (GUID or catalogue id), may be empty
+  std::string id;    // as written, may be empty
+  std::string name;  // definition name (GUID or catalogue id), may be empty
   std::string display_name;
   std::string description;
   std::string version;
@@ -92,8 +92,8 @@ class CompiledDefinition {
 };
 
 /// Parses and compiles one definition, wrapped in `properties` or bare (`{policyRule, parameters,
-/// mode, ...}` or `{if, then}`). Every error reads `source:line:col: message`. Limits on size, depth
-/// and number of nodes apply. A definition with a provider mode compiles to one that is never
+/// mode, ...}` or `{if, then}`). Every error reads `source:line:col: message`. Limits on size,
+/// depth and number of nodes apply. A definition with a provider mode compiles to one that is never
 /// evaluated here.
 [[nodiscard]] core::Result<std::shared_ptr<const CompiledDefinition>> compile_definition(
     std::string_view json, std::string_view source, const AliasCatalogue& aliases);
@@ -107,15 +107,16 @@ class BoundDefinition {
   [[nodiscard]] virtual std::string_view effect() const = 0;
 };
 
-/// Binds parameter values: a JSON object `{name: value}` or `{name: {"value": value}}` (names ignore
-/// case). Fails with kInvalidArgument, naming the parameter, when one has neither value nor default,
-/// has the wrong type, is outside allowedValues, or is unknown. `effect_override` replaces the
-/// effect (policy set overrides). `lenient` skips the checks of type and allowedValues and leaves
-/// missing parameters undefined (conformance cases).
+/// Binds parameter values: a JSON object `{name: value}` or `{name: {"value": value}}` (names
+/// ignore case). Fails with kInvalidArgument, naming the parameter, when one has neither value nor
+/// default, has the wrong type, is outside allowedValues, or is unknown. `effect_override` replaces
+/// the effect (policy set overrides). `lenient` skips the checks of type and allowedValues and
+/// leaves missing parameters undefined (conformance cases).
 struct BindOptions {
   std::optional<std::string> effect_override;
   bool lenient = false;
 };
+
 [[nodiscard]] core::Result<std::shared_ptr<const BoundDefinition>> bind_parameters(
     std::shared_ptr<const CompiledDefinition> definition,
     std::string_view parameters_json,
@@ -133,17 +134,18 @@ enum class Outcome : std::uint8_t {
 /// One condition of the rule, with what it saw. Trees mirror the rule.
 struct Explanation {
   enum class Truth : std::uint8_t { kFalse, kTrue, kUndetermined, kError, kNotEvaluated };
-  std::string text;     // `field Microsoft.X/y notEquals 'Disabled'`, `allOf`, `count ...`
-  std::string path;     // the JSON path read, for fields
-  std::string actual;   // JSON text of the actual value, bounded; empty for logical operators
-  std::string expected; // JSON text of the right side
-  std::string reason;   // why undetermined or in error
+  std::string text;      // `field Microsoft.X/y notEquals 'Disabled'`, `allOf`, `count ...`
+  std::string path;      // the JSON path read, for fields
+  std::string actual;    // JSON text of the actual value, bounded; empty for logical operators
+  std::string expected;  // JSON text of the right side
+  std::string reason;    // why undetermined or in error
   Truth truth = Truth::kNotEvaluated;
   bool decisive = false;  // the outcome rests on it
   std::vector<Explanation> children;
 };
 
-/// Related resources found for an *IfNotExists rule. Elements must stay valid until evaluate returns.
+/// Related resources found for an *IfNotExists rule. Elements must stay valid until evaluate
+/// returns.
 struct RelatedAnswer {
   std::vector<Json> candidates;
   /// Set when what was found may not be all there is, or nothing could be looked at: the reason.
@@ -151,7 +153,7 @@ struct RelatedAnswer {
 };
 
 struct ExistenceQuery {
-  std::string_view type;         // lower case
+  std::string_view type;  // lower case
   ExistenceScope scope;
   std::string_view resource_group;  // `details.resourceGroupName` where given, else empty
 };
@@ -167,13 +169,13 @@ class RelatedResources {
 
 /// Everything besides the resource that a rule may read.
 struct EvaluationContext {
-  core::Time now;                             // utcNow(); the cycle's clock
-  std::optional<Json> subscription;           // subscription()
-  std::optional<Json> resource_group;         // resourceGroup()
-  std::optional<Json> policy;                 // policy()
-  std::optional<Json> request_context;        // requestContext()
-  std::string_view api_version;               // selects alias paths; empty: default paths
-  RelatedResources* related = nullptr;        // null: nothing is collected (undetermined)
+  core::Time now;                       // utcNow(); the cycle's clock
+  std::optional<Json> subscription;     // subscription()
+  std::optional<Json> resource_group;   // resourceGroup()
+  std::optional<Json> policy;           // policy()
+  std::optional<Json> request_context;  // requestContext()
+  std::string_view api_version;         // selects alias paths; empty: default paths
+  RelatedResources* related = nullptr;  // null: nothing is collected (undetermined)
   /// Types that support tags and location (mode Indexed); null: a resource that has a location.
   const std::vector<std::string>* indexed_types = nullptr;
 };

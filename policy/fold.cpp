@@ -1,0 +1,302 @@
+#include "policy/fold.hpp"
+
+#include "core/text.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+namespace plumbline::policy {
+
+namespace {
+
+char32_t decode(std::string_view bytes) {
+  const auto at = [&](std::size_t i) { return static_cast<std::uint8_t>(bytes[i]); };
+  switch (bytes.size()) {
+    case 2:
+      return (static_cast<char32_t>(at(0) & 0x1FU) << 6U) | (at(1) & 0x3FU);
+    case 3:
+      return (static_cast<char32_t>(at(0) & 0x0FU) << 12U) |
+             (static_cast<char32_t>(at(1) & 0x3FU) << 6U) | (at(2) & 0x3FU);
+    case 4:
+      return (static_cast<char32_t>(at(0) & 0x07U) << 18U) |
+             (static_cast<char32_t>(at(1) & 0x3FU) << 12U) |
+             (static_cast<char32_t>(at(2) & 0x3FU) << 6U) | (at(3) & 0x3FU);
+    default:
+      return at(0);
+  }
+}
+
+void encode(char32_t c, std::string& out) {
+  const auto put = [&](char32_t byte) { out.push_back(static_cast<char>(byte)); };
+  if (c < 0x80) {
+    put(c);
+  } else if (c < 0x800) {
+    put(0xC0U | (c >> 6U));
+    put(0x80U | (c & 0x3FU));
+  } else if (c < 0x10000) {
+    put(0xE0U | (c >> 12U));
+    put(0x80U | ((c >> 6U) & 0x3FU));
+    put(0x80U | (c & 0x3FU));
+  } else {
+    put(0xF0U | (c >> 18U));
+    put(0x80U | ((c >> 12U) & 0x3FU));
+    put(0x80U | ((c >> 6U) & 0x3FU));
+    put(0x80U | (c & 0x3FU));
+  }
+}
+
+/// Blocks where an upper-case letter is even (or odd) and its lower case the next code point.
+struct Pairs {
+  char32_t first;
+  char32_t last;
+  bool upper_is_even;
+};
+
+constexpr Pairs kPairs[] = {
+    {0x100, 0x12F, true},
+    {0x132, 0x137, true},
+    {0x139, 0x148, false},
+    {0x14A, 0x177, true},
+    {0x179, 0x17E, false},
+    {0x1CD, 0x1DC, false},
+    {0x1DE, 0x1EF, true},
+    {0x1F8, 0x21F, true},
+    {0x222, 0x233, true},
+    {0x460, 0x481, true},
+    {0x48A, 0x4BF, true},
+    {0x4C1, 0x4CE, false},
+    {0x4D0, 0x52F, true},
+    {0x1E00, 0x1E95, true},
+    {0x1EA0, 0x1EFF, true},
+};
+
+/// Blocks where lower case is upper case plus a distance.
+struct Shift {
+  char32_t first;  // upper case
+  char32_t last;
+  char32_t distance;
+};
+
+constexpr Shift kShifts[] = {
+    {U'A', U'Z', 32},
+    {0xC0, 0xD6, 32},
+    {0xD8, 0xDE, 32},
+    {0x388, 0x38A, 37},
+    {0x391, 0x3A1, 32},
+    {0x3A3, 0x3AB, 32},
+    {0x400, 0x40F, 80},
+    {0x410, 0x42F, 32},
+    {0x531, 0x556, 48},
+    {0x2160, 0x216F, 16},
+    {0xFF21, 0xFF3A, 32},
+    {0x10400, 0x10427, 40},
+};
+
+char32_t lower_code_point(char32_t c) {
+  for (const auto& shift : kShifts) {
+    if (c >= shift.first && c <= shift.last) {
+      return c + shift.distance;
+    }
+  }
+  for (const auto& pairs : kPairs) {
+    if (c >= pairs.first && c <= pairs.last) {
+      const bool even = c % 2 == 0;
+      return even == pairs.upper_is_even ? c + 1 : c;
+    }
+  }
+  switch (c) {
+    case 0x178:
+      return 0xFF;
+    case 0x386:
+      return 0x3AC;
+    case 0x38C:
+      return 0x3CC;
+    case 0x38E:
+      return 0x3CD;
+    case 0x38F:
+      return 0x3CE;
+    case 0x1E9E:
+      return 0xDF;
+    default:
+      return c;
+  }
+}
+
+char32_t upper_code_point(char32_t c) {
+  for (const auto& shift : kShifts) {
+    if (c >= shift.first + shift.distance && c <= shift.last + shift.distance &&
+        c != 0x3C2 /* the final sigma lies in the gap of its block */) {
+      return c - shift.distance;
+    }
+  }
+  for (const auto& pairs : kPairs) {
+    if (c >= pairs.first && c <= pairs.last) {
+      const bool even = c % 2 == 0;
+      return even == pairs.upper_is_even ? c : c - 1;
+    }
+  }
+  switch (c) {
+    case 0xFF:
+      return 0x178;
+    case 0x3AC:
+      return 0x386;
+    case 0x3CC:
+      return 0x38C;
+    case 0x3CD:
+      return 0x38E;
+    case 0x3CE:
+      return 0x38F;
+    case 0x3C2:
+      return 0x3A3;
+    default:
+      return c;
+  }
+}
+
+void append_folded(char32_t c, std::string& out) {
+  static constexpr std::string_view kLigatures[] = {"ff", "fi", "fl", "ffi", "ffl", "st", "st"};
+  if (c == 0xDF || c == 0x1E9E) {
+    out += "ss";
+  } else if (c >= 0xFB00 && c <= 0xFB06) {
+    out += kLigatures[c - 0xFB00];
+  } else if (c == 0x3C2) {
+    encode(0x3C3, out);
+  } else if (c == 0x17F) {
+    out += 's';
+  } else if (c == 0x212A) {
+    out += 'k';
+  } else {
+    encode(lower_code_point(c), out);
+  }
+}
+
+template <class F>
+std::string map_text(std::string_view text, F f) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const auto size = code_point_size(text);
+    if (size == 1) {
+      // A malformed byte stays as it is: it must not turn into a code point of its own.
+      const char c = text.front();
+      if (static_cast<std::uint8_t>(c) < 0x80) {
+        f(static_cast<char32_t>(c), out);
+      } else {
+        out.push_back(c);
+      }
+    } else {
+      f(decode(text.substr(0, size)), out);
+    }
+    text.remove_prefix(size);
+  }
+  return out;
+}
+
+}  // namespace
+
+bool is_ascii(std::string_view text) noexcept {
+  return std::ranges::all_of(text, [](char c) { return static_cast<std::uint8_t>(c) < 0x80; });
+}
+
+std::size_t code_point_size(std::string_view text) noexcept {
+  const auto lead = static_cast<std::uint8_t>(text.front());
+  const std::size_t size = lead < 0x80   ? 1
+                           : lead < 0xC0 ? 1
+                           : lead < 0xE0 ? 2
+                           : lead < 0xF0 ? 3
+                                         : 4;
+  if (size > text.size()) {
+    return 1;
+  }
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((static_cast<std::uint8_t>(text[i]) & 0xC0U) != 0x80U) {
+      return 1;
+    }
+  }
+  return size;
+}
+
+std::vector<std::string_view> code_points(std::string_view text) {
+  std::vector<std::string_view> out;
+  while (!text.empty()) {
+    const auto size = code_point_size(text);
+    out.push_back(text.substr(0, size));
+    text.remove_prefix(size);
+  }
+  return out;
+}
+
+std::size_t count_code_points(std::string_view text) noexcept {
+  std::size_t count = 0;
+  while (!text.empty()) {
+    text.remove_prefix(code_point_size(text));
+    ++count;
+  }
+  return count;
+}
+
+std::string fold_case(std::string_view text) {
+  if (is_ascii(text)) {
+    return core::to_lower(text);
+  }
+  return map_text(text, append_folded);
+}
+
+std::string lower_text(std::string_view text) {
+  return map_text(text, [](char32_t c, std::string& out) { encode(lower_code_point(c), out); });
+}
+
+std::string upper_text(std::string_view text) {
+  return map_text(text, [](char32_t c, std::string& out) { encode(upper_code_point(c), out); });
+}
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  if (is_ascii(a) && is_ascii(b)) {
+    return core::iequals(a, b);
+  }
+  return fold_case(a) == fold_case(b);
+}
+
+int compare_ignoring_case(std::string_view a, std::string_view b) {
+  return fold_case(a).compare(fold_case(b));
+}
+
+bool contains_ignoring_case(std::string_view text, std::string_view part) {
+  return fold_case(text).contains(fold_case(part));
+}
+
+bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
+  return fold_case(text).starts_with(fold_case(prefix));
+}
+
+bool ends_with_ignoring_case(std::string_view text, std::string_view suffix) {
+  return fold_case(text).ends_with(fold_case(suffix));
+}
+
+std::optional<std::size_t> find_ignoring_case(std::string_view text,
+                                              std::string_view part,
+                                              bool last) {
+  // The folded text keeps a note of where each code point begins, because folding may lengthen it.
+  std::string folded;
+  std::vector<std::size_t> starts;
+  for (const auto point : code_points(text)) {
+    starts.push_back(folded.size());
+    folded += fold_case(point);
+  }
+  starts.push_back(folded.size());
+  const std::string wanted = fold_case(part);
+  std::size_t position = last ? folded.rfind(wanted) : folded.find(wanted);
+  while (position != std::string::npos) {
+    const auto found = std::ranges::lower_bound(starts, position);
+    if (found != starts.end() && *found == position) {
+      return static_cast<std::size_t>(found - starts.begin());
+    }
+    if (last && position == 0) {
+      break;
+    }
+    position = last ? folded.rfind(wanted, position - 1) : folded.find(wanted, position + 1);
+  }
+  return std::nullopt;
+}
+
+}  // namespace plumbline::policy

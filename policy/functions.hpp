@@ -1,0 +1,58 @@
+// The template functions that depend on their arguments alone, in one table.
+#pragma once
+
+#include "policy/value.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace plumbline::policy {
+
+/// Where a function puts what it makes. Bounds apply to each result.
+class FunctionContext {
+ public:
+  explicit FunctionContext(Arena& arena) : arena_(arena) {}
+
+  [[nodiscard]] Arena& arena() noexcept { return arena_; }
+
+  [[nodiscard]] Value fail(std::string message) { return arena_.error(std::move(message)); }
+
+  /// A string result, or an error when it is too long.
+  [[nodiscard]] Value text(std::string text);
+  [[nodiscard]] Value list(Elements elements);
+
+ private:
+  Arena& arena_;
+};
+
+inline constexpr std::size_t kMaxTextBytes = std::size_t{1} << 20U;
+inline constexpr std::size_t kMaxListSize = 100'000;
+
+using Arguments = std::span<const Value>;
+
+struct Function {
+  std::string_view name;
+  std::uint8_t min_arguments;
+  std::uint8_t max_arguments;  // kManyArguments: no limit
+  Value (*call)(FunctionContext&, Arguments);
+  /// Arguments that are lists with unknown elements are fine; otherwise the result is unknown.
+  bool accepts_unknown_elements = false;
+};
+
+inline constexpr std::uint8_t kManyArguments = 255;
+
+/// Null where there is no such function; names are compared without regard to case.
+[[nodiscard]] const Function* find_function(std::string_view name);
+[[nodiscard]] std::span<const Function> all_functions();
+/// Functions of Azure Resource Manager that policy rules may not use.
+[[nodiscard]] bool is_forbidden_function(std::string_view name);
+
+/// Calls with evaluated arguments: an unknown or failed one makes the result so too.
+[[nodiscard]] Value call_function(const Function& function,
+                                  FunctionContext& context,
+                                  Arguments arguments);
+
+}  // namespace plumbline::policy

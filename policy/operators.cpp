@@ -1,0 +1,287 @@
+#include "policy/operators.hpp"
+
+#include "core/text.hpp"
+#include "policy/fold.hpp"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace plumbline::policy {
+
+namespace {
+
+std::string without_blanks(std::string_view text) {
+  std::string out;
+  std::ranges::copy_if(text, std::back_inserter(out), [](char c) { return c != ' '; });
+  return out;
+}
+
+std::optional<bool> parse_bool(std::string_view text) {
+  if (core::iequals(text, "true")) {
+    return true;
+  }
+  if (core::iequals(text, "false")) {
+    return false;
+  }
+  return std::nullopt;
+}
+
+bool equal_numbers(const Value& a, const Value& b) {
+  return deep_equal(a, b);
+}
+
+/// `*` stands for any run of characters; nothing else is special. Linear in the text for one
+/// star, and never worse than text times pattern.
+bool like(std::string_view text, std::string_view pattern) {
+  const std::string t = fold_case(text);
+  const std::string p = fold_case(pattern);
+  std::size_t i = 0;
+  std::size_t k = 0;
+  std::size_t star = std::string::npos;
+  std::size_t resume = 0;
+  while (i < t.size()) {
+    if (k < p.size() && p[k] == '*') {
+      star = k++;
+      resume = i;
+    } else if (k < p.size() && p[k] == t[i]) {
+      ++i;
+      ++k;
+    } else if (star != std::string::npos) {
+      k = star + 1;
+      i = ++resume;
+    } else {
+      return false;
+    }
+  }
+  while (k < p.size() && p[k] == '*') {
+    ++k;
+  }
+  return k == p.size();
+}
+
+bool is_letter(std::string_view point) {
+  const char c = point.front();
+  if (point.size() == 1) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  }
+  return lower_text(point) != upper_text(point);
+}
+
+/// `#` is a digit, `?` a letter, `.` anything, all else itself.
+bool match(std::string_view text, std::string_view pattern, bool ignore_case) {
+  const auto t = code_points(text);
+  const auto p = code_points(pattern);
+  if (t.size() != p.size()) {
+    return false;
+  }
+  for (std::size_t i = 0; i < t.size(); ++i) {
+    if (p[i] == "#") {
+      if (t[i].size() != 1 || t[i].front() < '0' || t[i].front() > '9') {
+        return false;
+      }
+    } else if (p[i] == "?") {
+      if (!is_letter(t[i])) {
+        return false;
+      }
+    } else if (p[i] != ".") {
+      if (ignore_case ? !equal_ignoring_case(t[i], p[i]) : t[i] != p[i]) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+bool in(const Value& left, const Value& right, bool location) {
+  if (left.is_nothing()) {
+    return false;
+  }
+  if (!right.is_array()) {
+    return loosely_equal(left, right, location);
+  }
+  bool found = false;
+  right.each_element([&](const Value& item) {
+    found = !item.is_nothing() && loosely_equal(left, item, location);
+    return !found;
+  });
+  return found;
+}
+
+bool contains(const Value& left, const Value& right) {
+  if (left.is_array()) {
+    bool found = false;
+    left.each_element([&](const Value& item) {
+      found = loosely_equal(item, right);
+      return !found;
+    });
+    return found;
+  }
+  const auto part = scalar_text(right);
+  if (!part) {
+    return false;
+  }
+  if (left.is_object()) {
+    return !left.member(*part).is_missing();
+  }
+  const auto text = scalar_text(left);
+  return text && contains_ignoring_case(*text, *part);
+}
+
+/// Only a key itself counts; a member whose value is null is still a key.
+bool contains_key(const Value& left, const Value& right) {
+  const auto key = scalar_text(right);
+  if (!left.is_object() || !key) {
+    return false;
+  }
+  bool found = false;
+  left.each_member([&](std::string_view name, const Value&) {
+    found = equal_ignoring_case(name, *key);
+    return !found;
+  });
+  return found;
+}
+
+Truth order(Operator op, const Value& left, const Value& right) {
+  if (left.is_nothing()) {
+    return Truth::of(false);
+  }
+  int sign = 0;
+  if (left.is_number() && right.is_number()) {
+    if (left.is(Value::Kind::kInt) && right.is(Value::Kind::kInt)) {
+      sign = left.as_int() < right.as_int() ? -1 : left.as_int() > right.as_int() ? 1 : 0;
+    } else {
+      const double a = left.as_double();
+      const double b = right.as_double();
+      sign = a < b ? -1 : a > b ? 1 : 0;
+    }
+  } else if (left.is_string() && right.is_string()) {
+    const auto a = parse_date(left.text());
+    const auto b = a ? parse_date(right.text()) : std::nullopt;
+    if (a && b) {
+      sign = *a < *b ? -1 : *a > *b ? 1 : 0;
+    } else {
+      sign = compare_ignoring_case(left.text(), right.text());
+    }
+  } else {
+    return Truth::error("the values compared are of different types");
+  }
+  switch (op) {
+    case Operator::kLess:
+      return Truth::of(sign < 0);
+    case Operator::kLessOrEquals:
+      return Truth::of(sign <= 0);
+    case Operator::kGreater:
+      return Truth::of(sign > 0);
+    default:
+      return Truth::of(sign >= 0);
+  }
+}
+
+Truth positive(Operator op, const Value& left, const Value& right, const Comparison& comparison) {
+  switch (op) {
+    case Operator::kEquals:
+      if (left.is_missing() && comparison.inside_element) {
+        return Truth::of(false);
+      }
+      return Truth::of(loosely_equal(left, right, comparison.location));
+    case Operator::kIn:
+      return Truth::of(in(left, right, comparison.location));
+    case Operator::kLike:
+    case Operator::kMatch:
+    case Operator::kMatchInsensitively: {
+      const auto text = scalar_text(left);
+      const auto pattern = scalar_text(right);
+      if (!text || !pattern) {
+        return Truth::of(false);
+      }
+      if (op == Operator::kLike) {
+        return Truth::of(like(*text, *pattern));
+      }
+      return Truth::of(match(*text, *pattern, op == Operator::kMatchInsensitively));
+    }
+    case Operator::kContains:
+      return Truth::of(contains(left, right));
+    case Operator::kContainsKey:
+      return Truth::of(contains_key(left, right));
+    case Operator::kLess:
+    case Operator::kLessOrEquals:
+    case Operator::kGreater:
+    case Operator::kGreaterOrEquals:
+      return order(op, left, right);
+    case Operator::kExists: {
+      const bool wanted = right.is_bool()     ? right.as_bool()
+                          : right.is_string() ? parse_bool(right.text()).value_or(false)
+                                              : false;
+      return Truth::of(!left.is_nothing() == wanted);
+    }
+  }
+  return Truth::error("unknown operator");
+}
+
+}  // namespace
+
+bool loosely_equal(const Value& left, const Value& right, bool location) {
+  if (left.is_nothing() || right.is_nothing()) {
+    const Value& other = left.is_nothing() ? right : left;
+    return other.is_nothing() || (other.is_string() && other.text().empty());
+  }
+  if (left.is_string() && right.is_string()) {
+    if (location) {
+      return equal_ignoring_case(without_blanks(left.text()), without_blanks(right.text()));
+    }
+    return equal_ignoring_case(left.text(), right.text());
+  }
+  if (left.is_string() || right.is_string()) {
+    const Value& text = left.is_string() ? left : right;
+    const Value& other = left.is_string() ? right : left;
+    if (other.is_number()) {
+      const auto number = parse_number(text.text());
+      return number && equal_numbers(*number, other);
+    }
+    return other.is_bool() && parse_bool(text.text()) == other.as_bool();
+  }
+  return deep_equal(left, right);
+}
+
+std::optional<core::Time> parse_date(std::string_view text) {
+  // Cheap rejection first: this runs for every ordering of two strings.
+  if (text.size() < 10 || text[4] != '-' || text[7] != '-') {
+    return std::nullopt;
+  }
+  if (auto time = core::parse_rfc3339(text)) {
+    return time;
+  }
+  if (text.size() > 10) {
+    return core::parse_rfc3339(std::string(text) + "Z");
+  }
+  return std::nullopt;
+}
+
+Truth compare(Operator op,
+              bool negated,
+              const Value& left,
+              const Value& right,
+              const Comparison& comparison) {
+  for (const Value* side : {&left, &right}) {
+    if (side->is_unknown()) {
+      return Truth::undetermined(side->text());
+    }
+  }
+  for (const Value* side : {&left, &right}) {
+    if (side->is_error()) {
+      return Truth::error(side->text());
+    }
+    // Existence and keys do not depend on what lies inside.
+    if (op != Operator::kExists && op != Operator::kContainsKey &&
+        (side->is_array() || side->is_object())) {
+      if (const auto reason = missing_evidence_in(*side)) {
+        return Truth::undetermined(*reason);
+      }
+    }
+  }
+  const Truth truth = positive(op, left, right, comparison);
+  return negated ? !truth : truth;
+}
+
+}  // namespace plumbline::policy

@@ -1,0 +1,161 @@
+// A compiled definition: names resolved to paths and slots, constants folded.
+#pragma once
+
+#include "policy/ast.hpp"
+#include "policy/engine.hpp"
+#include "policy/field_path.hpp"
+#include "policy/functions.hpp"
+#include "policy/value.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace plumbline::policy {
+
+struct FieldRef;
+
+/// What has to be known before an expression has a value.
+enum class Depends : std::uint8_t { kNothing, kParameters, kResource };
+
+struct Expr {
+  enum class Op : std::uint8_t {
+    kConstant,
+    kParameter,  // index
+    kField,
+    kCurrent,  // index = scope; field = the rest of the path, null for the value itself
+    kIf,
+    kAnd,
+    kOr,
+    kCoalesce,
+    kCall,
+    kMember,  // args[0].constant
+    kIndex,   // args[0][args[1]]
+    kArray,
+    kObject,  // keys
+    kRequestContext,
+    kPolicy,
+    kSubscription,
+    kResourceGroup,
+    kUtcNow,
+  };
+
+  Op op = Op::kConstant;
+  Depends depends = Depends::kNothing;
+  /// Set on the outermost expressions that depend on parameters only: their value is computed once
+  /// when parameters are bound.
+  std::optional<std::size_t> slot{};
+  Value constant{};
+  std::size_t index = 0;
+  const Function* function = nullptr;
+  std::unique_ptr<FieldRef> field;
+  std::vector<Expr> args{};
+  std::vector<std::string> keys{};
+};
+
+/// One way in which a field's name is a path.
+struct FieldPath {
+  std::string type{};                       // lower case; empty: whatever the type
+  std::vector<std::string> api_versions{};  // lower case; empty: the default path
+  Path path{};
+};
+
+struct FieldRef {
+  enum class Kind : std::uint8_t { kPath, kFullName, kApiVersion, kDynamic };
+  enum class Root : std::uint8_t { kPrimary, kCandidate };
+
+  std::string name{};  // as written
+  Kind kind = Kind::kPath;
+  Root root = Root::kPrimary;
+  std::vector<FieldPath> paths{};
+  bool has_star = false;
+  bool location = false;
+  /// `type`, `name` or `kind`: the conditions that decide applicability.
+  bool identifying = false;
+  bool is_type = false;
+  /// Name of the relation read, empty for other fields.
+  std::string relation{};
+
+  /// Inside `where`: which enclosing count the path starts in, and how many of its `[*]` are bound.
+  std::optional<std::size_t> scope{};
+  std::size_t bound_stars = 0;
+
+  /// kDynamic: the name is computed. `known` holds the fields that it may turn out to be.
+  std::unique_ptr<Expr> computed_name{};
+  std::vector<FieldRef> known{};
+};
+
+struct Condition {
+  Constraint::Kind kind = Constraint::Kind::kAllOf;
+  std::vector<Condition> children{};
+  FieldRef field{};  // of a field condition or field count
+  Expr left{};       // of a value condition or value count
+  std::string count_name{};
+  Operator op = Operator::kEquals;
+  bool negated = false;
+  std::string op_text{};
+  Expr right{};
+  /// The left and right sides as written, for explanations.
+  std::string left_text{};
+  std::string right_text{};
+};
+
+struct Parameter {
+  std::string name{};
+  std::string type{};
+  bool declared = true;
+  std::optional<Value> default_value{};
+  std::optional<Value> allowed_values{};
+};
+
+/// The related resource that an *IfNotExists rule looks for.
+struct Existence {
+  std::string type{};  // lower case
+  std::optional<Expr> name{};
+  std::optional<Expr> scope{};
+  std::optional<Expr> resource_group{};
+  std::optional<Condition> condition{};
+};
+
+class Program final : public CompiledDefinition {
+ public:
+  [[nodiscard]] const DefinitionInfo& info() const override { return info_; }
+
+  // Filled by the compiler, constant afterwards.
+  DefinitionInfo info_;
+  Arena arena_;
+  std::vector<Parameter> parameters_;
+  std::vector<const Expr*> slots_;
+  Condition condition_;
+  Expr effect_;
+  std::optional<Existence> existence_;
+  bool reads_location_ = false;
+  bool raw_paths_ = false;
+};
+
+class BoundProgram final : public BoundDefinition {
+ public:
+  [[nodiscard]] const DefinitionInfo& info() const override { return program_->info_; }
+
+  [[nodiscard]] std::string_view effect() const override { return effect_; }
+
+  std::shared_ptr<const Program> program_;
+  Arena arena_;
+  std::vector<Value> parameters_;  // missing where undefined
+  std::vector<Value> slots_;
+  std::string effect_;  // lower case; empty where it depends on the resource or cannot be computed
+};
+
+/// The types that deploy onto any resource: their id is that of the resource and
+/// `/providers/<type>/<name>`.
+[[nodiscard]] bool is_extension_type(std::string_view lower_type) noexcept;
+[[nodiscard]] bool is_existence_effect(std::string_view lower_effect) noexcept;
+
+/// How a field of that name that needs no catalogue is read; nullopt for aliases.
+[[nodiscard]] std::optional<FieldRef> builtin_field(std::string_view name);
+
+}  // namespace plumbline::policy

@@ -1,0 +1,515 @@
+#include "policy/value.hpp"
+
+#include "core/json_limits.hpp"
+#include "core/text.hpp"
+#include "policy/engine.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+
+namespace plumbline::policy {
+
+namespace {
+
+constexpr std::size_t kMaxParsedBytes = std::size_t{1} << 20U;
+
+/// The reason held by an object that marks missing evidence.
+std::optional<std::string_view> marker_reason(simdjson::dom::object object) {
+  for (const auto field : object) {
+    if (field.key == kNoEvidenceKey) {
+      std::string_view reason;
+      if (field.value.get(reason) != simdjson::SUCCESS || reason.empty()) {
+        reason = "missing";
+      }
+      return reason;
+    }
+  }
+  return std::nullopt;
+}
+
+bool readable_on_marker(std::string_view name) {
+  return core::iequals(name, "id") || core::iequals(name, "type") || core::iequals(name, "name");
+}
+
+}  // namespace
+
+Value Value::null() {
+  Value v;
+  v.kind_ = Kind::kNull;
+  return v;
+}
+
+Value Value::boolean(bool b) {
+  Value v;
+  v.kind_ = Kind::kBool;
+  v.scalar_.boolean = b;
+  return v;
+}
+
+Value Value::integer(std::int64_t i) {
+  Value v;
+  v.kind_ = Kind::kInt;
+  v.scalar_.integer = i;
+  return v;
+}
+
+Value Value::number(double d) {
+  Value v;
+  v.kind_ = Kind::kDouble;
+  v.scalar_.number = d;
+  return v;
+}
+
+Value Value::string(std::string_view text) {
+  Value v;
+  v.kind_ = Kind::kString;
+  v.text_ = text;
+  return v;
+}
+
+Value Value::array(const Elements* elements) {
+  Value v;
+  v.kind_ = Kind::kArray;
+  v.scalar_.elements = elements;
+  return v;
+}
+
+Value Value::object(const Members* members) {
+  Value v;
+  v.kind_ = Kind::kObject;
+  v.scalar_.members = members;
+  return v;
+}
+
+Value Value::unknown(std::string_view reason) {
+  Value v;
+  v.kind_ = Kind::kUnknown;
+  v.text_ = reason;
+  return v;
+}
+
+Value Value::error(std::string_view message) {
+  Value v;
+  v.kind_ = Kind::kError;
+  v.text_ = message;
+  return v;
+}
+
+Value Value::element(simdjson::dom::element element) {
+  using Type = simdjson::dom::element_type;
+  Value v;
+  switch (element.type()) {
+    case Type::NULL_VALUE:
+      v.kind_ = Kind::kNull;
+      break;
+    case Type::BOOL:
+      v.kind_ = Kind::kBool;
+      v.scalar_.boolean = element.get_bool().value_unsafe();
+      break;
+    case Type::INT64:
+      v.kind_ = Kind::kInt;
+      v.scalar_.integer = element.get_int64().value_unsafe();
+      break;
+    case Type::UINT64:
+      v.kind_ = Kind::kDouble;
+      v.scalar_.number = static_cast<double>(element.get_uint64().value_unsafe());
+      break;
+    case Type::DOUBLE:
+      v.kind_ = Kind::kDouble;
+      v.scalar_.number = element.get_double().value_unsafe();
+      break;
+    case Type::STRING:
+      v.kind_ = Kind::kString;
+      v.text_ = element.get_string().value_unsafe();
+      break;
+    case Type::ARRAY:
+      v.kind_ = Kind::kArray;
+      v.from_document_ = true;
+      v.element_ = element;
+      break;
+    case Type::OBJECT:
+      v.kind_ = Kind::kObject;
+      v.from_document_ = true;
+      v.element_ = element;
+      if (const auto reason = marker_reason(simdjson::dom::object(element))) {
+        v.kind_ = Kind::kUnknown;
+        v.text_ = *reason;
+      }
+      break;
+  }
+  return v;
+}
+
+std::size_t Value::size() const {
+  if (kind_ == Kind::kArray) {
+    if (!from_document_) {
+      return scalar_.elements->size();
+    }
+    std::size_t count = 0;
+    for ([[maybe_unused]] const auto item : simdjson::dom::array(element_)) {
+      ++count;
+    }
+    return count;
+  }
+  if (kind_ == Kind::kObject) {
+    if (!from_document_) {
+      return scalar_.members->size();
+    }
+    std::size_t count = 0;
+    for ([[maybe_unused]] const auto field : simdjson::dom::object(element_)) {
+      ++count;
+    }
+    return count;
+  }
+  return 0;
+}
+
+Value Value::at(std::size_t index) const {
+  if (kind_ == Kind::kArray && !from_document_) {
+    return index < scalar_.elements->size() ? (*scalar_.elements)[index] : Value();
+  }
+  Value found;
+  std::size_t i = 0;
+  each_element([&](const Value& item) {
+    if (i++ == index) {
+      found = item;
+      return false;
+    }
+    return true;
+  });
+  return found;
+}
+
+Value Value::member(std::string_view name) const {
+  if (kind_ == Kind::kUnknown) {
+    if (from_document_ && readable_on_marker(name)) {
+      for (const auto field : simdjson::dom::object(element_)) {
+        if (core::iequals(field.key, name)) {
+          return Value::element(field.value);
+        }
+      }
+    }
+    return Value::unknown(text_);
+  }
+  if (kind_ != Kind::kObject) {
+    return {};
+  }
+  if (from_document_) {
+    // Converting an element is not free, so only the match is converted.
+    bool found = false;
+    simdjson::dom::element match;
+    for (const auto field : simdjson::dom::object(element_)) {
+      const std::string_view key = field.key;
+      if (key.size() != name.size()) {
+        continue;
+      }
+      if (key == name) {
+        return Value::element(field.value);
+      }
+      if (!found && core::iequals(key, name)) {
+        found = true;
+        match = field.value;
+      }
+    }
+    return found ? Value::element(match) : Value();
+  }
+  const Value* match = nullptr;
+  for (const auto& candidate : *scalar_.members) {
+    if (candidate.name == name) {
+      return candidate.value;
+    }
+    if (match == nullptr && core::iequals(candidate.name, name)) {
+      match = &candidate.value;
+    }
+  }
+  return match != nullptr ? *match : Value();
+}
+
+std::string_view Arena::keep(std::string text) {
+  bytes_ += text.size() + sizeof(std::string);
+  return strings_.emplace_back(std::move(text));
+}
+
+Value Arena::array(Elements elements) {
+  bytes_ += elements.size() * sizeof(Value) + sizeof(Elements);
+  return Value::array(&arrays_.emplace_back(std::move(elements)));
+}
+
+Value Arena::object(Members members) {
+  bytes_ += members.size() * sizeof(Member) + sizeof(Members);
+  return Value::object(&objects_.emplace_back(std::move(members)));
+}
+
+Value Arena::copy(const Value& value) {
+  switch (value.kind()) {
+    case Value::Kind::kString:
+      return string(std::string(value.text()));
+    case Value::Kind::kUnknown:
+      return Value::unknown(keep(std::string(value.text())));
+    case Value::Kind::kError:
+      return Value::error(keep(std::string(value.text())));
+    case Value::Kind::kArray: {
+      Elements elements;
+      value.each_element([&](const Value& item) {
+        elements.push_back(copy(item));
+        return true;
+      });
+      return array(std::move(elements));
+    }
+    case Value::Kind::kObject: {
+      Members members;
+      value.each_member([&](std::string_view name, const Value& item) {
+        members.push_back({keep(std::string(name)), copy(item)});
+        return true;
+      });
+      return object(std::move(members));
+    }
+    default:
+      return value;
+  }
+}
+
+std::optional<Value> Arena::parse(std::string_view json) {
+  if (!core::check_json_limits(json, kMaxParsedBytes)) {
+    return std::nullopt;
+  }
+  simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  if (parser.parse(simdjson::padded_string(json)).get(root) != simdjson::SUCCESS) {
+    return std::nullopt;
+  }
+  return copy(Value::element(root));
+}
+
+bool deep_equal(const Value& a, const Value& b) {
+  if (a.is_number() && b.is_number()) {
+    if (a.is(Value::Kind::kInt) && b.is(Value::Kind::kInt)) {
+      return a.as_int() == b.as_int();
+    }
+    return a.as_double() == b.as_double();
+  }
+  if (a.is_nothing() && b.is_nothing()) {
+    return true;
+  }
+  if (a.kind() != b.kind()) {
+    return false;
+  }
+  switch (a.kind()) {
+    case Value::Kind::kBool:
+      return a.as_bool() == b.as_bool();
+    case Value::Kind::kString:
+      return a.text() == b.text();
+    case Value::Kind::kArray: {
+      const std::size_t size = a.size();
+      if (size != b.size()) {
+        return false;
+      }
+      // Collected once: a document's array has no random access.
+      Elements others;
+      others.reserve(size);
+      b.each_element([&](const Value& item) {
+        others.push_back(item);
+        return true;
+      });
+      std::size_t i = 0;
+      bool equal = true;
+      a.each_element([&](const Value& item) { return equal = deep_equal(item, others[i++]); });
+      return equal;
+    }
+    case Value::Kind::kObject: {
+      if (a.size() != b.size()) {
+        return false;
+      }
+      bool equal = true;
+      a.each_member([&](std::string_view name, const Value& item) {
+        const Value other = b.member(name);
+        return equal = !other.is_missing() && deep_equal(item, other);
+      });
+      return equal;
+    }
+    default:
+      return false;
+  }
+}
+
+std::optional<std::string_view> missing_evidence_in(const Value& value) {
+  std::optional<std::string_view> reason;
+  switch (value.kind()) {
+    case Value::Kind::kUnknown:
+      return value.text();
+    case Value::Kind::kArray:
+      value.each_element([&](const Value& item) {
+        reason = missing_evidence_in(item);
+        return !reason;
+      });
+      return reason;
+    case Value::Kind::kObject:
+      value.each_member([&](std::string_view, const Value& item) {
+        reason = missing_evidence_in(item);
+        return !reason;
+      });
+      return reason;
+    default:
+      return std::nullopt;
+  }
+}
+
+std::optional<Value> parse_number(std::string_view text) {
+  text = core::trim(text);
+  if (text.starts_with('+')) {
+    text.remove_prefix(1);
+    if (text.starts_with('-')) {
+      return std::nullopt;
+    }
+  }
+  if (text.empty()) {
+    return std::nullopt;
+  }
+  const char* const end = text.data() + text.size();
+  std::int64_t integer = 0;
+  if (const auto [at, error] = std::from_chars(text.data(), end, integer);
+      error == std::errc() && at == end) {
+    return Value::integer(integer);
+  }
+  // from_chars also takes "inf" and "nan", which are no numbers here.
+  if (text.find_first_not_of("0123456789+-.eE") != std::string_view::npos) {
+    return std::nullopt;
+  }
+  double number = 0;
+  if (const auto [at, error] = std::from_chars(text.data(), end, number);
+      error == std::errc() && at == end) {
+    return Value::number(number);
+  }
+  return std::nullopt;
+}
+
+std::string number_text(const Value& value) {
+  if (value.is(Value::Kind::kInt)) {
+    return fmt::format("{}", value.as_int());
+  }
+  const double d = value.as_double();
+  if (std::nearbyint(d) == d && std::fabs(d) < 1e15) {
+    return fmt::format("{:.0f}", d);
+  }
+  return fmt::format("{}", d);
+}
+
+std::optional<std::string> scalar_text(const Value& value) {
+  if (value.is_string()) {
+    return std::string(value.text());
+  }
+  if (value.is_number()) {
+    return number_text(value);
+  }
+  if (value.is_bool()) {
+    return value.as_bool() ? "true" : "false";
+  }
+  return std::nullopt;
+}
+
+namespace {
+
+void append_json(const Value& value, std::size_t max_bytes, std::string& out) {
+  if (out.size() > max_bytes) {
+    return;
+  }
+  switch (value.kind()) {
+    case Value::Kind::kMissing:
+    case Value::Kind::kNull:
+    case Value::Kind::kError:
+    case Value::Kind::kUnknown:
+      out += "null";
+      return;
+    case Value::Kind::kBool:
+      out += value.as_bool() ? "true" : "false";
+      return;
+    case Value::Kind::kInt:
+    case Value::Kind::kDouble:
+      out += number_text(value);
+      return;
+    case Value::Kind::kString: {
+      std::string_view text = value.text();
+      if (text.size() > max_bytes) {
+        text = text.substr(0, max_bytes);
+      }
+      core::append_json_quoted(out, text);
+      return;
+    }
+    case Value::Kind::kArray: {
+      out += '[';
+      bool first = true;
+      value.each_element([&](const Value& item) {
+        if (!first) {
+          out += ',';
+        }
+        first = false;
+        append_json(item, max_bytes, out);
+        return out.size() <= max_bytes;
+      });
+      out += ']';
+      return;
+    }
+    case Value::Kind::kObject: {
+      out += '{';
+      bool first = true;
+      value.each_member([&](std::string_view name, const Value& item) {
+        if (!first) {
+          out += ',';
+        }
+        first = false;
+        core::append_json_quoted(out, name);
+        out += ':';
+        append_json(item, max_bytes, out);
+        return out.size() <= max_bytes;
+      });
+      out += '}';
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+std::string to_json(const Value& value, std::size_t max_bytes) {
+  std::string out;
+  append_json(value, max_bytes, out);
+  if (out.size() > max_bytes) {
+    std::size_t cut = max_bytes;
+    while (cut > 0 && (static_cast<unsigned char>(out[cut]) & 0xC0U) == 0x80U) {
+      --cut;
+    }
+    out.resize(cut);
+    out += "...";
+  }
+  return out;
+}
+
+std::string_view kind_name(const Value& value) noexcept {
+  switch (value.kind()) {
+    case Value::Kind::kMissing:
+      return "nothing";
+    case Value::Kind::kNull:
+      return "null";
+    case Value::Kind::kBool:
+      return "a boolean";
+    case Value::Kind::kInt:
+      return "an integer";
+    case Value::Kind::kDouble:
+      return "a number";
+    case Value::Kind::kString:
+      return "a string";
+    case Value::Kind::kArray:
+      return "an array";
+    case Value::Kind::kObject:
+      return "an object";
+    case Value::Kind::kUnknown:
+      return "unknown";
+    case Value::Kind::kError:
+      return "an error";
+  }
+  return "nothing";
+}
+
+}  // namespace plumbline::policy

@@ -1,0 +1,219 @@
+// What expressions and fields evaluate to. A Value borrows: from the resource's simdjson document,
+// from the compiled definition, or from the Arena of the running evaluation.
+#pragma once
+
+#include <simdjson.h>
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace plumbline::policy {
+
+class Value;
+using Elements = std::vector<Value>;
+struct Member;
+using Members = std::vector<Member>;
+
+/// A JSON value, or one of three that are not: missing (a property that is not there), unknown
+/// (evidence is missing) and error (a function failed). Trivially copyable; does not own what it
+/// refers to.
+class Value {
+ public:
+  enum class Kind : std::uint8_t {
+    kMissing,
+    kNull,
+    kBool,
+    kInt,
+    kDouble,
+    kString,
+    kArray,
+    kObject,
+    kUnknown,
+    kError,
+  };
+
+  Value() = default;
+  [[nodiscard]] static Value null();
+  [[nodiscard]] static Value boolean(bool b);
+  [[nodiscard]] static Value integer(std::int64_t i);
+  [[nodiscard]] static Value number(double d);
+  [[nodiscard]] static Value string(std::string_view text);
+  [[nodiscard]] static Value array(const Elements* elements);
+  [[nodiscard]] static Value object(const Members* members);
+  [[nodiscard]] static Value unknown(std::string_view reason);
+  [[nodiscard]] static Value error(std::string_view message);
+  /// A value of a resource. An object that marks missing evidence becomes unknown, and still gives
+  /// its id, type and name through `member`.
+  [[nodiscard]] static Value element(simdjson::dom::element element);
+
+  [[nodiscard]] Kind kind() const noexcept { return kind_; }
+
+  [[nodiscard]] bool is(Kind kind) const noexcept { return kind_ == kind; }
+
+  [[nodiscard]] bool is_missing() const noexcept { return kind_ == Kind::kMissing; }
+
+  /// Missing or null.
+  [[nodiscard]] bool is_nothing() const noexcept {
+    return kind_ == Kind::kMissing || kind_ == Kind::kNull;
+  }
+
+  [[nodiscard]] bool is_unknown() const noexcept { return kind_ == Kind::kUnknown; }
+
+  [[nodiscard]] bool is_error() const noexcept { return kind_ == Kind::kError; }
+
+  [[nodiscard]] bool is_string() const noexcept { return kind_ == Kind::kString; }
+
+  [[nodiscard]] bool is_array() const noexcept { return kind_ == Kind::kArray; }
+
+  [[nodiscard]] bool is_object() const noexcept { return kind_ == Kind::kObject; }
+
+  [[nodiscard]] bool is_bool() const noexcept { return kind_ == Kind::kBool; }
+
+  [[nodiscard]] bool is_number() const noexcept {
+    return kind_ == Kind::kInt || kind_ == Kind::kDouble;
+  }
+
+  // Each of these requires the kind it names.
+  [[nodiscard]] bool as_bool() const noexcept { return scalar_.boolean; }
+
+  [[nodiscard]] std::int64_t as_int() const noexcept { return scalar_.integer; }
+
+  [[nodiscard]] double as_double() const noexcept {
+    return kind_ == Kind::kInt ? static_cast<double>(scalar_.integer) : scalar_.number;
+  }
+
+  /// The string; the reason of an unknown; the message of an error.
+  [[nodiscard]] std::string_view text() const noexcept { return text_; }
+
+  /// Number of elements, members, or 0.
+  [[nodiscard]] std::size_t size() const;
+  /// Element of an array; missing when out of range.
+  [[nodiscard]] Value at(std::size_t index) const;
+  /// Member of an object, its name compared without regard to case (an exact match wins); missing
+  /// where there is none or this is no object. Of a marker: unknown, but for id, type and name.
+  [[nodiscard]] Value member(std::string_view name) const;
+
+  /// Calls `f(Value)` for each element of an array until it returns false.
+  template <class F>
+  void each_element(F&& f) const;
+  /// Calls `f(std::string_view, Value)` for each member of an object until it returns false.
+  template <class F>
+  void each_member(F&& f) const;
+
+ private:
+  union Scalar {
+    std::int64_t integer = 0;
+    bool boolean;
+    double number;
+    const Elements* elements;
+    const Members* members;
+  };
+
+  Kind kind_ = Kind::kMissing;
+  bool from_document_ = false;
+  Scalar scalar_;
+  std::string_view text_;
+  simdjson::dom::element element_;
+};
+
+struct Member {
+  std::string_view name;
+  Value value;
+};
+
+static_assert(std::is_trivially_copyable_v<Value>);
+
+/// Owns what computed values refer to. Not thread-safe; Values must not outlive it.
+class Arena {
+ public:
+  Arena() = default;
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+  Arena(Arena&&) = default;
+  Arena& operator=(Arena&&) = default;
+  ~Arena() = default;
+
+  [[nodiscard]] std::string_view keep(std::string text);
+
+  [[nodiscard]] Value string(std::string text) { return Value::string(keep(std::move(text))); }
+
+  [[nodiscard]] Value error(std::string message) { return Value::error(keep(std::move(message))); }
+
+  [[nodiscard]] Value array(Elements elements);
+  [[nodiscard]] Value object(Members members);
+  /// A copy that depends on this arena alone.
+  [[nodiscard]] Value copy(const Value& value);
+  /// Parses JSON text; nullopt when it is not valid or beyond the limits.
+  [[nodiscard]] std::optional<Value> parse(std::string_view json);
+
+  /// Bytes kept, roughly.
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+
+ private:
+  std::deque<std::string> strings_;
+  std::deque<Elements> arrays_;
+  std::deque<Members> objects_;
+  std::size_t bytes_ = 0;
+};
+
+/// Equality of JSON values: numbers by value, strings exactly, arrays and objects deeply.
+[[nodiscard]] bool deep_equal(const Value& a, const Value& b);
+/// The value is, or holds somewhere inside, missing evidence: its reason.
+[[nodiscard]] std::optional<std::string_view> missing_evidence_in(const Value& value);
+/// A whole text as a number: optional sign, digits, fraction, exponent, blanks around it.
+[[nodiscard]] std::optional<Value> parse_number(std::string_view text);
+/// Text of a number or boolean, and a string itself; nullopt for anything else.
+[[nodiscard]] std::optional<std::string> scalar_text(const Value& value);
+[[nodiscard]] std::string number_text(const Value& value);
+/// JSON text, cut off near `max_bytes`.
+[[nodiscard]] std::string to_json(const Value& value, std::size_t max_bytes = SIZE_MAX);
+/// `string`, `integer`, ... for messages.
+[[nodiscard]] std::string_view kind_name(const Value& value) noexcept;
+
+template <class F>
+void Value::each_element(F&& f) const {
+  if (kind_ != Kind::kArray) {
+    return;
+  }
+  if (from_document_) {
+    for (const auto item : simdjson::dom::array(element_)) {
+      if (!f(Value::element(item))) {
+        return;
+      }
+    }
+    return;
+  }
+  for (const auto& item : *scalar_.elements) {
+    if (!f(item)) {
+      return;
+    }
+  }
+}
+
+template <class F>
+void Value::each_member(F&& f) const {
+  if (kind_ != Kind::kObject) {
+    return;
+  }
+  if (from_document_) {
+    for (const auto field : simdjson::dom::object(element_)) {
+      if (!f(field.key, Value::element(field.value))) {
+        return;
+      }
+    }
+    return;
+  }
+  for (const auto& [name, value] : *scalar_.members) {
+    if (!f(name, value)) {
+      return;
+    }
+  }
+}
+
+}  // namespace plumbline::policy

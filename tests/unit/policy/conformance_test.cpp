@@ -1,0 +1,70 @@
+// Replays the conformance cases that lie beside the source tree, where they are at hand.
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+#include <doctest/doctest.h>
+
+#include "policy/case_runner.hpp"
+
+using namespace plumbline;
+using namespace plumbline::policy;
+
+namespace {
+
+core::Result<std::string> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    return core::Error{core::Errc::kNotFound, path + ": no such file"};
+  }
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+CaseReport replay(const std::string& path) {
+  CaseOptions options;
+  options.exclude_classes = {"internals"};
+  const auto divergences =
+      read_file(std::string(PLUMBLINE_SOURCE_DIR) + "/tests/data/policy/divergences.tsv");
+  REQUIRE(divergences);
+  options.divergences = *divergences;
+  const auto content = read_file(path);
+  REQUIRE(content);
+  CaseRunner runner(options, read_file);
+  runner.run(path, *content);
+  return runner.report();
+}
+
+void expect_conformance(const std::string& name, std::size_t cases) {
+  const std::string path =
+      std::string(PLUMBLINE_SHARED_DIR) + "/azure-policy/cases/" + name + ".jsonl";
+  if (!std::ifstream(path)) {
+    MESSAGE("skipped: " << path << " is not there");
+    return;
+  }
+  const auto report = replay(path);
+  MESSAGE(name << ": " << report.passed << " passed, " << report.failed << " failed, "
+               << report.skipped << " skipped (" << report.diverged << " divergences)");
+  for (const auto& failure : report.failures) {
+    MESSAGE(failure);
+  }
+  CHECK(report.failed == 0);
+  CHECK(report.passed + report.failed + report.skipped >= cases);
+}
+
+}  // namespace
+
+TEST_CASE("policy cases") {
+  expect_conformance("policy_cases", 500);
+}
+
+TEST_CASE("function cases") {
+  expect_conformance("function_cases", 200);
+}
+
+TEST_CASE("parse cases") {
+  expect_conformance("parse_cases", 100);
+}
+
+TEST_CASE("built-in cases") {
+  expect_conformance("builtin_cases", 5000);
+}
