@@ -297,19 +297,14 @@ class Session {
   }
 
   Task<bool> write(ServerResponse response, bool keep_alive, bool head) {
-    const std::string header = header_text(response, keep_alive);
-    std::size_t body_size = response.body.size();
-    if (response.truncate_body_at) {
-      body_size = std::min(body_size, *response.truncate_body_at);
+    std::string text = header_text(response, keep_alive);
+    if (!head && response.status != 204 && response.status != 304) {
+      text.append(response.body, 0, response.truncate_body_at.value_or(std::string::npos));
     }
-    if (head || response.status == 204 || response.status == 304) {
-      body_size = 0;
-    }
-    std::array<asio::const_buffer, 2> buffers;
-    buffers[0] = asio::buffer(header);
-    buffers[1] = asio::buffer(response.body.data(), body_size);
+    response.body = std::string();
     transport().expires_after(server_->options.write_timeout);
-    const auto [error, size] = co_await asio::async_write(stream_, buffers, kToken);
+    const auto bytes = asio::buffer(text);
+    const auto [error, size] = co_await asio::async_write(stream_, bytes, kToken);
     co_return !error;
   }
 

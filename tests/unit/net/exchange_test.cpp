@@ -322,6 +322,8 @@ TEST_CASE("requests and answers arrive as they were sent") {
     CHECK(head->body.empty());
     CHECK(head->headers.get("Content-Length") == "5");
 
+    request.method = "POST";
+    CHECK(loop.send(request)->body == "POST  ");
     CHECK(loop.get("/big")->body.size() == 1'000'000);
     CHECK(loop.get("/none")->status == 204);
     CHECK(loop.get("/a%2Fb/../c")->body == "/a/b/../c");
