@@ -1,0 +1,39 @@
+#include <fmt/format.h>
+
+#include "compliance/plan.hpp"
+#include "daemon/baseline_files.hpp"
+#include "daemon/cli/options.hpp"
+
+namespace plumbline::daemon {
+
+int run_check_config(const CommonOptions& options) {
+  auto settings = load_settings_with(options);
+  if (!settings) {
+    fmt::print(stderr, "{}\n", settings.error().message);
+    return kExitError;
+  }
+  auto baseline = load_baseline(*settings);
+  if (!baseline) {
+    fmt::print(stderr, "{}\n", baseline.error().message);
+    return kExitError;
+  }
+  const auto plan = compliance::make_plan(**baseline, settings->inventory_all);
+  fmt::print("{}: ok: {} assignments, {} checks\n",
+             options.config_file,
+             (*baseline)->assignments.size(),
+             (*baseline)->checks.size());
+  for (const auto& table : plan.tables) {
+    fmt::print("  collects {} from Resource Graph table {}\n",
+               table.types.empty() ? "everything" : fmt::format("{} types", table.types.size()),
+               table.table);
+  }
+  for (const auto& detail : plan.details) {
+    fmt::print("  collects {} from Resource Manager, one list for each of {}\n",
+               detail.type,
+               detail.parent_types.empty() ? "all resources"
+                                           : fmt::format("{} types of resource", detail.parent_types.size()));
+  }
+  return kExitOk;
+}
+
+}  // namespace plumbline::daemon

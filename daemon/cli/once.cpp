@@ -1,0 +1,52 @@
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "daemon/cli/options.hpp"
+#include "daemon/cli/report.hpp"
+#include "daemon/logging.hpp"
+
+namespace plumbline::daemon {
+
+namespace {
+
+net::Task<void> run_pass(App* app, std::shared_ptr<collectors::PassReport> out) { *out = co_await app->pass(); }
+
+}  // namespace
+
+int run_once(const CommonOptions& options) {
+  auto settings = load_settings_with(options);
+  if (!settings) {
+    fmt::print(stderr, "{}\n", settings.error().message);
+    return kExitError;
+  }
+  auto app = App::build(*settings,
+                        make_log(parse_log_level(settings->log_level),
+                                 settings->log_format == "json" ? LogFormat::kJson : LogFormat::kLogfmt));
+  if (!app) {
+    fmt::print(stderr, "plumbline: {}\n", app.error().message);
+    return kExitError;
+  }
+  auto pass = std::make_shared<collectors::PassReport>();
+  net::run_blocking((*app)->io(), run_pass(app->get(), pass));
+  auto report = render_report(**app, options.format);
+  if (!report) {
+    fmt::print(stderr, "plumbline: {}\n", report.error().message);
+    return kExitError;
+  }
+  fmt::print("{}", *report);
+  if (options.format == Format::kTable) {
+    fmt::print("\nThis pass observed {} resources and wrote {} versions, {} deletions and {} transitions in {} cycles.\n",
+               pass->observed,
+               pass->versions,
+               pass->deleted,
+               pass->transitions,
+               pass->cycles);
+  }
+  if (!pass->first_error.empty()) {
+    fmt::print(stderr, "plumbline: {}\n", pass->first_error);
+  }
+  return exit_code_of(*(*app)->published()->summary, *pass);
+}
+
+}  // namespace plumbline::daemon

@@ -1,0 +1,130 @@
+#include "daemon/cli/options.hpp"
+
+#include <exception>
+#include <map>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace plumbline::daemon {
+
+namespace {
+
+constexpr const char* kDescription =
+    "Watches how Azure Monitor is configured and tells whether it still is what your baseline says.\n";
+
+constexpr const char* kExitCodes =
+    "Exit codes: 0 compliant or done, 1 non-compliant (policy commands: rejected or failed),\n"
+    "2 error, 3 incomplete evidence.";
+
+void add_config(CLI::App& command, CommonOptions& options) {
+  command.add_option("--config.file", options.config_file, "Configuration file")
+      ->capture_default_str()
+      ->type_name("PATH");
+}
+
+void add_logging(CLI::App& command, CommonOptions& options) {
+  command.add_option("--log.level", options.log_level, "debug, info, warn or error (default: the file's)")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+  command.add_option("--log.format", options.log_format, "logfmt or json (default: the file's)")
+      ->check(CLI::IsMember({"logfmt", "json"}));
+}
+
+}  // namespace
+
+core::Result<config::Settings> load_settings_with(const CommonOptions& options) {
+  auto settings = config::load_settings(options.config_file);
+  if (!settings) {
+    return settings;
+  }
+  if (!options.listen_address.empty()) {
+    auto address = config::parse_listen_address(options.listen_address);
+    if (!address) {
+      return address.error().with_context("--web.listen-address");
+    }
+    settings->listen_address = address->address;
+    settings->listen_port = address->port;
+  }
+  if (!options.log_level.empty()) {
+    settings->log_level = options.log_level;
+  }
+  if (!options.log_format.empty()) {
+    settings->log_format = options.log_format;
+  }
+  return settings;
+}
+
+int run_command_line(int argc, char** argv) {
+  CLI::App app(kDescription, "plumbline");
+  app.footer(kExitCodes);
+  app.require_subcommand(1);
+  app.set_help_all_flag("--help-all", "Help of every command");
+  CommonOptions common;
+  PolicyTestOptions test;
+  std::vector<std::string> lint_files;
+  int code = kExitOk;
+
+  auto* serve = app.add_subcommand("serve", "Run the daemon: poll Azure, keep history, serve metrics, API and page");
+  add_config(*serve, common);
+  add_logging(*serve, common);
+  serve->add_option("--web.listen-address", common.listen_address, "address:port to serve on (default: the file's)");
+  serve->add_flag("--web.allow-anonymous",
+                  common.allow_anonymous,
+                  "Serve API and page without authentication on a non-loopback address too");
+  serve->footer("Example: plumbline serve --config.file=/etc/plumbline/plumbline.yaml --log.format=json");
+  serve->callback([&] { code = run_serve(common); });
+
+  auto* once = app.add_subcommand("once", "One full pass, a report, and an exit code that tells the outcome");
+  add_config(*once, common);
+  add_logging(*once, common);
+  const std::map<std::string, Format> formats = {
+      {"table", Format::kTable}, {"json", Format::kJson}, {"csv", Format::kCsv}};
+  once->add_option("--format", common.format, "table, json or csv")
+      ->transform(CLI::CheckedTransformer(formats))
+      ->default_str("table");
+  once->footer(std::string("Example: plumbline once --config.file=plumbline.yaml --format csv > findings.csv\n") +
+               kExitCodes);
+  once->callback([&] { code = run_once(common); });
+
+  auto* check = app.add_subcommand("check-config", "Check the configuration and everything it names; ask nobody");
+  add_config(*check, common);
+  check->callback([&] { code = run_check_config(common); });
+
+  auto* health = app.add_subcommand("healthcheck", "Ask a running daemon whether it is healthy and ready");
+  add_config(*health, common);
+  health->add_option("--web.listen-address", common.listen_address, "address:port it serves on (default: the file's)");
+  health->callback([&] { code = run_healthcheck(common); });
+
+  auto* policy = app.add_subcommand("policy", "Work with Azure Policy definitions offline");
+  policy->require_subcommand(1);
+  auto* lint = policy->add_subcommand("lint", "Parse and compile definitions and initiatives, and say what is wrong");
+  lint->add_option("files", lint_files, "Definitions: .json, .jsonl, or directories")->required()->type_name("PATH");
+  lint->footer("Example: plumbline policy lint baselines/azure-monitor/definitions");
+  lint->callback([&] { code = run_policy_lint(lint_files); });
+  auto* replay = policy->add_subcommand("test", "Replay cases: a definition, a resource and the verdict it must get");
+  replay->add_option("files", test.files, "Case files (.jsonl) or directories of them")->required()->type_name("PATH");
+  replay->add_option("--aliases", test.aliases, "Alias catalogue file or directory for cases that name one");
+  replay->add_option("--class", test.classes, "Only cases of this class");
+  replay->add_option("--exclude-class", test.exclude_classes, "No cases of this class");
+  replay->add_option("--filter", test.filter, "Only cases whose id contains this text");
+  replay->add_option("--divergences", test.divergences, "File of cases known to differ, with the reason");
+  replay->add_flag("--verbose", test.verbose, "Print every case");
+  replay->footer("Example: plumbline policy test baselines/azure-monitor/cases");
+  replay->callback([&] { code = run_policy_test(test); });
+
+  auto* version = app.add_subcommand("version", "Print the version");
+  version->callback([] { fmt::print("plumbline {}\n", PLUMBLINE_VERSION); });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // The library's codes are its own; ours are documented.
+    return app.exit(error) == 0 ? kExitOk : kExitError;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "plumbline: internal error: {}\n", error.what());
+    return kExitError;
+  }
+  return code;
+}
+
+}  // namespace plumbline::daemon

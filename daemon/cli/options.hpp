@@ -1,0 +1,54 @@
+// The command line: one binary, subcommands, Prometheus-style flags.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/settings.hpp"
+#include "core/result.hpp"
+
+namespace plumbline::daemon {
+
+/// Exit codes of every command.
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitNonCompliant = 1;  // policy commands: something was rejected or failed
+inline constexpr int kExitError = 2;
+inline constexpr int kExitIncomplete = 3;
+
+enum class Format { kTable, kJson, kCsv };
+
+/// Flags that more than one command takes; empty: not given.
+struct CommonOptions {
+  std::string config_file = "/etc/plumbline/plumbline.yaml";
+  std::string listen_address;
+  std::string log_level;
+  std::string log_format;
+  bool allow_anonymous = false;
+  Format format = Format::kTable;
+};
+
+struct PolicyTestOptions {
+  std::vector<std::string> files;
+  std::vector<std::string> aliases;
+  std::vector<std::string> classes;
+  std::vector<std::string> exclude_classes;
+  std::string filter;
+  std::string divergences;
+  bool verbose = false;
+};
+
+/// Parses the command line and runs the command. Returns the process's exit code.
+int run_command_line(int argc, char** argv);
+
+/// The settings file with the flags laid over it.
+[[nodiscard]] core::Result<config::Settings> load_settings_with(const CommonOptions& options);
+
+// The commands. Each prints errors to standard error and returns an exit code.
+int run_serve(const CommonOptions& options);
+int run_once(const CommonOptions& options);
+int run_check_config(const CommonOptions& options);
+int run_healthcheck(const CommonOptions& options);
+int run_policy_lint(const std::vector<std::string>& files);
+int run_policy_test(const PolicyTestOptions& options);
+
+}  // namespace plumbline::daemon

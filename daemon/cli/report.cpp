@@ -1,0 +1,201 @@
+#include "daemon/cli/report.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "core/text.hpp"
+
+namespace plumbline::daemon {
+
+using core::ComplianceState;
+using core::Result;
+
+namespace {
+
+constexpr std::size_t kPage = 1000;
+
+std::string percent(std::optional<double> ratio) {
+  return ratio ? fmt::format("{:.1f} %", *ratio * 100.0) : std::string("-");
+}
+
+/// Quoted where RFC 4180 wants it; a leading =, +, - or @ would be run by a spreadsheet.
+std::string csv_cell(std::string_view text) {
+  std::string cell(text);
+  if (!cell.empty() && std::string_view("=+-@").contains(cell.front())) {
+    cell.insert(cell.begin(), '\'');
+  }
+  if (cell.find_first_of(",\"\r\n") == std::string::npos) {
+    return cell;
+  }
+  std::string quoted = "\"";
+  for (const char c : cell) {
+    quoted += c;
+    if (c == '"') {
+      quoted += '"';
+    }
+  }
+  return quoted + "\"";
+}
+
+class Report {
+ public:
+  Report(const compliance::Summary& summary, core::Snapshot& snapshot) : summary_(&summary), snapshot_(&snapshot) {}
+
+  Result<std::string> table() {
+    const auto overall = summary_->overall();
+    std::string out = fmt::format("Score {}   coverage {}   {} resources in {} subscriptions\n\n",
+                                  percent(overall.score()),
+                                  percent(overall.coverage()),
+                                  summary_->resources(),
+                                  summary_->subscriptions.size());
+    out += fmt::format("  {:<16} {:>8} {:>9} {:>10} {:>14} {:>12}  {}\n",
+                       "CONTROL", "SCORE", "COVERAGE", "COMPLIANT", "NONCOMPLIANT", "NOEVIDENCE", "TITLE");
+    for (const auto& assignment : summary_->assignments) {
+      for (const auto& control : assignment.assignment->controls) {
+        const auto found = assignment.by_control.find(control.name);
+        const auto tally = found == assignment.by_control.end() ? compliance::Tally{} : found->second;
+        out += fmt::format("  {:<16} {:>8} {:>9} {:>10} {:>14} {:>12}  {}\n",
+                           control.name,
+                           percent(tally.score()),
+                           percent(tally.coverage()),
+                           tally.of(ComplianceState::kCompliant),
+                           tally.of(ComplianceState::kNonCompliant),
+                           tally.of(ComplianceState::kNoEvidence),
+                           control.title);
+      }
+    }
+    for (const auto state : {ComplianceState::kNonCompliant, ComplianceState::kNoEvidence, ComplianceState::kError}) {
+      std::size_t count = 0;
+      std::string lines;
+      auto done = each(state, [&](const core::VerdictRow& row, const compliance::Check& check) {
+        ++count;
+        lines += fmt::format("  {:<8} {}  {}{}\n",
+                             core::to_string(check.severity),
+                             row.reference,
+                             row.resource_id,
+                             row.verdict.reason.empty() ? "" : "  (" + row.verdict.reason + ")");
+      });
+      if (!done) {
+        return done.error();
+      }
+      if (count > 0) {
+        out += fmt::format("\n{} ({})\n{}", core::to_string(state), count, lines);
+      }
+    }
+    return out;
+  }
+
+  Result<std::string> csv() {
+    std::string out = "assignment,reference,severity,state,reason,resource_id,resource_type,observed_at\r\n";
+    auto done = each(std::nullopt, [&](const core::VerdictRow& row, const compliance::Check& check) {
+      out += fmt::format("{},{},{},{},{},{},{},{}\r\n",
+                         csv_cell(row.assignment),
+                         csv_cell(row.reference),
+                         core::to_string(check.severity),
+                         core::to_string(row.verdict.state),
+                         csv_cell(row.verdict.reason),
+                         csv_cell(row.resource_id),
+                         csv_cell(row.resource_type),
+                         core::to_rfc3339(row.observed_at));
+    });
+    if (!done) {
+      return done.error();
+    }
+    return out;
+  }
+
+  Result<std::string> json() {
+    const auto overall = summary_->overall();
+    const auto number = [](std::optional<double> value) {
+      return value ? fmt::format("{}", *value) : std::string("null");
+    };
+    std::string out = fmt::format(R"({{"score":{},"coverage":{},"resources":{},"subscriptions":{},"results":[)",
+                                  number(overall.score()),
+                                  number(overall.coverage()),
+                                  summary_->resources(),
+                                  summary_->subscriptions.size());
+    auto done = each(std::nullopt, [&](const core::VerdictRow& row, const compliance::Check& check) {
+      out += out.ends_with('[') ? "\n" : ",\n";
+      out += fmt::format(
+          R"({{"assignment":{},"reference":{},"title":{},"severity":"{}","state":"{}","reason":{},"resource_id":{},"resource_type":{},"observed_at":"{}"}})",
+          core::json_quote(row.assignment),
+          core::json_quote(row.reference),
+          core::json_quote(check.title),
+          core::to_string(check.severity),
+          core::to_string(row.verdict.state),
+          core::json_quote(row.verdict.reason),
+          core::json_quote(row.resource_id),
+          core::json_quote(row.resource_type),
+          core::to_rfc3339(row.observed_at));
+    });
+    if (!done) {
+      return done.error();
+    }
+    return out + "\n]}\n";
+  }
+
+ private:
+  template <class Visit>
+  core::Status each(std::optional<ComplianceState> state, Visit visit) {
+    core::VerdictFilter filter;
+    filter.state = state;
+    filter.limit = kPage;
+    for (;;) {
+      auto rows = snapshot_->verdicts(filter);
+      if (!rows) {
+        return rows.error();
+      }
+      for (const auto& row : *rows) {
+        const auto check = std::ranges::find(summary_->checks, row.verdict.check, &compliance::CheckSummary::row);
+        if (check != summary_->checks.end()) {
+          visit(row, *check->check);
+        }
+      }
+      if (rows->size() < kPage) {
+        return core::Status::ok();
+      }
+      filter.after_check = rows->back().verdict.check;
+      filter.after_resource = rows->back().verdict.resource;
+    }
+  }
+
+  const compliance::Summary* summary_;
+  core::Snapshot* snapshot_;
+};
+
+}  // namespace
+
+Result<std::string> render_report(App& app, Format format) {
+  const auto published = app.published();
+  auto snapshot = app.store().snapshot();
+  if (!snapshot) {
+    return snapshot.error();
+  }
+  Report report(*published->summary, **snapshot);
+  switch (format) {
+    case Format::kJson:
+      return report.json();
+    case Format::kCsv:
+      return report.csv();
+    case Format::kTable:
+      break;
+  }
+  return report.table();
+}
+
+int exit_code_of(const compliance::Summary& summary, const collectors::PassReport& pass) {
+  const auto overall = summary.overall();
+  if (!pass.signed_in || !pass.first_error.empty() || overall.of(ComplianceState::kError) > 0) {
+    return kExitError;
+  }
+  if (overall.of(ComplianceState::kNonCompliant) > 0) {
+    return kExitNonCompliant;
+  }
+  if (!pass.complete || overall.of(ComplianceState::kNoEvidence) > 0) {
+    return kExitIncomplete;
+  }
+  return kExitOk;
+}
+
+}  // namespace plumbline::daemon

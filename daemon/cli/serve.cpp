@@ -1,0 +1,88 @@
+#include <csignal>
+#include <ctime>
+
+#include <fmt/format.h>
+
+#include "daemon/cli/options.hpp"
+#include "daemon/logging.hpp"
+#include "daemon/systemd_notify.hpp"
+#include "daemon/web/router.hpp"
+#include "net/http_server.hpp"
+
+namespace plumbline::daemon {
+
+namespace {
+
+constexpr std::chrono::seconds kShutdownPatience{3};
+
+/// Signals that end the daemon, blocked in every thread; the main thread waits for them.
+sigset_t termination_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+/// Returns the signal that asked for the end. Meanwhile feeds the service manager's watchdog, but
+/// only while every thread is alive.
+int wait_for_termination(const App& app, const sigset_t& signals) {
+  const auto watchdog = watchdog_interval();
+  const auto period = watchdog ? *watchdog / 2 : std::chrono::microseconds(std::chrono::hours(1));
+  for (;;) {
+    timespec timeout{};
+    timeout.tv_sec = static_cast<time_t>(std::chrono::duration_cast<std::chrono::seconds>(period).count());
+    timeout.tv_nsec = static_cast<long>((period % std::chrono::seconds(1)).count() * 1000);
+    const int signal = sigtimedwait(&signals, nullptr, &timeout);
+    if (signal > 0) {
+      return signal;
+    }
+    if (watchdog && app.heartbeats().healthy()) {
+      notify_service_manager("WATCHDOG=1");
+    }
+  }
+}
+
+}  // namespace
+
+int run_serve(const CommonOptions& options) {
+  const sigset_t signals = termination_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  auto settings = load_settings_with(options);
+  if (!settings) {
+    fmt::print(stderr, "{}\n", settings.error().message);
+    return kExitError;
+  }
+  auto built = App::build(*settings,
+                          make_log(parse_log_level(settings->log_level),
+                                   settings->log_format == "json" ? LogFormat::kJson : LogFormat::kLogfmt));
+  if (!built) {
+    fmt::print(stderr, "plumbline: {}\n", built.error().message);
+    return kExitError;
+  }
+  App& app = **built;
+  net::ServerOptions server_options;
+  server_options.address = settings->listen_address;
+  server_options.port = settings->listen_port;
+  RouterOptions router_options;
+  router_options.expose_all = options.allow_anonymous || is_loopback_address(settings->listen_address);
+  auto server = net::HttpServer::listen(app.io(), std::move(server_options), make_router(app, router_options));
+  if (!server) {
+    fmt::print(stderr, "plumbline: {}\n", server.error().message);
+    return kExitError;
+  }
+  app.log().info("listening",
+                 {{core::log_field::kAddress, fmt::format("{}:{}", settings->listen_address, (*server)->port())},
+                  {core::log_field::kVersion, PLUMBLINE_VERSION}});
+  notify_service_manager("READY=1");
+  net::spawn(app.io(), app.run_schedule());
+  const int signal = wait_for_termination(app, signals);
+  app.log().info("stopping", {{core::log_field::kReason, signal == SIGINT ? "SIGINT" : "SIGTERM"}});
+  notify_service_manager("STOPPING=1");
+  (*server)->stop();
+  app.stop(kShutdownPatience);
+  app.log().info("stopped");
+  return kExitOk;
+}
+
+}  // namespace plumbline::daemon

@@ -1,0 +1,466 @@
+#include "daemon/web/api.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "compliance/explain.hpp"
+#include "core/resource_id.hpp"
+#include "core/text.hpp"
+
+namespace plumbline::daemon {
+
+using core::Errc;
+using core::Error;
+using core::Result;
+using nlohmann::json;
+
+namespace {
+
+constexpr std::size_t kDefaultLimit = 100;
+constexpr std::size_t kMaxLimit = 1000;
+
+json optional_number(std::optional<double> value) { return value ? json(*value) : json(nullptr); }
+
+json counts_of(const compliance::Tally& tally) {
+  json counts = json::object();
+  for (const auto state : core::kComplianceStates) {
+    if (tally.of(state) > 0) {
+      counts[std::string(core::to_string(state))] = tally.of(state);
+    }
+  }
+  return counts;
+}
+
+json tally_json(const compliance::Tally& tally) {
+  return {{"score", optional_number(tally.score())},
+          {"coverage", optional_number(tally.coverage())},
+          {"counts", counts_of(tally)}};
+}
+
+json cycle_json(const core::CycleRow& row) {
+  return {{"number", row.number},
+          {"kind", row.kind},
+          {"scope", row.scope},
+          {"started_at", core::to_rfc3339(row.started_at)},
+          {"committed_at", core::to_rfc3339(row.committed_at)},
+          {"complete", row.complete},
+          {"observed", row.observed},
+          {"changed", row.changed},
+          {"deleted", row.deleted},
+          {"evaluated", row.evaluated},
+          {"transitions", row.transitions}};
+}
+
+/// One request's answer, over the published summary and a snapshot of its own.
+class Api {
+ public:
+  Api(App& app, const net::ServerRequest& request)
+      : app_(&app), request_(&request), summary_(app.published()->summary) {}
+
+  Result<std::string> answer() {
+    using Method = Result<json> (Api::*)();
+    constexpr std::array<std::pair<std::string_view, Method>, 9> kRoutes = {{
+        {"status", &Api::status},
+        {"scores", &Api::scores},
+        {"checks", &Api::checks},
+        {"results", &Api::results},
+        {"resource", &Api::resource},
+        {"explain", &Api::explain},
+        {"drift", &Api::drift},
+        {"transitions", &Api::transitions},
+        {"cycles", &Api::cycles},
+    }};
+    if (!summary_) {
+      return Error{Errc::kUnavailable, "the last committed state is not served yet"};
+    }
+    const auto name = std::string_view(request_->path).substr(std::string_view("/api/v1/").size());
+    for (const auto& [route, method] : kRoutes) {
+      if (route == name) {
+        auto snapshot = app_->store().snapshot();
+        if (!snapshot) {
+          return snapshot.error();
+        }
+        snapshot_ = *std::move(snapshot);
+        auto body = (this->*method)();
+        if (!body) {
+          return body.error();
+        }
+        // Bytes that are no UTF-8 are shown as such, not refused.
+        return body->dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+      }
+    }
+    return Error{Errc::kNotFound, "there is nothing at " + request_->path};
+  }
+
+ private:
+  [[nodiscard]] std::string parameter(std::string_view name) const {
+    return request_->query_value(name).value_or("");
+  }
+
+  Result<std::size_t> limit() const {
+    const std::string text = parameter("limit");
+    if (text.empty()) {
+      return kDefaultLimit;
+    }
+    std::size_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || value == 0 || value > kMaxLimit) {
+      return Error{Errc::kInvalidArgument, fmt::format("`limit` must be 1 to {}", kMaxLimit)};
+    }
+    return value;
+  }
+
+  [[nodiscard]] const compliance::Check* find_check(std::string_view assignment, std::string_view reference) const {
+    for (const auto& entry : summary_->checks) {
+      if (entry.check->assignment == assignment && entry.check->reference == reference) {
+        return entry.check;
+      }
+    }
+    return nullptr;
+  }
+
+  [[nodiscard]] std::string title_of(std::string_view assignment, std::string_view reference) const {
+    const auto* check = find_check(assignment, reference);
+    return check == nullptr ? std::string(reference) : check->title;
+  }
+
+  [[nodiscard]] json verdict_json(const core::VerdictRow& row) const {
+    const auto* check = find_check(row.assignment, row.reference);
+    return {{"assignment", row.assignment},
+            {"reference", row.reference},
+            {"title", title_of(row.assignment, row.reference)},
+            {"severity", check == nullptr ? "" : core::to_string(check->severity)},
+            {"resource_id", row.resource_id},
+            {"resource_key", row.resource_key},
+            {"type", row.resource_type},
+            {"state", core::to_string(row.verdict.state)},
+            {"reason", row.verdict.reason},
+            {"cause", core::to_string(row.verdict.cause)},
+            {"since_cycle", row.verdict.since_cycle},
+            {"version", row.verdict.version},
+            {"evaluated_at", core::to_rfc3339(row.verdict.evaluated_at)},
+            {"observed_at", core::to_rfc3339(row.observed_at)}};
+  }
+
+  Result<json> status() {
+    json subscriptions = json::array();
+    for (const auto& subscription : summary_->subscriptions) {
+      subscriptions.push_back({{"id", subscription.id}, {"name", subscription.name}, {"readable", subscription.readable}});
+    }
+    json missing = json::array();
+    for (const auto& evidence : summary_->missing_evidence) {
+      missing.push_back({{"source", evidence.key},
+                         {"reason", evidence.reason},
+                         {"message", evidence.message},
+                         {"observed_at", core::to_rfc3339(evidence.observed_at)}});
+    }
+    return json{{"version", PLUMBLINE_VERSION},
+                {"ready", true},
+                {"cycle", summary_->last_cycle ? cycle_json(*summary_->last_cycle) : json(nullptr)},
+                {"subscriptions", std::move(subscriptions)},
+                {"resources", summary_->resources()},
+                {"evidence_missing", std::move(missing)},
+                {"sign_in_error", app_->sign_in_error()},
+                {"storage_bytes", app_->store().size_bytes()}};
+  }
+
+  Result<json> scores() {
+    json assignments = json::array();
+    for (const auto& entry : summary_->assignments) {
+      json item = tally_json(entry.tally);
+      item["name"] = entry.assignment->name;
+      item["initiative"] = entry.assignment->initiative_name;
+      item["version"] = entry.assignment->initiative_version;
+      item["controls"] = json::array();
+      for (const auto& control : entry.assignment->controls) {
+        const auto tally = entry.by_control.find(control.name);
+        json line = tally_json(tally == entry.by_control.end() ? compliance::Tally{} : tally->second);
+        line["name"] = control.name;
+        line["title"] = control.title;
+        item["controls"].push_back(std::move(line));
+      }
+      item["subscriptions"] = json::array();
+      for (const auto& subscription : summary_->subscriptions) {
+        const auto tally = entry.by_subscription.find(subscription.id);
+        json line = tally_json(tally == entry.by_subscription.end() ? compliance::Tally{} : tally->second);
+        line["id"] = subscription.id;
+        line["name"] = subscription.name;
+        item["subscriptions"].push_back(std::move(line));
+      }
+      assignments.push_back(std::move(item));
+    }
+    std::int64_t baseline = 0;
+    std::int64_t configuration = 0;
+    for (const auto& [key, count] : summary_->open_drift) {
+      (std::get<0>(key) == core::DriftKind::kBaseline ? baseline : configuration) += count;
+    }
+    return json{{"overall", tally_json(summary_->overall())},
+                {"assignments", std::move(assignments)},
+                {"drift_open", {{"baseline", baseline}, {"configuration", configuration}}}};
+  }
+
+  Result<json> checks() {
+    json list = json::array();
+    for (const auto& entry : summary_->checks) {
+      json item = tally_json(entry.tally);
+      item["assignment"] = entry.check->assignment;
+      item["reference"] = entry.check->reference;
+      item["title"] = entry.check->title;
+      item["description"] = entry.check->description;
+      item["severity"] = core::to_string(entry.check->severity);
+      item["controls"] = entry.check->controls;
+      item["remediation"] = entry.check->remediation;
+      item["documentation"] = entry.check->documentation;
+      item["effect"] = entry.check->definition->effect();
+      list.push_back(std::move(item));
+    }
+    return json{{"checks", std::move(list)}};
+  }
+
+  Result<json> results() {
+    core::VerdictFilter filter;
+    if (const auto state = parameter("state"); !state.empty()) {
+      filter.state = core::parse_compliance_state(state);
+      if (!filter.state) {
+        return Error{Errc::kInvalidArgument, fmt::format("`{}` is not a compliance state", state)};
+      }
+    }
+    filter.assignment = parameter("assignment");
+    filter.reference = parameter("reference");
+    filter.subscription = core::to_lower(parameter("subscription"));
+    if (const auto id = parameter("resource"); !id.empty()) {
+      filter.resource_key = core::resource_key(id);
+    }
+    const auto rows_wanted = limit();
+    if (!rows_wanted) {
+      return rows_wanted.error();
+    }
+    filter.limit = *rows_wanted + 1;
+    if (const auto after = parameter("after"); !after.empty()) {
+      const auto dash = after.find('-');
+      const auto parse = [](std::string_view text, std::int64_t& out) {
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+        return error == std::errc() && end == text.data() + text.size();
+      };
+      if (dash == std::string::npos || !parse(std::string_view(after).substr(0, dash), filter.after_check) ||
+          !parse(std::string_view(after).substr(dash + 1), filter.after_resource)) {
+        return Error{Errc::kInvalidArgument, "`after` is not a cursor that `next` gave"};
+      }
+    }
+    auto rows = snapshot_->verdicts(filter);
+    if (!rows) {
+      return rows.error();
+    }
+    json next = nullptr;
+    if (rows->size() > *rows_wanted) {
+      rows->resize(*rows_wanted);
+      next = fmt::format("{}-{}", rows->back().verdict.check, rows->back().verdict.resource);
+    }
+    json list = json::array();
+    for (const auto& row : *rows) {
+      list.push_back(verdict_json(row));
+    }
+    return json{{"results", std::move(list)}, {"next", std::move(next)}};
+  }
+
+  Result<core::StoredResource> find_resource(std::string_view name) {
+    const std::string id = parameter(name);
+    if (id.empty()) {
+      return Error{Errc::kInvalidArgument, fmt::format("`{}` must be a resource id", name)};
+    }
+    auto found = snapshot_->find(core::resource_key(id));
+    if (!found) {
+      return found.error();
+    }
+    if (!*found) {
+      return Error{Errc::kNotFound, fmt::format("no resource {} is in the inventory", id)};
+    }
+    return **std::move(found);
+  }
+
+  Result<json> resource() {
+    auto stored = find_resource("id");
+    if (!stored) {
+      return stored.error();
+    }
+    json out = {{"id", stored->id},
+                {"key", stored->key},
+                {"type", stored->type},
+                {"source", stored->source},
+                {"observed_at", core::to_rfc3339(stored->observed_at)},
+                {"version", stored->version},
+                {"from_cycle", stored->from_cycle},
+                {"configuration", json::parse(stored->body, nullptr, false)},
+                {"versions", json::array()},
+                {"verdicts", json::array()}};
+    auto versions = snapshot_->versions(stored->key);
+    if (!versions) {
+      return versions.error();
+    }
+    for (const auto& version : *versions) {
+      out["versions"].push_back({{"version", version.row},
+                                 {"from_cycle", version.from_cycle},
+                                 {"to_cycle", version.to_cycle ? json(*version.to_cycle) : json(nullptr)},
+                                 {"observed_at", core::to_rfc3339(version.observed_at)}});
+    }
+    core::VerdictFilter filter;
+    filter.resource_key = stored->key;
+    filter.limit = kMaxLimit;
+    auto verdicts = snapshot_->verdicts(filter);
+    if (!verdicts) {
+      return verdicts.error();
+    }
+    for (const auto& verdict : *verdicts) {
+      out["verdicts"].push_back(verdict_json(verdict));
+    }
+    return out;
+  }
+
+  static json explanation_json(const policy::Explanation& node) {
+    constexpr std::array kTruths = {"false", "true", "undetermined", "error", "not_evaluated"};
+    json out = {{"text", node.text},
+                {"path", node.path},
+                {"expected", node.expected},
+                {"actual", node.actual},
+                {"truth", kTruths.at(static_cast<std::size_t>(node.truth))},
+                {"reason", node.reason},
+                {"decisive", node.decisive},
+                {"children", json::array()}};
+    for (const auto& child : node.children) {
+      out["children"].push_back(explanation_json(child));
+    }
+    return out;
+  }
+
+  Result<json> explain() {
+    const std::string assignment = parameter("assignment");
+    const std::string reference = parameter("reference");
+    const auto* check = find_check(assignment, reference);
+    if (check == nullptr) {
+      return Error{Errc::kNotFound, fmt::format("assignment `{}` has no definition reference `{}`", assignment, reference)};
+    }
+    auto stored = find_resource("resource");
+    if (!stored) {
+      return stored.error();
+    }
+    core::VerdictFilter filter;
+    filter.assignment = assignment;
+    filter.reference = reference;
+    filter.resource_key = stored->key;
+    auto verdicts = snapshot_->verdicts(filter);
+    if (!verdicts) {
+      return verdicts.error();
+    }
+    // The rule is evaluated again on the stored evidence, at the instant of the verdict.
+    const auto now = verdicts->empty() ? app_->clock().now() : verdicts->front().verdict.evaluated_at;
+    compliance::Surroundings surroundings(*snapshot_, stored->key);
+    const auto evaluation = compliance::evaluate_check(*check, *stored, surroundings, now, /*explain=*/true);
+    if (surroundings.failure()) {
+      return *surroundings.failure();
+    }
+    return json{{"assignment", assignment},
+                {"reference", reference},
+                {"title", check->title},
+                {"resource_id", stored->id},
+                {"state", verdicts->empty() ? "NotApplicable" : core::to_string(verdicts->front().verdict.state)},
+                {"reason", verdicts->empty() ? std::string() : verdicts->front().verdict.reason},
+                {"effect", evaluation.effect},
+                {"version", stored->version},
+                {"observed_at", core::to_rfc3339(stored->observed_at)},
+                {"explanation", evaluation.explanation ? explanation_json(*evaluation.explanation) : json(nullptr)}};
+  }
+
+  Result<json> drift() {
+    const std::string open = parameter("open");
+    if (!open.empty() && open != "true" && open != "false") {
+      return Error{Errc::kInvalidArgument, "`open` must be true or false"};
+    }
+    const auto rows_wanted = limit();
+    if (!rows_wanted) {
+      return rows_wanted.error();
+    }
+    auto rows = snapshot_->drift(open != "false", *rows_wanted);
+    if (!rows) {
+      return rows.error();
+    }
+    json list = json::array();
+    for (const auto& row : *rows) {
+      list.push_back({{"id", row.item.id},
+                      {"kind", core::to_string(row.item.kind)},
+                      {"severity", core::to_string(row.item.severity)},
+                      {"assignment", row.assignment},
+                      {"reference", row.reference},
+                      {"title", title_of(row.assignment, row.reference)},
+                      {"resource_id", row.resource_id},
+                      {"resource_key", row.resource_key},
+                      {"type", row.resource_type},
+                      {"path", row.item.path},
+                      {"old", row.item.old_value},
+                      {"new", row.item.new_value},
+                      {"opened_cycle", row.item.opened_cycle},
+                      {"opened_at", core::to_rfc3339(row.item.opened_at)},
+                      {"resolved_at",
+                       row.item.resolved_at ? json(core::to_rfc3339(*row.item.resolved_at)) : json(nullptr)}});
+    }
+    return json{{"drift", std::move(list)}};
+  }
+
+  Result<json> transitions() {
+    const auto rows_wanted = limit();
+    if (!rows_wanted) {
+      return rows_wanted.error();
+    }
+    auto rows = snapshot_->transitions(*rows_wanted);
+    if (!rows) {
+      return rows.error();
+    }
+    const auto state = [](const std::optional<core::ComplianceState>& value) {
+      return value ? json(core::to_string(*value)) : json(nullptr);
+    };
+    json list = json::array();
+    for (const auto& row : *rows) {
+      list.push_back({{"cycle", row.cycle},
+                      {"at", core::to_rfc3339(row.at)},
+                      {"assignment", row.assignment},
+                      {"reference", row.reference},
+                      {"title", title_of(row.assignment, row.reference)},
+                      {"resource_key", row.resource_key},
+                      {"from", state(row.transition.from)},
+                      {"to", state(row.transition.to)},
+                      {"reason", row.transition.reason},
+                      {"cause", core::to_string(row.transition.cause)}});
+    }
+    return json{{"transitions", std::move(list)}};
+  }
+
+  Result<json> cycles() {
+    const auto rows_wanted = limit();
+    if (!rows_wanted) {
+      return rows_wanted.error();
+    }
+    auto rows = snapshot_->cycles(*rows_wanted);
+    if (!rows) {
+      return rows.error();
+    }
+    json list = json::array();
+    for (const auto& row : *rows) {
+      list.push_back(cycle_json(row));
+    }
+    return json{{"cycles", std::move(list)}};
+  }
+
+  App* app_;
+  const net::ServerRequest* request_;
+  std::shared_ptr<const compliance::Summary> summary_;
+  std::unique_ptr<core::Snapshot> snapshot_;
+};
+
+}  // namespace
+
+Result<std::string> answer_api(App& app, const net::ServerRequest& request) { return Api(app, request).answer(); }
+
+}  // namespace plumbline::daemon
