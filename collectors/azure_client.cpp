@@ -163,11 +163,6 @@ net::Task<Result<net::HttpResponse>> AzureClient::post(std::string path, std::st
 }
 
 net::Task<Result<net::HttpResponse>> AzureClient::attempt(net::HttpRequest request, std::string service) {
-  auto token = co_await tokens_->token(options_.audience);
-  if (!token) {
-    co_return token.error();
-  }
-  request.headers.set("Authorization", "Bearer " + *token);
   const auto started = clock_->steady_now();
   auto response = co_await transport_->send(std::move(request));
   const std::chrono::duration<double> took = clock_->steady_now() - started;
@@ -192,6 +187,12 @@ net::Task<Result<net::HttpResponse>> AzureClient::send(net::HttpRequest request,
   request.headers.set("x-ms-client-request-id", request_id);
   bool renewed = false;
   for (int tries = 0;; ++tries) {
+    // The source retries on its own terms; a token it could not get is final here.
+    auto token = co_await tokens_->token(options_.audience);
+    if (!token) {
+      co_return token.error();
+    }
+    request.headers.set("Authorization", "Bearer " + *token);
     auto response = co_await attempt(request, service);
     if (response && response->status >= 200 && response->status < 300) {
       co_return response;

@@ -1,5 +1,7 @@
 #include "compliance/related.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/text.hpp"
@@ -153,15 +155,14 @@ std::optional<std::string> Surroundings::sources_missing(const Relation& relatio
   return asked ? std::nullopt : std::optional<std::string>("not_collected");
 }
 
-void Surroundings::add_sources(std::string& out, const Relation& inverse) {
-  dependencies_.insert(target_of_relation(inverse.inverse_of, id_.key));
-  const auto rows = snapshot_->referring(inverse.inverse_of, id_.key);
+void Surroundings::add_sources(std::string& out, const Relation& forward) {
+  dependencies_.insert(target_of_relation(forward.name, id_.key));
+  const auto rows = snapshot_->referring(forward.name, id_.key);
   if (!rows) {
     failure_ = rows.error();
     return;
   }
-  // After the turn, target_type is the type that holds the ids.
-  const bool is_detail = core::resource_graph_table(inverse.target_type).empty();
+  const bool is_detail = core::resource_graph_table(forward.source_type).empty();
   for (const auto row : *rows) {
     const auto source = snapshot_->find_row(row);
     if (!source) {
@@ -173,15 +174,13 @@ void Surroundings::add_sources(std::string& out, const Relation& inverse) {
       continue;
     }
     for (const auto item : source_elements(*root, is_detail)) {
-      const std::string text = simdjson::minify(item);
       // A detail document holds several elements; only those that point here belong.
-      if (is_detail && !core::to_lower(text).contains(id_.key)) {
-        continue;
+      if (std::ranges::binary_search(relation_targets(forward, item), id_.key)) {
+        if (!out.ends_with('[')) {
+          out += ',';
+        }
+        out += simdjson::minify(item);
       }
-      if (!out.ends_with('[')) {
-        out += ',';
-      }
-      out += text;
     }
   }
 }
@@ -195,11 +194,8 @@ std::string Surroundings::relations_json(const std::vector<const Relation*>& rel
     core::append_json_quoted(out, relation->name);
     out += ":[";
     if (relation->is_inverse()) {
-      add_sources(out, *relation);
-      Relation forward = *relation;
-      forward.name = relation->inverse_of;
-      forward.source_type = relation->target_type;
-      if (const auto reason = sources_missing(forward)) {
+      add_sources(out, *relation->forward);
+      if (const auto reason = sources_missing(*relation->forward)) {
         if (!out.ends_with('[')) {
           out += ',';
         }

@@ -54,7 +54,8 @@ class Surroundings final : public policy::RelatedResources {
   /// The reason why evidence is missing; nullopt when it is complete.
   std::optional<std::string> missing(const std::string& evidence_key);
   void add_related(std::string& out, std::string_view target);
-  void add_sources(std::string& out, const Relation& inverse);
+  /// The elements whose forward relation points at the evaluated resource.
+  void add_sources(std::string& out, const Relation& forward);
   std::optional<std::string> sources_missing(const Relation& relation);
 
   core::Snapshot* snapshot_;

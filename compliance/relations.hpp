@@ -22,6 +22,8 @@ struct Relation {
   /// Set for an inverse: the name of the relation it turns round. `path` is then empty, and
   /// source_type and target_type are those of the relation read in this direction.
   std::string inverse_of;
+  /// Of an inverse, once the baseline is compiled: the relation it turns round.
+  const Relation* forward = nullptr;
 
   [[nodiscard]] bool is_inverse() const { return !inverse_of.empty(); }
 };
