@@ -1,17 +1,17 @@
 #include "policy/case_runner.hpp"
 
-#include <algorithm>
-#include <exception>
-#include <optional>
-#include <utility>
-
-#include <fmt/format.h>
-
 #include "core/text.hpp"
 #include "policy/compile.hpp"
 #include "policy/evaluate.hpp"
 #include "policy/json_tree.hpp"
 #include "policy/parser.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <optional>
+#include <utility>
 
 namespace plumbline::policy {
 
@@ -297,8 +297,7 @@ class CaseRunner::Impl {
     if (!found) {
       return found.error();
     }
-    auto program =
-        compile_text(text, source, **found, {.allow_undeclared_parameters = !strict});
+    auto program = compile_text(text, source, **found, {.allow_undeclared_parameters = !strict});
     last_key_ = key;
     last_program_ = program;
     return program;
@@ -407,7 +406,8 @@ class CaseRunner::Impl {
         break;
     }
     if (!want.empty()) {
-      return iequals(want, got) ? passed() : failed(fmt::format("want effect {}, got {}", want, got));
+      return iequals(want, got) ? passed()
+                                : failed(fmt::format("want effect {}, got {}", want, got));
     }
     if (!flag(root, "want_undefined")) {
       return failed("the case says nothing about what it wants");

@@ -9,6 +9,9 @@
 // NotEvaluated; optionally with `want_reason`).
 #pragma once
 
+#include "core/result.hpp"
+#include "policy/engine.hpp"
+
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -16,9 +19,6 @@
 #include <string_view>
 #include <unordered_map>
 #include <vector>
-
-#include "core/result.hpp"
-#include "policy/engine.hpp"
 
 namespace plumbline::policy {
 

@@ -46,6 +46,7 @@ struct Scope {
   std::string name;  // lower-cased alias with its [*], or the name of a value count
   bool is_field = false;
   FieldRef::Root root = FieldRef::Root::kPrimary;
+  const Path* path = nullptr;  // of a field count
 };
 
 class Compiler {
@@ -175,12 +176,14 @@ class Compiler {
     }
     Existence existence;
     if (then.type) {
-      const Expr type = operand(*then.type, FieldRef::Root::kPrimary);
-      if (type.op != Expr::Op::kConstant || !type.constant.is_string() ||
-          type.constant.text().empty()) {
+      Expr type = operand(*then.type, FieldRef::Root::kPrimary);
+      if (type.op != Expr::Op::kConstant) {
+        existence.computed_type = std::move(type);
+      } else if (type.constant.is_string() && !type.constant.text().empty()) {
+        existence.type = core::to_lower(type.constant.text());
+      } else {
         fail(then.type->node->offset, "details.type must be a resource type");
       }
-      existence.type = core::to_lower(type.constant.text());
     }
     if (then.name) {
       existence.name = operand(*then.name, FieldRef::Root::kPrimary);
@@ -306,16 +309,35 @@ class Compiler {
     if (auto types = necessary_types(program_->condition_)) {
       info.types.assign(types->begin(), types->end());
     }
-    if (!program_->existence_ || program_->existence_->type.empty()) {
+    if (!program_->existence_) {
       return;
     }
     const Existence& existence = *program_->existence_;
-    Lookup lookup{.type = existence.type, .scope = ExistenceScope::kResourceGroup};
+    if (!existence.computed_type) {
+      if (!existence.type.empty()) {
+        add_lookup(existence.type);
+      }
+    } else if (const auto possible = possible_texts(*existence.computed_type)) {
+      for (const auto& type : *possible) {
+        add_lookup(core::to_lower(type));
+      }
+    } else if (existence.computed_type->op == Expr::Op::kParameter) {
+      const auto& fallback = program_->parameters_[existence.computed_type->index].default_value;
+      if (fallback && fallback->is_string()) {
+        add_lookup(core::to_lower(fallback->text()));
+      }
+    }
+  }
+
+  void add_lookup(const std::string& wanted) {
+    DefinitionInfo& info = program_->info_;
+    const Existence& existence = *program_->existence_;
+    Lookup lookup{.type = wanted, .scope = ExistenceScope::kResourceGroup};
     const bool child =
         !info.types.empty() && std::ranges::all_of(info.types, [&](const auto& type) {
-          return existence.type == type || existence.type.starts_with(type + "/");
+          return wanted == type || wanted.starts_with(type + "/");
         });
-    if (child || is_extension_type(existence.type)) {
+    if (child || is_extension_type(wanted)) {
       lookup.scope = ExistenceScope::kResource;
     } else if (existence.scope) {
       const auto scopes = possible_texts(*existence.scope);
@@ -373,7 +395,8 @@ class Compiler {
       const bool named = out.field.kind != FieldRef::Kind::kDynamic;
       scopes_.push_back({.name = named ? core::to_lower(out.field.name) : std::string(),
                          .is_field = true,
-                         .root = root});
+                         .root = root,
+                         .path = named ? default_path(out.field) : nullptr});
     } else if (constraint.kind == Constraint::Kind::kCountValue) {
       for (const auto& scope : scopes_) {
         if (!scope.is_field && !constraint.count_name.empty() &&
@@ -458,7 +481,9 @@ class Compiler {
   }
 
   std::optional<FieldRef> try_field(std::string_view name, FieldRef::Root root) {
-    std::optional<FieldRef> out = builtin_field(name);
+    // Raw paths may walk into `tags` as into anything else.
+    std::optional<FieldRef> out =
+        aliases_.raw() && iequals(name, "tags[*]") ? raw_field(name) : builtin_field(name);
     if (out && !out->relation.empty()) {
       auto& relations = program_->info_.relations;
       if (std::ranges::find(relations, out->relation) == relations.end()) {
@@ -473,6 +498,7 @@ class Compiler {
     }
     out->root = root;
     bind_scope(*out);
+    out->plural = name.contains("[*]");
     return out;
   }
 
@@ -518,7 +544,39 @@ class Compiler {
     if (found) {
       ref.scope = found->first;
       ref.bound_stars = found->second;
+      return;
     }
+    // An alias without [*] whose path has one (`logs.enabled` is `properties.logs[*].enabled`)
+    // means the element at hand too, recognised by its path.
+    const Path* path = ref.name.contains("[*]") ? nullptr : default_path(ref);
+    if (path == nullptr || count_stars(*path) == 0) {
+      return;
+    }
+    for (std::size_t i = scopes_.size(); i-- > 0;) {
+      const Path* counted = scopes_[i].path;
+      if (counted == nullptr || scopes_[i].root != ref.root || counted->size() > path->size() ||
+          counted->back().kind != PathStep::Kind::kStar) {
+        continue;
+      }
+      if (std::equal(counted->begin(), counted->end(), path->begin(), same_step)) {
+        ref.scope = i;
+        ref.bound_stars = count_stars(*counted);
+        return;
+      }
+    }
+  }
+
+  static bool same_step(const PathStep& a, const PathStep& b) {
+    return a.kind == b.kind && a.index == b.index && iequals(a.key, b.key);
+  }
+
+  static const Path* default_path(const FieldRef& ref) {
+    for (const auto& candidate : ref.paths) {
+      if (candidate.api_versions.empty()) {
+        return &candidate.path;
+      }
+    }
+    return nullptr;
   }
 
   [[nodiscard]] std::optional<std::pair<std::size_t, std::size_t>> find_scope(
@@ -681,6 +739,9 @@ class Compiler {
       }
     }
     const Function* function = find_function(name);
+    if (function != nullptr && function->forbidden && !aliases_.raw()) {
+      function = nullptr;
+    }
     if (function == nullptr) {
       fail(offset_,
            is_forbidden_function(name)
@@ -891,7 +952,10 @@ class Compiler {
     visit(program_->effect_);
     if (program_->existence_) {
       Existence& existence = *program_->existence_;
-      for (auto* part : {&existence.name, &existence.scope, &existence.resource_group}) {
+      for (auto* part : {&existence.computed_type,
+                         &existence.name,
+                         &existence.scope,
+                         &existence.resource_group}) {
         if (*part) {
           visit(**part);
         }

@@ -192,6 +192,10 @@ void Evaluator::select_field(const FieldRef& field, Elements* elements, Sink&& s
     }
     return;
   }
+  if (!field.plural && count_stars(*path) > field.bound_stars) {
+    counted(Selected{Value(), false});
+    return;
+  }
   if (!field.relation.empty() &&
       root.value.member(kRelationsProperty).member(field.relation).is_missing()) {
     // Nobody joined this relation: that is not the same as nothing being related.
@@ -274,6 +278,7 @@ Value Evaluator::field_value(const FieldRef& field) {
       return failure;
     }
   }
+  const bool many = ref->has_star && ref->plural;
   Elements found;
   std::optional<Value> spoiled;
   select_field(*ref, nullptr, [&](const Selected& selected) {
@@ -281,7 +286,7 @@ Value Evaluator::field_value(const FieldRef& field) {
       spoiled = selected.value;
       return false;
     }
-    if (!ref->has_star || !selected.value.is_missing()) {
+    if (!many || !selected.value.is_missing()) {
       found.push_back(selected.value);
     }
     return true;
@@ -289,7 +294,7 @@ Value Evaluator::field_value(const FieldRef& field) {
   if (spoiled) {
     return *spoiled;
   }
-  if (ref->has_star) {
+  if (many) {
     return functions_.list(std::move(found));
   }
   return found.empty() ? Value() : found.front();
@@ -850,7 +855,7 @@ Truth Evaluator::candidate_satisfies(const Value& candidate,
   Truth satisfies = Truth::of(true);
   if (existence.condition) {
     candidate_.value = candidate;
-    candidate_.type = existence.type.empty() ? lower_type_of(candidate) : existence.type;
+    candidate_.type = related_type_.empty() ? lower_type_of(candidate) : related_type_;
     satisfies = evaluate(*existence.condition, out);
   } else if (out != nullptr) {
     out->text = "exists";
@@ -868,8 +873,18 @@ Truth Evaluator::related_satisfies(bool verbatim, Explanation* out) {
     return Truth::error("the effect looks for a related resource, but the rule names no type");
   }
   const Existence& existence = *program_.existence_;
+  related_type_ = existence.type;
+  if (existence.computed_type) {
+    const Value type = value(*existence.computed_type);
+    if (!type.is_string()) {
+      return type.is_unknown()
+                 ? Truth::undetermined(type.text())
+                 : Truth::error(type.is_error() ? type.text() : "details.type is not a string");
+    }
+    related_type_ = core::to_lower(type.text());
+  }
   if (out != nullptr) {
-    out->text = fmt::format("related {}", existence.type);
+    out->text = fmt::format("related {}", related_type_);
   }
   const Value wanted_name = existence.name ? value(*existence.name) : Value();
   Combination any(true);
@@ -890,7 +905,7 @@ Truth Evaluator::related_satisfies(bool verbatim, Explanation* out) {
     }
     return any.add(truth) || out != nullptr;
   };
-  if (existence.type == primary_.type && !existence.type.empty() && !verbatim) {
+  if (related_type_ == primary_.type && !related_type_.empty() && !verbatim) {
     // A rule on its own type means the evaluated resource itself.
     consider(primary_.value);
     return any.result();
@@ -899,10 +914,10 @@ Truth Evaluator::related_satisfies(bool verbatim, Explanation* out) {
   if (context_ == nullptr || context_->related == nullptr) {
     answer.missing = kNotCollected;
   } else {
-    ExistenceQuery query{existence.type, ExistenceScope::kResourceGroup, {}};
+    ExistenceQuery query{related_type_, ExistenceScope::kResourceGroup, {}};
     Value group;
-    if (is_extension_type(existence.type) ||
-        (!primary_.type.empty() && existence.type.starts_with(primary_.type + "/"))) {
+    if (is_extension_type(related_type_) ||
+        (!primary_.type.empty() && related_type_.starts_with(primary_.type + "/"))) {
       query.scope = ExistenceScope::kResource;
     } else {
       const Value scope = existence.scope ? value(*existence.scope) : Value();

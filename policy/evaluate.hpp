@@ -114,6 +114,7 @@ class Evaluator {
   const EvaluationContext* context_;
   Root primary_;
   Root candidate_;
+  std::string related_type_;  // lower case: the type of candidates
   Arena& arena_;
   FunctionContext functions_;
   std::vector<Frame> frames_;

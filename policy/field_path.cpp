@@ -122,7 +122,7 @@ std::optional<std::string> tag_name(std::string_view field) {
   }
   // Everything up to the last bracket is the name, dots and brackets included.
   const auto close = rest.rfind(']');
-  if (close == std::string_view::npos || close + 1 != rest.size() || close == 1) {
+  if (close == std::string_view::npos || close + 1 != rest.size()) {
     return std::nullopt;
   }
   std::string_view name = rest.substr(1, close - 1);

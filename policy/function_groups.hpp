@@ -77,6 +77,9 @@ Value constant_true(FunctionContext& context, Arguments args);
 Value constant_false(FunctionContext& context, Arguments args);
 Value constant_null(FunctionContext& context, Arguments args);
 Value add_days(FunctionContext& context, Arguments args);
+Value date_time_add(FunctionContext& context, Arguments args);
+Value date_time_from_epoch(FunctionContext& context, Arguments args);
+Value date_time_to_epoch(FunctionContext& context, Arguments args);
 Value ip_range_contains(FunctionContext& context, Arguments args);
 
 /// Whether the first value orders before (negative), with (0) or after the second; nullopt when

@@ -40,6 +40,8 @@ struct Function {
   Value (*call)(FunctionContext&, Arguments);
   /// Arguments that are lists with unknown elements are fine; otherwise the result is unknown.
   bool accepts_unknown_elements = false;
+  /// Not for policy rules; conformance cases call it all the same.
+  bool forbidden = false;
 };
 
 inline constexpr std::uint8_t kManyArguments = 255;

@@ -149,7 +149,7 @@ Value contains(FunctionContext& context, Arguments args) {
                                   kind_name(container)));
 }
 
-Value empty(FunctionContext& context, Arguments args) {
+Value empty(FunctionContext& /*context*/, Arguments args) {
   const Value& value = args[0];
   if (value.is_nothing()) {
     return Value::boolean(true);
@@ -160,8 +160,8 @@ Value empty(FunctionContext& context, Arguments args) {
   if (value.is_array() || value.is_object()) {
     return Value::boolean(value.size() == 0);
   }
-  return context.fail(
-      fmt::format("empty() takes an array, an object or a string, not {}", kind_name(value)));
+  // A number or a boolean is something.
+  return Value::boolean(false);
 }
 
 Value first(FunctionContext& context, Arguments args) {

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -85,6 +86,80 @@ Value ordered(FunctionContext& context, std::string_view name, Arguments args, b
                                     kind_name(args[1])));
   }
   return Value::boolean(holds(*sign));
+}
+
+/// A date moved by a distance, within the years of four digits.
+Value moved_date(FunctionContext& context,
+                 std::string_view name,
+                 core::Time time,
+                 std::chrono::seconds distance) {
+  constexpr std::chrono::seconds kWidest = std::chrono::days(3'652'059);
+  if (distance > kWidest || distance < -kWidest) {
+    return context.fail(fmt::format("{}(): beyond the calendar", name));
+  }
+  const core::Time moved = time + distance;
+  const std::chrono::year_month_day date(std::chrono::floor<std::chrono::days>(moved));
+  if (date.year() < std::chrono::year(1) || date.year() > std::chrono::year(9999)) {
+    return context.fail(fmt::format("{}(): beyond the calendar", name));
+  }
+  return context.text(core::to_rfc3339(moved));
+}
+
+/// `P1DT2H30M`, with a sign; a year counts as 365 days and a month as 30.
+std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
+  const bool negative = text.starts_with('-');
+  if (negative) {
+    text.remove_prefix(1);
+  }
+  if (text.size() < 3 || core::ascii_lower(text.front()) != 'p') {
+    return std::nullopt;
+  }
+  text.remove_prefix(1);
+  std::int64_t total = 0;
+  bool in_time = false;
+  while (!text.empty()) {
+    if (core::ascii_lower(text.front()) == 't' && !in_time) {
+      in_time = true;
+      text.remove_prefix(1);
+      continue;
+    }
+    std::int64_t number = 0;
+    const auto digits = text.find_first_not_of("0123456789");
+    if (digits == 0 || digits == std::string_view::npos || digits > 9) {
+      return std::nullopt;
+    }
+    std::from_chars(text.data(), text.data() + digits, number);
+    constexpr std::int64_t kDay = 86'400;
+    std::int64_t unit = 0;
+    switch (core::ascii_lower(text[digits])) {
+      case 'y':
+        unit = in_time ? 0 : 365 * kDay;
+        break;
+      case 'm':
+        unit = in_time ? 60 : 30 * kDay;
+        break;
+      case 'w':
+        unit = in_time ? 0 : 7 * kDay;
+        break;
+      case 'd':
+        unit = in_time ? 0 : kDay;
+        break;
+      case 'h':
+        unit = in_time ? 3600 : 0;
+        break;
+      case 's':
+        unit = in_time ? 1 : 0;
+        break;
+      default:
+        break;
+    }
+    if (unit == 0) {
+      return std::nullopt;
+    }
+    total += number * unit;  // at most 10^9 years of seconds: far from overflow
+    text.remove_prefix(digits + 1);
+  }
+  return std::chrono::seconds(negative ? -total : total);
 }
 
 /// An address as 16 bytes, with the family kept beside it.
@@ -358,12 +433,32 @@ Value add_days(FunctionContext& context, Arguments args) {
   if (!days || *days < -kMaxDays || *days > kMaxDays) {
     return context.fail(fmt::format("addDays(): {} is no number of days", to_json(args[1], 100)));
   }
-  const core::Time moved = *time + std::chrono::days(*days);
-  const std::chrono::year_month_day date(std::chrono::floor<std::chrono::days>(moved));
-  if (date.year() < std::chrono::year(1) || date.year() > std::chrono::year(9999)) {
-    return context.fail("addDays(): beyond the calendar");
+  return moved_date(context, "addDays", *time, std::chrono::days(*days));
+}
+
+Value date_time_add(FunctionContext& context, Arguments args) {
+  const auto time = args[0].is_string() ? parse_date(args[0].text()) : std::nullopt;
+  const auto shift = args[1].is_string() ? parse_duration(args[1].text()) : std::nullopt;
+  if (!time || !shift) {
+    return context.fail("dateTimeAdd() takes a date and an ISO 8601 duration");
   }
-  return context.text(core::to_rfc3339(moved));
+  return moved_date(context, "dateTimeAdd", *time, *shift);
+}
+
+Value date_time_from_epoch(FunctionContext& context, Arguments args) {
+  const auto seconds = whole_number(args[0]);
+  if (!seconds) {
+    return context.fail("dateTimeFromEpoch() takes a number of seconds");
+  }
+  return moved_date(context, "dateTimeFromEpoch", core::Time{}, std::chrono::seconds(*seconds));
+}
+
+Value date_time_to_epoch(FunctionContext& context, Arguments args) {
+  const auto time = args[0].is_string() ? parse_date(args[0].text()) : std::nullopt;
+  if (!time) {
+    return context.fail("dateTimeToEpoch() takes a date");
+  }
+  return Value::integer(std::chrono::floor<std::chrono::seconds>(*time).time_since_epoch().count());
 }
 
 Value ip_range_contains(FunctionContext& context, Arguments args) {

@@ -73,6 +73,9 @@ struct FieldRef {
   Root root = Root::kPrimary;
   std::vector<FieldPath> paths{};
   bool has_star = false;
+  /// The name has a [*]: it selects elements. Without one it selects a single value, so that a path
+  /// which still has a [*] to walk gives nothing.
+  bool plural = true;
   bool location = false;
   /// `type`, `name` or `kind`: the conditions that decide applicability.
   bool identifying = false;
@@ -114,7 +117,8 @@ struct Parameter {
 
 /// The related resource that an *IfNotExists rule looks for.
 struct Existence {
-  std::string type{};  // lower case
+  std::string type{};                   // lower case
+  std::optional<Expr> computed_type{};  // where it is no literal
   std::optional<Expr> name{};
   std::optional<Expr> scope{};
   std::optional<Expr> resource_group{};
