@@ -32,6 +32,15 @@ std::string resource_key(std::string_view id) {
   return key;
 }
 
+std::string_view subscription_of_key(std::string_view key) noexcept {
+  constexpr std::string_view kPrefix = "/subscriptions/";
+  if (!key.starts_with(kPrefix)) {
+    return {};
+  }
+  const auto rest = key.substr(kPrefix.size());
+  return rest.substr(0, rest.find('/'));
+}
+
 namespace {
 
 struct Scope {

@@ -35,6 +35,10 @@ struct ResourceId {
 /// The key of an id: lower-cased, leading slash, no trailing slash.
 [[nodiscard]] std::string resource_key(std::string_view id);
 
+/// The subscription in a key, also in one that is no resource id (a detail document's); empty for
+/// tenant-level keys.
+[[nodiscard]] std::string_view subscription_of_key(std::string_view key) noexcept;
+
 /// Nullopt when the text is no ARM id: no segments, an empty segment, or a type without a name.
 [[nodiscard]] std::optional<ResourceId> parse_resource_id(std::string_view id);
 

@@ -451,7 +451,6 @@ Status SqliteCycle::merge_staged(core::CycleChanges& changes) {
         return done;
       }
     } else {
-      const auto id = core::parse_resource_id(change.key);
       if (auto done = connection_
                           ->prepare("INSERT INTO resource (key, display_id, type, subscription, "
                                     "is_detail, source, observed_at, first_cycle) "
@@ -459,7 +458,7 @@ Status SqliteCycle::merge_staged(core::CycleChanges& changes) {
                           .bind(1, change.key)
                           .bind(2, use->text(1))
                           .bind(3, change.type)
-                          .bind(4, id ? std::string_view(id->subscription) : std::string_view())
+                          .bind(4, core::subscription_of_key(change.key))
                           .bind(5, use->integer(3))
                           .bind(6, use->text(4))
                           .bind(7, use->integer(5))

@@ -20,9 +20,9 @@ struct ManagedIdentity::Pending {
   Result<AccessToken> result;
 };
 
-/// One exchange: an exchange that failed counts as 503, which is retried.
+/// One exchange. 0: there was no answer.
 struct ManagedIdentity::Attempt {
-  int status = 503;
+  int status = 0;
   Result<AccessToken> token;
 };
 
@@ -175,7 +175,10 @@ net::Task<Result<AccessToken>> ManagedIdentity::fetch(std::string audience) {
                                  static_cast<double>(core::to_micros(token->expires_at)) / 1e6);
       co_return std::move(token);
     }
-    const auto delay = tried.status == 200 ? std::nullopt : imds_retry_delay(tried.status, attempt);
+    // An exchange that failed on its way is retried like a service that is down; one that could
+    // not even be tried is not.
+    const bool on_its_way = tried.status == 0 && token.error().code != Errc::kInvalidArgument;
+    const auto delay = imds_retry_delay(on_its_way ? 503 : tried.status, attempt);
     log_->warn("token_failed",
                {{core::log_field::kAudience, audience},
                 {core::log_field::kReason, std::string(core::to_string(token.error().code))},
