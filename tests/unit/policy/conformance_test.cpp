@@ -1,11 +1,11 @@
 // Replays the conformance cases that lie beside the source tree, where they are at hand.
-#include <algorithm>
-#include <fstream>
-#include <iterator>
+#include "policy/case_runner.hpp"
 
 #include <doctest/doctest.h>
 
-#include "policy/case_runner.hpp"
+#include <algorithm>
+#include <fstream>
+#include <iterator>
 
 using namespace plumbline;
 using namespace plumbline::policy;
@@ -23,10 +23,12 @@ core::Result<std::string> read_file(const std::string& path) {
 CaseReport replay(const std::string& path) {
   CaseOptions options;
   options.exclude_classes = {"internals"};
-  const auto divergences =
-      read_file(std::string(PLUMBLINE_SOURCE_DIR) + "/tests/data/policy/divergences.tsv");
-  REQUIRE(divergences);
-  options.divergences = *divergences;
+  for (const std::string name : {"divergences", "misrecorded"}) {
+    const auto list =
+        read_file(std::string(PLUMBLINE_SOURCE_DIR) + "/tests/data/policy/" + name + ".tsv");
+    REQUIRE(list);
+    options.divergences += *list + "\n";
+  }
   const auto content = read_file(path);
   REQUIRE(content);
   CaseRunner runner(options, read_file);
