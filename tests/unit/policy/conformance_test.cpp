@@ -1,24 +1,15 @@
 // Replays the conformance cases that lie beside the source tree, where they are at hand.
 #include "policy/case_runner.hpp"
+#include "tests/unit/policy/files.hpp"
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <fstream>
-#include <iterator>
 
 using namespace plumbline;
 using namespace plumbline::policy;
 
 namespace {
-
-core::Result<std::string> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    return core::Error{core::Errc::kNotFound, path + ": no such file"};
-  }
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
 
 CaseReport replay(const std::string& path) {
   CaseOptions options;
