@@ -183,7 +183,11 @@ class CaseRunner::Impl {
     } catch (const std::exception& e) {
       result = failed(fmt::format("exception: {}", e.what()));
     }
-    if (const auto known = divergences_.find(id); known != divergences_.end()) {
+    auto known = divergences_.find(fmt::format("{}@{}", id, number));
+    if (known == divergences_.end()) {
+      known = divergences_.find(id);
+    }
+    if (known != divergences_.end()) {
       if (result.verdict == Verdict::kFailed) {
         ++report_.diverged;
         result = skipped(fmt::format("diverges: {}", known->second));

@@ -36,8 +36,9 @@ struct CaseOptions {
   std::string filter;
   /// A line for every case, not only for failures.
   bool verbose = false;
-  /// Cases that are expected to fail, `id <tab> reason` a line, `#` for comments. One that passes
-  /// all the same is reported as a failure, so that the list stays true.
+  /// Cases that are expected to fail, `id <tab> reason` a line (`id@17` where an id is repeated:
+  /// that of line 17), `#` for comments. One that passes all the same is reported as a failure, so
+  /// that the list stays true.
   std::string divergences;
 };
 

@@ -72,6 +72,7 @@ class Compiler {
     }
     program_->condition_ = condition(definition_.condition, FieldRef::Root::kPrimary);
     compile_effect();
+    program_->evaluated_here_ = may_be_evaluated();
     compile_existence();
     check_operations();
     fill_types();
@@ -154,6 +155,14 @@ class Compiler {
     }
     return std::ranges::any_of(
         *names, [](const std::string& name) { return is_existence_effect(core::to_lower(name)); });
+  }
+
+  /// Whether the rule can have an effect that bears on the compliance of existing resources.
+  bool may_be_evaluated() {
+    const auto names = possible_texts(program_->effect_);
+    return !names || std::ranges::any_of(*names, [](const std::string& name) {
+      return is_evaluated_effect(core::to_lower(name));
+    });
   }
 
   void compile_existence() {
@@ -1025,7 +1034,7 @@ core::Result<std::shared_ptr<const Program>> compile_text(std::string_view json,
                                                           std::string_view source_name,
                                                           const AliasCatalogue& aliases,
                                                           const CompileOptions& options) {
-  const SourceText source(json, source_name);
+  const SourceText source(json, source_name, options.first_line);
   const auto* const catalogue = dynamic_cast<const AliasSource*>(&aliases);
   if (catalogue == nullptr) {
     return core::Error{core::Errc::kInvalidArgument, "the alias catalogue is of a foreign kind"};

@@ -14,6 +14,8 @@ namespace plumbline::policy {
 struct CompileOptions {
   /// Parameters that are used but not declared are taken as undefined rather than as errors.
   bool allow_undeclared_parameters = false;
+  /// The line at which the text begins in its file.
+  std::size_t first_line = 1;
 };
 
 [[nodiscard]] core::Result<std::shared_ptr<const Program>> compile_program(

@@ -1046,10 +1046,7 @@ Evaluation evaluate_checked(const BoundProgram& bound,
   }
   const RuleResult result = evaluator.run(bound.effect_, false);
   out.effect = result.effect;
-  static constexpr std::string_view kEvaluated[] = {
-      "audit", "deny", "append", "modify", "auditifnotexists", "deployifnotexists"};
-  if (!result.effect.empty() &&
-      std::ranges::find(kEvaluated, std::string_view(result.effect)) == std::end(kEvaluated)) {
+  if (!result.effect.empty() && !is_evaluated_effect(result.effect)) {
     return decide(Outcome::kNotEvaluated);
   }
   switch (result.fires.kind) {

@@ -190,7 +190,7 @@ Value concat(FunctionContext& context, Arguments args) {
   }
   std::string out;
   for (const auto& argument : args) {
-    const auto text = text_of(argument);
+    const auto text = argument.is_bool() ? std::nullopt : text_of(argument);
     if (!text) {
       return wrong_type(context, "concat", argument);
     }

@@ -185,7 +185,7 @@ const JsonNode* JsonNode::find(std::string_view name) const {
 
 std::string SourceText::locate(std::size_t offset) const {
   const std::string_view before = text_.substr(0, std::min(offset, text_.size()));
-  const auto line = 1 + std::ranges::count(before, '\n');
+  const auto line = first_line_ + static_cast<std::size_t>(std::ranges::count(before, '\n'));
   const auto line_start = before.rfind('\n');
   const auto column =
       line_start == std::string_view::npos ? before.size() + 1 : before.size() - line_start;

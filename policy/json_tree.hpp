@@ -46,8 +46,9 @@ struct JsonMember {
 /// `source:line:col`, lines and columns (bytes) counted from 1.
 class SourceText {
  public:
-  /// `text` must outlive this.
-  SourceText(std::string_view text, std::string_view source) : text_(text), source_(source) {}
+  /// `text` must outlive this. `first_line`: where the text begins in its file (JSON lines).
+  SourceText(std::string_view text, std::string_view source, std::size_t first_line = 1)
+      : text_(text), source_(source), first_line_(first_line) {}
 
   [[nodiscard]] std::string locate(std::size_t offset) const;
   /// An error of kind kParse (or another) whose message begins with the place.
@@ -58,6 +59,7 @@ class SourceText {
  private:
   std::string_view text_;
   std::string_view source_;
+  std::size_t first_line_;
 };
 
 inline constexpr std::size_t kMaxDefinitionBytes = std::size_t{4} << 20U;

@@ -73,6 +73,11 @@ bool is_existence_effect(std::string_view lower_effect) noexcept {
   return lower_effect == "auditifnotexists" || lower_effect == "deployifnotexists";
 }
 
+bool is_evaluated_effect(std::string_view lower_effect) noexcept {
+  return lower_effect == "audit" || lower_effect == "deny" || lower_effect == "append" ||
+         lower_effect == "modify" || is_existence_effect(lower_effect);
+}
+
 std::optional<FieldRef> builtin_field(std::string_view name) {
   for (const std::string_view simple :
        {"type", "id", "kind", "name", "location", "tags", "identity"}) {

@@ -139,6 +139,8 @@ class Program final : public CompiledDefinition {
   std::optional<Existence> existence_;
   bool reads_location_ = false;
   bool raw_paths_ = false;
+  /// False where the mode or every possible effect leaves the evaluation to others.
+  bool evaluated_here_ = false;
 };
 
 class BoundProgram final : public BoundDefinition {
@@ -158,6 +160,8 @@ class BoundProgram final : public BoundDefinition {
 /// `/providers/<type>/<name>`.
 [[nodiscard]] bool is_extension_type(std::string_view lower_type) noexcept;
 [[nodiscard]] bool is_existence_effect(std::string_view lower_effect) noexcept;
+/// Effects that decide the compliance of an existing resource.
+[[nodiscard]] bool is_evaluated_effect(std::string_view lower_effect) noexcept;
 
 /// How a field of that name that needs no catalogue is read; nullopt for aliases.
 [[nodiscard]] std::optional<FieldRef> builtin_field(std::string_view name);

@@ -1,32 +1,25 @@
 // Replays the conformance cases that lie beside the source tree, where they are at hand.
-#include <algorithm>
-#include <fstream>
-#include <iterator>
+#include "policy/case_runner.hpp"
+#include "tests/unit/policy/files.hpp"
 
 #include <doctest/doctest.h>
 
-#include "policy/case_runner.hpp"
+#include <fstream>
 
 using namespace plumbline;
 using namespace plumbline::policy;
 
 namespace {
 
-core::Result<std::string> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    return core::Error{core::Errc::kNotFound, path + ": no such file"};
-  }
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
 CaseReport replay(const std::string& path) {
   CaseOptions options;
   options.exclude_classes = {"internals"};
-  const auto divergences =
-      read_file(std::string(PLUMBLINE_SOURCE_DIR) + "/tests/data/policy/divergences.tsv");
-  REQUIRE(divergences);
-  options.divergences = *divergences;
+  for (const std::string name : {"divergences", "misrecorded"}) {
+    const auto list =
+        read_file(std::string(PLUMBLINE_SOURCE_DIR) + "/tests/data/policy/" + name + ".tsv");
+    REQUIRE(list);
+    options.divergences += *list + "\n";
+  }
   const auto content = read_file(path);
   REQUIRE(content);
   CaseRunner runner(options, read_file);
