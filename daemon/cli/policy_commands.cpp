@@ -1,11 +1,11 @@
-#include <algorithm>
-#include <filesystem>
-
-#include <fmt/format.h>
-
 #include "daemon/baseline_files.hpp"
 #include "daemon/cli/options.hpp"
 #include "policy/case_runner.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
 
 namespace plumbline::daemon {
 
@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::size_t kMaxCaseFile = std::size_t{512} << 20U;
 
-core::Result<std::string> load(const std::string& path) { return read_file(path, kMaxCaseFile); }
+core::Result<std::string> load(const std::string& path) {
+  return read_file(path, kMaxCaseFile);
+}
 
 /// Files as given; a directory stands for every file below it with one of `extensions`, sorted.
 core::Result<std::vector<std::string>> expand(const std::vector<std::string>& paths,
@@ -26,7 +28,8 @@ core::Result<std::vector<std::string>> expand(const std::vector<std::string>& pa
       continue;
     }
     std::vector<std::string> found;
-    for (std::filesystem::recursive_directory_iterator at(path, error), end; !error && at != end; at.increment(error)) {
+    for (std::filesystem::recursive_directory_iterator at(path, error), end; !error && at != end;
+         at.increment(error)) {
       const std::string extension = at->path().extension().string();
       if (at->is_regular_file() && std::ranges::find(extensions, extension) != extensions.end()) {
         found.push_back(at->path().string());
@@ -84,6 +87,9 @@ int run_policy_test(const PolicyTestOptions& options) {
 }
 
 }  // namespace plumbline::daemon
+
 namespace plumbline::daemon {
-int run_policy_lint(const std::vector<std::string>&) { return kExitError; }
+int run_policy_lint(const std::vector<std::string>&) {
+  return kExitError;
 }
+}  // namespace plumbline::daemon
