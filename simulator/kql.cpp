@@ -578,6 +578,10 @@ class Parser {
         index.token = advance();
         index.args.push_back(std::move(expr));
         Expr key = expression();
+        if (key.kind == ExprKind::kNegate && key.args[0].literal.is_number_integer()) {
+          key.kind = ExprKind::kLiteral;  // counts from the end
+          key.literal = -key.args[0].literal.get<std::int64_t>();
+        }
         if (key.kind != ExprKind::kLiteral) {
           refuse_syntax(key.token, "string or integer");
         }

@@ -167,8 +167,7 @@ TEST_CASE("resources are changed through the admin API") {
   const Answer query = running.arm(
       "/providers/Microsoft.ResourceGraph/resources?api-version=2024-04-01",
       "POST",
-      R"({"query":"resourcechanges | summarize count() by t = tostring(properties.changeType), by = tostring(properties.changeAttributes.changedBy)"
-})");
+      R"q({"query":"resourcechanges | summarize count() by t = tostring(properties.changeType)"})q");
   CHECK(Json::parse(query->body)["count"] == 3);
 }
 
