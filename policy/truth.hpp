@@ -46,6 +46,9 @@ class Combination {
 
   /// False once nothing further can change the result.
   bool add(const Truth& truth) {
+    if (result_.kind == Truth::of(dominant_).kind) {
+      return false;
+    }
     if (truth.kind == Truth::of(dominant_).kind) {
       result_ = truth;
       return false;
