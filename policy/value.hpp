@@ -137,8 +137,8 @@ class Arena {
   Arena() = default;
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
-  Arena(Arena&&) = default;
-  Arena& operator=(Arena&&) = default;
+  Arena(Arena&&) = delete;
+  Arena& operator=(Arena&&) = delete;
   ~Arena() = default;
 
   [[nodiscard]] std::string_view keep(std::string text);
