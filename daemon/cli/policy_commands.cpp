@@ -1,6 +1,7 @@
 #include "daemon/baseline_files.hpp"
 #include "daemon/cli/options.hpp"
 #include "policy/case_runner.hpp"
+#include "policy/lint.hpp"
 
 #include <fmt/format.h>
 
@@ -46,6 +47,34 @@ core::Result<std::vector<std::string>> expand(const std::vector<std::string>& pa
 
 }  // namespace
 
+int run_policy_lint(const std::vector<std::string>& paths) {
+  auto files = expand(paths, {".json", ".jsonl"});
+  if (!files) {
+    fmt::print(stderr, "plumbline: {}\n", files.error().message);
+    return kExitError;
+  }
+  auto aliases = policy::AliasCatalogue::shipped();
+  if (!aliases) {
+    fmt::print(stderr, "plumbline: {}\n", aliases.error().message);
+    return kExitError;
+  }
+  policy::Linter linter(*aliases);
+  std::size_t printed = 0;
+  for (const auto& file : *files) {
+    auto content = load(file);
+    if (!content) {
+      fmt::print(stderr, "plumbline: {}\n", content.error().message);
+      return kExitError;
+    }
+    linter.check(file, *content);
+    for (; printed < linter.report().messages.size(); ++printed) {
+      fmt::print("{}\n", linter.report().messages[printed]);
+    }
+  }
+  fmt::print("{}\n", linter.report().summary());
+  return linter.report().rejected == 0 ? kExitOk : kExitNonCompliant;
+}
+
 int run_policy_test(const PolicyTestOptions& options) {
   auto files = expand(options.files, {".jsonl"});
   if (!files) {
@@ -86,10 +115,4 @@ int run_policy_test(const PolicyTestOptions& options) {
   return report.failed == 0 ? kExitOk : kExitNonCompliant;
 }
 
-}  // namespace plumbline::daemon
-
-namespace plumbline::daemon {
-int run_policy_lint(const std::vector<std::string>&) {
-  return kExitError;
-}
 }  // namespace plumbline::daemon
