@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -179,6 +180,39 @@ class Simulator(Process):
 
     def requests(self):
         return self.admin("GET", "requests")
+
+    def token(self):
+        """A bearer token for whoever wants to ask like the daemon does."""
+        answer = http_request(self.imds_port, "GET", "/metadata/identity/oauth2/token?api-version=2018-02-01&"
+                              "resource=https%3A%2F%2Fmanagement.azure.com%2F", headers={"Metadata": "true"})
+        equal(answer.status, 200, "status of the identity endpoint")
+        return answer.json()["access_token"]
+
+    def arm(self, method, path, body=None):
+        """Asks Resource Manager's endpoint over HTTPS."""
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.arm_port, timeout=60, context=ssl.create_default_context(cafile=self.ca_file))
+        try:
+            headers = {"Authorization": "Bearer " + self.token(), "Content-Type": "application/json"}
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
+    def graph_rows(self, table):
+        """Every row of a Resource Graph table."""
+        rows = []
+        options = {"$top": 1000, "resultFormat": "objectArray", "authorizationScopeFilter": "AtScopeAboveAndBelow"}
+        while True:
+            answer = self.arm("POST", "/providers/Microsoft.ResourceGraph/resources?api-version=2024-04-01",
+                              {"query": table + " | order by id asc", "options": options})
+            equal(answer.status, 200, f"status of a query of {table} ({answer.text()[:300]})")
+            page = answer.json()
+            rows += page["data"]
+            if not page.get("$skipToken"):
+                return rows
+            options["$skipToken"] = page["$skipToken"]
 
     @staticmethod
     def _resource(identifier):
@@ -367,7 +401,7 @@ class Test:
             for process in self._processes:
                 lines = process.log().splitlines()
                 print(f"--- {process.name} ({process.poll()}): last lines of {len(lines)}", file=sys.stderr)
-                print("\n".join(line[:300] for line in lines[-25:]), file=sys.stderr)
+                print("\n".join(line[:300] for line in lines[-12:]), file=sys.stderr)
         shutil.rmtree(self.temporary, ignore_errors=True)
 
 
@@ -387,6 +421,10 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def resource_key(identifier):
+    return "/" + identifier.strip("/").lower()
 
 
 def last_segment(identifier):
