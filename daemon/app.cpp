@@ -31,9 +31,12 @@ App::App(config::Settings settings, std::unique_ptr<core::Log> log)
 App::~App() {
   // Coroutines that are still suspended are destroyed with the I/O thread's context; the others
   // must have stopped before, so that none of them resumes there.
-  io_.stop();
-  cpu_.stop();
-  storage_.stop();
+  for (net::Worker* worker : {&io_, &cpu_, &storage_}) {
+    worker->stop();
+    worker->join();
+  }
+  // Kept connections belong to that context: they must not outlive it.
+  transport_.reset();
 }
 
 Status App::open_store() {
