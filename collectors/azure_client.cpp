@@ -1,15 +1,15 @@
 #include "collectors/azure_client.hpp"
 
-#include <algorithm>
-#include <charconv>
-#include <random>
+#include "core/digest.hpp"
+#include "core/json_limits.hpp"
+#include "core/text.hpp"
 
 #include <fmt/format.h>
 #include <simdjson.h>
 
-#include "core/digest.hpp"
-#include "core/json_limits.hpp"
-#include "core/text.hpp"
+#include <algorithm>
+#include <charconv>
+#include <random>
 
 namespace plumbline::collectors {
 
@@ -22,7 +22,9 @@ namespace {
 
 constexpr std::size_t kMaxErrorText = 300;
 
-std::string bounded(std::string_view text) { return std::string(text.substr(0, kMaxErrorText)); }
+std::string bounded(std::string_view text) {
+  return std::string(text.substr(0, kMaxErrorText));
+}
 
 bool is_retryable(Errc code) {
   return code == Errc::kThrottled || code == Errc::kUnavailable || code == Errc::kTimeout ||
@@ -40,7 +42,8 @@ ArmError parse_arm_error(std::string_view body) {
   ArmError out;
   simdjson::dom::parser parser;
   simdjson::dom::element root;
-  if (!core::check_json_limits(body) || parser.parse(body.data(), body.size()).get(root) != simdjson::SUCCESS) {
+  if (!core::check_json_limits(body) ||
+      parser.parse(body.data(), body.size()).get(root) != simdjson::SUCCESS) {
     return out;
   }
   simdjson::dom::element error = root;
@@ -57,7 +60,8 @@ ArmError parse_arm_error(std::string_view body) {
   simdjson::dom::array details;
   if (error["details"].get(details) == simdjson::SUCCESS) {
     for (const auto detail : details) {
-      if (detail["code"].get(text) == simdjson::SUCCESS && out.detail_codes.size() < kMaxErrorText) {
+      if (detail["code"].get(text) == simdjson::SUCCESS &&
+          out.detail_codes.size() < kMaxErrorText) {
         out.detail_codes += (out.detail_codes.empty() ? "" : ",") + bounded(text);
       }
     }
@@ -97,7 +101,8 @@ std::chrono::milliseconds retry_delay(int attempt,
                                       bool throttled,
                                       double jitter) {
   const auto grown = std::min(ceiling, base * (std::int64_t{1} << std::clamp(attempt, 0, 20)));
-  const auto spread = std::chrono::milliseconds(static_cast<std::int64_t>(static_cast<double>(grown.count()) * jitter));
+  const auto spread = std::chrono::milliseconds(
+      static_cast<std::int64_t>(static_cast<double>(grown.count()) * jitter));
   std::chrono::milliseconds floor = throttled ? 1000ms : 0ms;
   if (asked) {
     floor = std::max(floor, std::chrono::milliseconds(*asked));
@@ -131,10 +136,12 @@ Result<std::string> AzureClient::absolute(const std::string& path_or_url) const 
     return own.error();
   }
   if (url->origin() != own->origin()) {
-    return Error{Errc::kInvalidArgument,
-                 fmt::format("refused to follow a link to another origin ({}): tokens for {} go nowhere else",
-                             url->origin(),
-                             own->origin())};
+    return Error{
+        Errc::kInvalidArgument,
+        fmt::format(
+            "refused to follow a link to another origin ({}): tokens for {} go nowhere else",
+            url->origin(),
+            own->origin())};
   }
   return path_or_url;
 }
@@ -149,7 +156,9 @@ net::Task<Result<net::HttpResponse>> AzureClient::get(std::string path_or_url) {
   co_return co_await send(std::move(request), "resource_manager");
 }
 
-net::Task<Result<net::HttpResponse>> AzureClient::post(std::string path, std::string body, std::string service) {
+net::Task<Result<net::HttpResponse>> AzureClient::post(std::string path,
+                                                       std::string body,
+                                                       std::string service) {
   auto url = absolute(path);
   if (!url) {
     co_return url.error();
@@ -162,7 +171,8 @@ net::Task<Result<net::HttpResponse>> AzureClient::post(std::string path, std::st
   co_return co_await send(std::move(request), std::move(service));
 }
 
-net::Task<Result<net::HttpResponse>> AzureClient::attempt(net::HttpRequest request, std::string service) {
+net::Task<Result<net::HttpResponse>> AzureClient::attempt(net::HttpRequest request,
+                                                          std::string service) {
   const auto started = clock_->steady_now();
   auto response = co_await transport_->send(std::move(request));
   const std::chrono::duration<double> took = clock_->steady_now() - started;
@@ -173,7 +183,8 @@ net::Task<Result<net::HttpResponse>> AzureClient::attempt(net::HttpRequest reque
   if (response) {
     if (const auto quota = response->headers.get("x-ms-user-quota-remaining")) {
       int remaining = 0;
-      if (std::from_chars(quota->data(), quota->data() + quota->size(), remaining).ec == std::errc()) {
+      if (std::from_chars(quota->data(), quota->data() + quota->size(), remaining).ec ==
+          std::errc()) {
         metrics_->set_quota_remaining(service, remaining);
       }
     }
@@ -181,7 +192,8 @@ net::Task<Result<net::HttpResponse>> AzureClient::attempt(net::HttpRequest reque
   co_return response;
 }
 
-net::Task<Result<net::HttpResponse>> AzureClient::send(net::HttpRequest request, std::string service) {
+net::Task<Result<net::HttpResponse>> AzureClient::send(net::HttpRequest request,
+                                                       std::string service) {
   request.headers.set("Accept", "application/json");
   const std::string request_id = core::random_uuid();
   request.headers.set("x-ms-client-request-id", request_id);

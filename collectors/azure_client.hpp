@@ -1,14 +1,14 @@
 // Requests to Azure Resource Manager's origin: bearer token, request id, retries, error bodies.
 #pragma once
 
-#include <string>
-
 #include "collectors/collector_metrics.hpp"
 #include "collectors/identity/token_source.hpp"
 #include "core/clock.hpp"
 #include "core/log.hpp"
 #include "core/result.hpp"
 #include "net/http_client.hpp"
+
+#include <string>
 
 namespace plumbline::collectors {
 
@@ -27,6 +27,7 @@ struct ArmError {
   /// Codes of `details`, joined: Resource Graph says what matters there.
   std::string detail_codes;
 };
+
 [[nodiscard]] ArmError parse_arm_error(std::string_view body);
 
 /// The error that a status other than 2xx stands for.
@@ -55,7 +56,9 @@ class AzureClient {
   /// Anything else is refused with kInvalidArgument: a bearer token goes to its own origin only.
   net::Task<core::Result<net::HttpResponse>> get(std::string path_or_url);
   /// POST of JSON.
-  net::Task<core::Result<net::HttpResponse>> post(std::string path, std::string body, std::string service);
+  net::Task<core::Result<net::HttpResponse>> post(std::string path,
+                                                  std::string body,
+                                                  std::string service);
 
  private:
   [[nodiscard]] core::Result<std::string> absolute(const std::string& path_or_url) const;

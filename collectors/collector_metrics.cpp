@@ -4,15 +4,18 @@ namespace plumbline::collectors {
 
 namespace {
 
-const prometheus::Histogram::BucketBoundaries kRequestBuckets = {0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60};
-const prometheus::Histogram::BucketBoundaries kCollectionBuckets = {0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600};
+const prometheus::Histogram::BucketBoundaries kRequestBuckets = {
+    0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60};
+const prometheus::Histogram::BucketBoundaries kCollectionBuckets = {
+    0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600};
 
 }  // namespace
 
 CollectorMetrics::CollectorMetrics(prometheus::Registry& registry)
     : requests_(&prometheus::BuildCounter()
                      .Name("plumbline_azure_requests_total")
-                     .Help("Requests to Azure by service and status code, or error where there was no answer.")
+                     .Help("Requests to Azure by service and status code, or error where there was "
+                           "no answer.")
                      .Register(registry)),
       request_duration_(&prometheus::BuildHistogram()
                              .Name("plumbline_azure_request_duration_seconds")

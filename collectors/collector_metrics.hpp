@@ -1,13 +1,13 @@
 // Operational metrics of collection. docs/metrics.md lists them.
 #pragma once
 
-#include <chrono>
-#include <string>
-
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
+
+#include <chrono>
+#include <string>
 
 namespace plumbline::collectors {
 
@@ -18,11 +18,15 @@ class CollectorMetrics {
 
   /// `service`: imds, resource_graph or resource_manager. `code`: the HTTP status, or the error's
   /// word where there was no answer.
-  void count_request(const std::string& service, const std::string& code, std::chrono::duration<double> took);
+  void count_request(const std::string& service,
+                     const std::string& code,
+                     std::chrono::duration<double> took);
   void count_throttled(const std::string& service);
   void set_quota_remaining(const std::string& service, double remaining);
   void count_error(const std::string& source, const std::string& reason);
-  void set_success(const std::string& source, double unix_seconds, std::chrono::duration<double> took);
+  void set_success(const std::string& source,
+                   double unix_seconds,
+                   std::chrono::duration<double> took);
   void set_token_expiry(const std::string& audience, double unix_seconds);
 
  private:

@@ -1,13 +1,13 @@
 #include "collectors/inventory.hpp"
 
-#include <algorithm>
-
-#include <fmt/format.h>
-
 #include "collectors/parallel.hpp"
 #include "collectors/resource_graph/query.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
 
 namespace plumbline::collectors {
 
@@ -19,7 +19,8 @@ using core::Status;
 namespace {
 
 constexpr std::string_view kSubscriptionsPath = "/subscriptions?api-version=2022-12-01";
-constexpr std::string_view kGraphPath = "/providers/Microsoft.ResourceGraph/resources?api-version=2024-04-01";
+constexpr std::string_view kGraphPath =
+    "/providers/Microsoft.ResourceGraph/resources?api-version=2024-04-01";
 constexpr int kMaxPages = 100'000;
 // Truth 3: a scope that loses more than this share at once has lost its reader, not its resources.
 constexpr double kMassDisappearance = 0.05;
@@ -72,7 +73,8 @@ net::Task<Result<std::vector<std::string>>> Inventory::list_subscriptions() {
     }
     for (const auto& subscription : page->subscriptions) {
       const bool wanted = options_.subscriptions.empty() ||
-                          std::ranges::find(options_.subscriptions, subscription.id) != options_.subscriptions.end();
+                          std::ranges::find(options_.subscriptions, subscription.id) !=
+                              options_.subscriptions.end();
       if (wanted) {
         ids.push_back(subscription.id);
       }
@@ -122,7 +124,8 @@ net::Task<Status> Inventory::commit(std::shared_ptr<core::Cycle> cycle, bool com
   co_return Status::ok();
 }
 
-net::Task<Status> Inventory::record_no_access(std::vector<std::string> subscriptions, core::Evidence listing) {
+net::Task<Status> Inventory::record_no_access(std::vector<std::string> subscriptions,
+                                              core::Evidence listing) {
   // What is known of the tenant stays; its verdicts do not.
   std::vector<core::Evidence> evidence;
   for (const auto& subscription : subscriptions) {
@@ -199,7 +202,8 @@ net::Task<Status> Inventory::confirm_missing(std::shared_ptr<Sweep> sweep, std::
   if (gone_at_once >= kMassDisappearanceFloor &&
       static_cast<double>(gone_at_once) > kMassDisappearance * static_cast<double>(*known)) {
     parts_.log.error("mass_disappearance",
-                     {{core::log_field::kSource, source}, {core::log_field::kDeleted, fmt::format("{}", gone_at_once)}});
+                     {{core::log_field::kSource, source},
+                      {core::log_field::kDeleted, fmt::format("{}", gone_at_once)}});
     Error error;
     error.code = Errc::kTruncated;
     error.message = fmt::format("{} of {} resources are missing at once", gone_at_once, *known);
@@ -218,13 +222,15 @@ net::Task<Status> Inventory::confirm_missing(std::shared_ptr<Sweep> sweep, std::
       ++unconfirmed;
       parts_.log.warn("deletion_unconfirmed",
                       {{core::log_field::kResourceId, key},
-                       {core::log_field::kError, gone ? "Resource Manager still has it" : gone.error().message}});
+                       {core::log_field::kError,
+                        gone ? "Resource Manager still has it" : gone.error().message}});
     }
   }
   if (unconfirmed > 0) {
     Error error;
     error.code = Errc::kTruncated;
-    error.message = fmt::format("{} resources are missing from Resource Graph but not from Resource Manager", unconfirmed);
+    error.message = fmt::format(
+        "{} resources are missing from Resource Graph but not from Resource Manager", unconfirmed);
     co_return error;
   }
   co_return Status::ok();
@@ -237,14 +243,18 @@ net::Task<Status> Inventory::sweep_table(std::shared_ptr<Sweep> sweep, core::Tab
   std::int64_t rows = 0;
   std::int64_t total = 0;
   for (int page_number = 0; page_number < kMaxPages && !cancelled_; ++page_number) {
-    std::string request =
-        resource_graph_body(query, sweep->subscriptions, options_.page_size, token, is_inherited_table(table.table));
+    std::string request = resource_graph_body(
+        query, sweep->subscriptions, options_.page_size, token, is_inherited_table(table.table));
     const auto sent_at = parts_.clock.now();
-    auto response = co_await parts_.azure.post(std::string(kGraphPath), std::move(request), "resource_graph");
+    auto response =
+        co_await parts_.azure.post(std::string(kGraphPath), std::move(request), "resource_graph");
     if (!response) {
       co_return response.error();
     }
-    auto parse = [body = std::move(response->body), name = table.table, sent_at, normaliser = &parts_.normaliser]() {
+    auto parse = [body = std::move(response->body),
+                  name = table.table,
+                  sent_at,
+                  normaliser = &parts_.normaliser]() {
       return parse_graph_page(body, name, sent_at, *normaliser);
     };
     auto page = co_await net::offload(parts_.cpu, std::move(parse));
@@ -308,7 +318,8 @@ net::Task<Status> Inventory::sweep(std::vector<std::string> subscriptions) {
   if (state->subscriptions.empty()) {
     co_return Status::ok();
   }
-  evidence.push_back(evidence_of(std::string(core::kSubscriptionsEvidence), parts_.clock.now(), Status::ok()));
+  evidence.push_back(
+      evidence_of(std::string(core::kSubscriptionsEvidence), parts_.clock.now(), Status::ok()));
   for (const auto& table : plan_.tables) {
     const auto started = parts_.clock.steady_now();
     const auto now = parts_.clock.now();
@@ -318,8 +329,9 @@ net::Task<Status> Inventory::sweep(std::vector<std::string> subscriptions) {
     }
     const std::string source = "arg:" + table.table;
     if (swept) {
-      parts_.metrics.set_success(
-          source, static_cast<double>(core::to_micros(now)) / 1e6, parts_.clock.steady_now() - started);
+      parts_.metrics.set_success(source,
+                                 static_cast<double>(core::to_micros(now)) / 1e6,
+                                 parts_.clock.steady_now() - started);
     } else {
       parts_.metrics.count_error(source, std::string(core::to_string(swept.error().code)));
       parts_.log.warn("sweep_failed",
@@ -395,21 +407,28 @@ net::Task<Status> Inventory::details(std::string subscription) {
   if (due->empty()) {
     co_return Status::ok();
   }
+
   struct Collected {
     std::vector<core::Observation> observations;
     std::vector<core::Evidence> evidence;
     bool complete = true;
   };
+
   auto collected = std::make_shared<Collected>();
-  auto list = std::make_shared<std::vector<std::pair<std::string, core::DetailPlan>>>(*std::move(due));
+  auto list =
+      std::make_shared<std::vector<std::pair<std::string, core::DetailPlan>>>(*std::move(due));
   const auto started = parts_.clock.steady_now();
+
   // A plain function object that makes the coroutine; it outlives every coroutine it makes.
   struct Fetch {
     Inventory* self;
     std::shared_ptr<Collected> collected;
     std::shared_ptr<std::vector<std::pair<std::string, core::DetailPlan>>> list;
 
-    static net::Task<void> run(Inventory* self, std::shared_ptr<Collected> collected, std::string key, core::DetailPlan plan) {
+    static net::Task<void> run(Inventory* self,
+                               std::shared_ptr<Collected> collected,
+                               std::string key,
+                               core::DetailPlan plan) {
       if (self->cancelled_) {
         co_return;
       }
@@ -432,7 +451,8 @@ net::Task<Status> Inventory::details(std::string subscription) {
       }
       if (!status) {
         collected->complete = false;
-        self->parts_.metrics.count_error("arm:" + plan.type, std::string(core::to_string(status.error().code)));
+        self->parts_.metrics.count_error("arm:" + plan.type,
+                                         std::string(core::to_string(status.error().code)));
       }
       collected->evidence.push_back(evidence_of(core::detail_evidence_key(key), sent_at, status));
     }
@@ -442,6 +462,7 @@ net::Task<Status> Inventory::details(std::string subscription) {
       return run(self, collected, item.first, item.second);
     }
   };
+
   Fetch fetch{this, collected, list};
   co_await for_each_parallel(parts_.io, list->size(), options_.parallel_details, fetch);
   if (cancelled_) {
@@ -452,7 +473,8 @@ net::Task<Status> Inventory::details(std::string subscription) {
                                static_cast<double>(core::to_micros(parts_.clock.now())) / 1e6,
                                parts_.clock.steady_now() - started);
   }
-  auto stage = [store = &parts_.store, collected, subscription]() -> Result<std::shared_ptr<core::Cycle>> {
+  auto stage =
+      [store = &parts_.store, collected, subscription]() -> Result<std::shared_ptr<core::Cycle>> {
     auto begun = store->begin_cycle("details", subscription);
     if (!begun) {
       return begun.error();
@@ -483,9 +505,11 @@ net::Task<PassReport> Inventory::run() {
   if (!listed) {
     report_.complete = false;
     report_.first_error = listed.error().message;
-    parts_.metrics.count_error("arm:subscriptions", std::string(core::to_string(listed.error().code)));
+    parts_.metrics.count_error("arm:subscriptions",
+                               std::string(core::to_string(listed.error().code)));
     auto known = co_await known_subscriptions();
-    auto listing = evidence_of(std::string(core::kSubscriptionsEvidence), parts_.clock.now(), listed.error());
+    auto listing =
+        evidence_of(std::string(core::kSubscriptionsEvidence), parts_.clock.now(), listed.error());
     auto recorded = co_await record_no_access(std::move(known), std::move(listing));
     if (!recorded) {
       report_.first_error = recorded.error().message;
@@ -498,18 +522,21 @@ net::Task<PassReport> Inventory::run() {
   // `/subscriptions` hides what cannot be read: every subscription ever seen is expected.
   std::vector<std::string> lost = co_await known_subscriptions();
   std::erase_if(lost, [&](const std::string& known) {
-    const bool wanted = options_.subscriptions.empty() ||
-                        std::ranges::find(options_.subscriptions, known) != options_.subscriptions.end();
+    const bool wanted =
+        options_.subscriptions.empty() ||
+        std::ranges::find(options_.subscriptions, known) != options_.subscriptions.end();
     return !wanted || std::ranges::find(subscriptions, known) != subscriptions.end();
   });
   if (!lost.empty()) {
     Error error;
     error.code = Errc::kForbidden;
-    error.message = "the subscription is no longer listed: it was deleted, or cannot be read any more";
+    error.message =
+        "the subscription is no longer listed: it was deleted, or cannot be read any more";
     auto evidence = evidence_of("", parts_.clock.now(), error);
     failure = co_await record_no_access(std::move(lost), std::move(evidence));
   }
-  for (std::size_t at = 0; at < subscriptions.size() && failure && !cancelled_; at += options_.subscriptions_per_query) {
+  for (std::size_t at = 0; at < subscriptions.size() && failure && !cancelled_;
+       at += options_.subscriptions_per_query) {
     const auto end = std::min(subscriptions.size(), at + options_.subscriptions_per_query);
     std::vector<std::string> chunk(subscriptions.begin() + static_cast<std::ptrdiff_t>(at),
                                    subscriptions.begin() + static_cast<std::ptrdiff_t>(end));

@@ -2,18 +2,18 @@
 // never as a verdict, and never ends the pass.
 #pragma once
 
-#include <functional>
-#include <memory>
-#include <set>
-#include <string>
-#include <vector>
-
 #include "collectors/azure_client.hpp"
 #include "collectors/resource_graph/rows.hpp"
 #include "collectors/resource_manager/arm_list.hpp"
 #include "core/model/collection_plan.hpp"
 #include "core/normalise.hpp"
 #include "core/ports/store.hpp"
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
 
 namespace plumbline::collectors {
 
@@ -27,8 +27,8 @@ struct InventoryOptions {
 
 /// What a pass did.
 struct PassReport {
-  bool signed_in = false;     // false: nothing at all could be asked
-  bool complete = true;       // false: some evidence is missing
+  bool signed_in = false;  // false: nothing at all could be asked
+  bool complete = true;    // false: some evidence is missing
   std::size_t subscriptions = 0;
   std::int64_t observed = 0;
   std::int64_t versions = 0;
@@ -39,8 +39,8 @@ struct PassReport {
   std::string first_error;
 };
 
-/// Runs on the I/O thread; parsing goes to `cpu`, the store's work to `storage`. All references must
-/// outlive it. `on_commit` is called on the I/O thread after each committed cycle.
+/// Runs on the I/O thread; parsing goes to `cpu`, the store's work to `storage`. All references
+/// must outlive it. `on_commit` is called on the I/O thread after each committed cycle.
 class Inventory {
  public:
   struct Parts {
@@ -61,6 +61,7 @@ class Inventory {
 
   /// One full pass. One at a time.
   net::Task<PassReport> run();
+
   /// A pass in progress ends soon after: what is not yet asked is left for the next one.
   void cancel() { cancelled_ = true; }
 
@@ -70,7 +71,8 @@ class Inventory {
   net::Task<core::Result<std::vector<std::string>>> list_subscriptions();
   net::Task<std::vector<std::string>> known_subscriptions();
   /// A cycle that only says that these subscriptions could not be asked, and why.
-  net::Task<core::Status> record_no_access(std::vector<std::string> subscriptions, core::Evidence listing);
+  net::Task<core::Status> record_no_access(std::vector<std::string> subscriptions,
+                                           core::Evidence listing);
   net::Task<core::Status> sweep(std::vector<std::string> subscriptions);
   net::Task<core::Status> sweep_table(std::shared_ptr<Sweep> sweep, core::TablePlan table);
   net::Task<core::Status> confirm_missing(std::shared_ptr<Sweep> sweep, std::string source);

@@ -1,10 +1,10 @@
 // Several coroutines at once, bounded.
 #pragma once
 
+#include "net/task.hpp"
+
 #include <cstddef>
 #include <functional>
-
-#include "net/task.hpp"
 
 namespace plumbline::collectors {
 

@@ -1,16 +1,16 @@
 #include "compliance/baseline.hpp"
 
-#include <algorithm>
-#include <map>
-#include <set>
-
-#include <fmt/format.h>
-#include <nlohmann/json.hpp>
-
 #include "core/digest.hpp"
 #include "core/json_limits.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <map>
+#include <set>
 
 namespace plumbline::compliance {
 
@@ -32,8 +32,9 @@ Result<json> parse_json(const SourceFile& file) {
     const auto upto = std::string_view(file.text).substr(0, error.byte);
     const auto line = std::ranges::count(upto, '\n') + 1;
     const auto column = upto.size() - std::min(upto.rfind('\n') + 1, upto.size());
-    return Error{Errc::kParse,
-                 fmt::format("{}:{}:{}: not valid JSON", file.path, line, std::max<std::size_t>(column, 1))};
+    return Error{
+        Errc::kParse,
+        fmt::format("{}:{}:{}: not valid JSON", file.path, line, std::max<std::size_t>(column, 1))};
   }
 }
 
@@ -72,7 +73,9 @@ std::string parameter_reference(std::string_view text) {
 
 class InitiativeCompiler {
  public:
-  InitiativeCompiler(const AssignmentSpec& spec, const policy::AliasCatalogue& aliases, Baseline& out)
+  InitiativeCompiler(const AssignmentSpec& spec,
+                     const policy::AliasCatalogue& aliases,
+                     Baseline& out)
       : spec_(&spec), aliases_(&aliases), out_(&out) {}
 
   Status compile() {
@@ -81,7 +84,8 @@ class InitiativeCompiler {
       return document.error();
     }
     properties_ = unwrap(*document);
-    auto given = parse_json({fmt::format("parameters of assignment {}", spec_->name), spec_->parameters_json});
+    auto given = parse_json(
+        {fmt::format("parameters of assignment {}", spec_->name), spec_->parameters_json});
     if (!given) {
       return given.error();
     }
@@ -107,7 +111,8 @@ class InitiativeCompiler {
 
  private:
   [[nodiscard]] Error fail(const std::string& message) const {
-    return {Errc::kInvalidArgument, fmt::format("{}: {}", spec_->initiative.initiative.path, message)};
+    return {Errc::kInvalidArgument,
+            fmt::format("{}: {}", spec_->initiative.initiative.path, message)};
   }
 
   Status check_parameters() {
@@ -138,11 +143,13 @@ class InitiativeCompiler {
     }
     for (auto& relation : *relations) {
       // A relation is known by its name throughout the store; two initiatives may share one.
-      const auto same = std::ranges::find_if(
-          out_->relations, [&](const auto& other) { return core::iequals(other->name, relation.name); });
+      const auto same = std::ranges::find_if(out_->relations, [&](const auto& other) {
+        return core::iequals(other->name, relation.name);
+      });
       if (relation.is_inverse()) {
-        const auto forward = std::ranges::find_if(
-            out_->relations, [&](const auto& other) { return core::iequals(other->name, relation.inverse_of); });
+        const auto forward = std::ranges::find_if(out_->relations, [&](const auto& other) {
+          return core::iequals(other->name, relation.inverse_of);
+        });
         relation.forward = forward->get();  // parse_relations saw it declared before
       }
       if (same == out_->relations.end()) {
@@ -168,9 +175,11 @@ class InitiativeCompiler {
     if (const auto metadata = properties_.find("metadata"); metadata != properties_.end()) {
       assignment.initiative_version = text_member(*metadata, "version");
     }
-    if (const auto groups = properties_.find("policyDefinitionGroups"); groups != properties_.end()) {
+    if (const auto groups = properties_.find("policyDefinitionGroups");
+        groups != properties_.end()) {
       for (const auto& group : *groups) {
-        assignment.controls.push_back({text_member(group, "name"), text_member(group, "displayName")});
+        assignment.controls.push_back(
+            {text_member(group, "name"), text_member(group, "displayName")});
       }
     }
     out_->assignments.push_back(std::move(assignment));
@@ -187,20 +196,25 @@ class InitiativeCompiler {
     }
     const std::string name = parameter_reference(text);
     if (name.empty()) {
-      return fail(fmt::format("{}: only [parameters('name')] may map a parameter, not `{}`", reference, text));
+      return fail(fmt::format(
+          "{}: only [parameters('name')] may map a parameter, not `{}`", reference, text));
     }
     const json* declaration = find_ignoring_case(declared_, name);
     if (declaration == nullptr) {
       return fail(fmt::format("{}: there is no initiative parameter `{}`", reference, name));
     }
     if (const json* given = find_ignoring_case(given_, name)) {
-      return given->is_object() && given->size() == 1 && given->contains("value") ? given->at("value") : *given;
+      return given->is_object() && given->size() == 1 && given->contains("value")
+                 ? given->at("value")
+                 : *given;
     }
     if (const auto fallback = declaration->find("defaultValue"); fallback != declaration->end()) {
       return *fallback;
     }
-    return Error{Errc::kInvalidArgument,
-                 fmt::format("assignment {}: parameter `{}` has no value and no default", spec_->name, name)};
+    return Error{
+        Errc::kInvalidArgument,
+        fmt::format(
+            "assignment {}: parameter `{}` has no value and no default", spec_->name, name)};
   }
 
   [[nodiscard]] const SourceFile* find_definition(std::string_view id) const {
@@ -235,8 +249,9 @@ class InitiativeCompiler {
     json parameters = json::object();
     if (const auto mapped = reference.find("parameters"); mapped != reference.end()) {
       for (const auto& [name, holder] : mapped->items()) {
-        auto value = resolve(holder.is_object() && holder.contains("value") ? holder.at("value") : holder,
-                             check.reference);
+        auto value =
+            resolve(holder.is_object() && holder.contains("value") ? holder.at("value") : holder,
+                    check.reference);
         if (!value) {
           return value.error();
         }
@@ -254,18 +269,21 @@ class InitiativeCompiler {
     }
     auto bound = policy::bind_parameters(*compiled, parameters.dump());
     if (!bound) {
-      return bound.error().with_context(fmt::format("{} (assignment {})", check.reference, spec_->name));
+      return bound.error().with_context(
+          fmt::format("{} (assignment {})", check.reference, spec_->name));
     }
     check.definition = *std::move(bound);
     check.definition_hash = core::to_hex(core::sha256(file->text));
     check.parameters_hash = core::to_hex(core::sha256(parameters.dump()));
     describe(check);
     for (const auto& name : check.definition->info().relations) {
-      const auto found = std::ranges::find_if(
-          out_->relations, [&](const auto& relation) { return core::iequals(relation->name, name); });
+      const auto found = std::ranges::find_if(out_->relations, [&](const auto& relation) {
+        return core::iequals(relation->name, name);
+      });
       if (found == out_->relations.end()) {
-        return Error{Errc::kInvalidArgument,
-                     fmt::format("{}: relation `{}` is not declared in relations.json", file->path, name)};
+        return Error{
+            Errc::kInvalidArgument,
+            fmt::format("{}: relation `{}` is not declared in relations.json", file->path, name)};
       }
       check.relations.push_back(found->get());
     }
@@ -303,13 +321,14 @@ const Assignment* Baseline::find_assignment(std::string_view name) const {
   return found == assignments.end() ? nullptr : &*found;
 }
 
-Result<std::shared_ptr<const Baseline>> compile_baseline(const std::vector<AssignmentSpec>& assignments,
-                                                         const policy::AliasCatalogue& aliases) {
+Result<std::shared_ptr<const Baseline>> compile_baseline(
+    const std::vector<AssignmentSpec>& assignments, const policy::AliasCatalogue& aliases) {
   auto baseline = std::make_shared<Baseline>();
   try {
     for (const auto& spec : assignments) {
       if (baseline->find_assignment(spec.name) != nullptr) {
-        return Error{Errc::kInvalidArgument, fmt::format("two assignments are named `{}`", spec.name)};
+        return Error{Errc::kInvalidArgument,
+                     fmt::format("two assignments are named `{}`", spec.name)};
       }
       if (auto compiled = InitiativeCompiler(spec, aliases, *baseline).compile(); !compiled) {
         return compiled.error();
@@ -324,8 +343,9 @@ Result<std::shared_ptr<const Baseline>> compile_baseline(const std::vector<Assig
 
 bool in_scope(const Assignment& assignment, std::string_view resource_key) {
   const auto under = [&](std::string_view scope) {
-    return scope == "/" || (resource_key.starts_with(scope) &&
-                            (resource_key.size() == scope.size() || resource_key[scope.size()] == '/'));
+    return scope == "/" ||
+           (resource_key.starts_with(scope) &&
+            (resource_key.size() == scope.size() || resource_key[scope.size()] == '/'));
   };
   return under(assignment.scope) && std::ranges::none_of(assignment.not_scopes, under);
 }

@@ -1,14 +1,14 @@
 // Assignments of initiatives, compiled: what is evaluated.
 #pragma once
 
-#include <memory>
-#include <string>
-#include <vector>
-
 #include "compliance/relations.hpp"
 #include "core/model/verdict.hpp"
 #include "core/result.hpp"
 #include "policy/engine.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace plumbline::compliance {
 

@@ -1,10 +1,10 @@
 #include "compliance/json_diff.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <optional>
-
-#include <fmt/format.h>
 
 namespace plumbline::compliance {
 
@@ -40,7 +40,9 @@ std::string pointer_segment(std::string_view key) {
 
 class Differ {
  public:
-  void compare(const std::string& path, std::optional<element> before, std::optional<element> after) {
+  void compare(const std::string& path,
+               std::optional<element> before,
+               std::optional<element> after) {
     if (before && after && before->is_object() && after->is_object()) {
       compare_objects(path, *before, *after);
     } else if (before && after && before->is_array() && after->is_array()) {

@@ -1,10 +1,10 @@
 // The difference between two versions of a configuration, property by property.
 #pragma once
 
+#include <simdjson.h>
+
 #include <string>
 #include <vector>
-
-#include <simdjson.h>
 
 namespace plumbline::compliance {
 

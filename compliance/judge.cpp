@@ -1,16 +1,16 @@
 #include "compliance/judge.hpp"
 
-#include <algorithm>
-#include <map>
-#include <set>
-#include <unordered_map>
-
-#include <fmt/format.h>
-
 #include "compliance/explain.hpp"
 #include "compliance/json_diff.hpp"
 #include "compliance/related.hpp"
 #include "core/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <unordered_map>
 
 namespace plumbline::compliance {
 
@@ -44,7 +44,6 @@ struct Decision {
   std::optional<ComplianceState> state;
   std::string reason;
 };
-
 
 class CycleJudge {
  public:
@@ -181,10 +180,12 @@ class CycleJudge {
     if (id) {
       touch(target_of_type(change.type, id->subscription_key()), related);
       touch(target_of_type(change.type, id->resource_group_key()), related);
-      // Child and extension resources in Resource Graph are looked up by the resource they belong to.
+      // Child and extension resources in Resource Graph are looked up by the resource they belong
+      // to.
       touch(target_of_type(change.type, id->parent), related);
     }
-    if (auto done = refresh_references(change.row, change.type, change.is_detail, change.new_version == 0);
+    if (auto done =
+            refresh_references(change.row, change.type, change.is_detail, change.new_version == 0);
         !done) {
       return done;
     }
@@ -285,8 +286,10 @@ class CycleJudge {
       }
       std::vector<std::pair<std::int64_t, bool>> rows;
       const bool is_detail = core::resource_graph_table(relation->source_type).empty();
-      auto visited = view_->for_each_of_type(
-          relation->source_type, "", [&](const core::StoredResource& r) { rows.emplace_back(r.row, is_detail); });
+      auto visited =
+          view_->for_each_of_type(relation->source_type, "", [&](const core::StoredResource& r) {
+            rows.emplace_back(r.row, is_detail);
+          });
       if (!visited) {
         return visited;
       }
@@ -299,7 +302,10 @@ class CycleJudge {
     return Status::ok();
   }
 
-  Status refresh_references(std::int64_t row, const std::string& type, bool is_detail, bool deleted) {
+  Status refresh_references(std::int64_t row,
+                            const std::string& type,
+                            bool is_detail,
+                            bool deleted) {
     for (const auto& relation : baseline_->relations) {
       if (relation->is_inverse() || relation->source_type != type) {
         continue;
@@ -350,7 +356,8 @@ class CycleJudge {
           continue;
         }
         ++evaluations;
-        if (auto done = decide({next->first.second, row}, *check->second, **resource, next->second); !done) {
+        if (auto done = decide({next->first.second, row}, *check->second, **resource, next->second);
+            !done) {
           return done;
         }
       }
@@ -411,7 +418,8 @@ class CycleJudge {
                         std::int64_t version,
                         Cause trigger) {
     if (decision.state == ComplianceState::kNoEvidence) {
-      return trigger == Cause::kDefinition || trigger == Cause::kParameters ? trigger : Cause::kEvidence;
+      return trigger == Cause::kDefinition || trigger == Cause::kParameters ? trigger
+                                                                            : Cause::kEvidence;
     }
     // A state after a gap is compared with the last one that rested on evidence: what changed in
     // between decides, not that the evidence came back.
@@ -428,7 +436,10 @@ class CycleJudge {
     return trigger;
   }
 
-  Status decide(const Subject& subject, const Check& check, const core::StoredResource& resource, Cause trigger) {
+  Status decide(const Subject& subject,
+                const Check& check,
+                const core::StoredResource& resource,
+                Cause trigger) {
     auto decision = evaluate(subject, check, resource);
     if (!decision) {
       return decision.error();
@@ -476,7 +487,8 @@ class CycleJudge {
       return Status::ok();
     }
     if (decision->state != old_state || decision->reason != (old ? old->reason : std::string())) {
-      core::Transition transition{subject.check, subject.resource, old_state, decision->state, decision->reason, cause};
+      core::Transition transition{
+          subject.check, subject.resource, old_state, decision->state, decision->reason, cause};
       if (auto done = view_->add_transition(transition); !done) {
         return done;
       }
@@ -484,8 +496,12 @@ class CycleJudge {
     return update_baseline_drift(subject, check, *decision, cause);
   }
 
-  Status update_baseline_drift(const Subject& subject, const Check& check, const Decision& decision, Cause cause) {
-    if (decision.state == ComplianceState::kNoEvidence || decision.state == ComplianceState::kError) {
+  Status update_baseline_drift(const Subject& subject,
+                               const Check& check,
+                               const Decision& decision,
+                               Cause cause) {
+    if (decision.state == ComplianceState::kNoEvidence ||
+        decision.state == ComplianceState::kError) {
       return Status::ok();  // what was open stays open: nothing is known of its end
     }
     auto items = view_->open_drift(subject.resource);
@@ -521,9 +537,11 @@ class CycleJudge {
     simdjson::dom::parser new_parser;
     simdjson::dom::element old_body;
     simdjson::dom::element new_body;
-    if (!*before || !*after || old_parser.parse((*before)->body).get(old_body) != simdjson::SUCCESS ||
+    if (!*before || !*after ||
+        old_parser.parse((*before)->body).get(old_body) != simdjson::SUCCESS ||
         new_parser.parse((*after)->body).get(new_body) != simdjson::SUCCESS) {
-      return core::Error{core::Errc::kCorrupt, fmt::format("{}: a stored version does not parse", change.key)};
+      return core::Error{core::Errc::kCorrupt,
+                         fmt::format("{}: a stored version does not parse", change.key)};
     }
     auto open = view_->open_drift(change.row);
     if (!open) {
@@ -568,7 +586,9 @@ class CycleJudge {
 
 }  // namespace
 
-Status adopt_baseline(const Baseline& baseline, core::JudgeView& view, const core::CycleChanges& changes) {
+Status adopt_baseline(const Baseline& baseline,
+                      core::JudgeView& view,
+                      const core::CycleChanges& changes) {
   return CycleJudge(baseline, view, changes).adopt();
 }
 
@@ -583,12 +603,15 @@ Result<bool> is_adopted(const Baseline& baseline, core::Snapshot& snapshot) {
   return std::ranges::all_of(baseline.checks, [&](const Check& check) {
     return std::ranges::any_of(*rows, [&](const core::CheckRow& row) {
       return row.assignment == check.assignment && row.reference == check.reference &&
-             row.definition_hash == check.definition_hash && row.parameters_hash == check.parameters_hash;
+             row.definition_hash == check.definition_hash &&
+             row.parameters_hash == check.parameters_hash;
     });
   });
 }
 
-Status judge_changes(const Baseline& baseline, core::JudgeView& view, const core::CycleChanges& changes) {
+Status judge_changes(const Baseline& baseline,
+                     core::JudgeView& view,
+                     const core::CycleChanges& changes) {
   return CycleJudge(baseline, view, changes).judge();
 }
 

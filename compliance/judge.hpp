@@ -2,10 +2,10 @@
 // changed, and what of that is drift.
 #pragma once
 
-#include <memory>
-
 #include "compliance/baseline.hpp"
 #include "core/ports/store.hpp"
+
+#include <memory>
 
 namespace plumbline::compliance {
 

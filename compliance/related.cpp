@@ -1,16 +1,18 @@
 #include "compliance/related.hpp"
 
-#include <algorithm>
+#include "core/text.hpp"
 
 #include <fmt/format.h>
 
-#include "core/text.hpp"
+#include <algorithm>
 
 namespace plumbline::compliance {
 
 using policy::Json;
 
-std::string target_of_key(std::string_view key) { return fmt::format("key:{}", key); }
+std::string target_of_key(std::string_view key) {
+  return fmt::format("key:{}", key);
+}
 
 std::string target_of_type(std::string_view type, std::string_view scope_key) {
   return fmt::format("type:{}|{}", type, scope_key);
@@ -91,9 +93,10 @@ policy::RelatedAnswer Surroundings::find(const policy::ExistenceQuery& query) {
   if (query.scope == policy::ExistenceScope::kSubscription) {
     scope = id_.subscription_key();
   } else if (query.scope == policy::ExistenceScope::kResourceGroup) {
-    scope = query.resource_group.empty()
-                ? id_.resource_group_key()
-                : fmt::format("{}/resourcegroups/{}", id_.subscription_key(), core::to_lower(query.resource_group));
+    scope = query.resource_group.empty() ? id_.resource_group_key()
+                                         : fmt::format("{}/resourcegroups/{}",
+                                                       id_.subscription_key(),
+                                                       core::to_lower(query.resource_group));
   }
   if (table.empty() || scope.empty()) {
     answer.missing = "not_collected";
@@ -101,11 +104,12 @@ policy::RelatedAnswer Surroundings::find(const policy::ExistenceQuery& query) {
   }
   dependencies_.insert(target_of_type(type, scope));
   answer.missing = missing(core::partition_evidence_key(table, id_.subscription));
-  const auto visited = snapshot_->for_each_of_type(type, scope, [&](const core::StoredResource& resource) {
-    if (const auto root = keep(resource.body)) {
-      answer.candidates.push_back(*root);
-    }
-  });
+  const auto visited =
+      snapshot_->for_each_of_type(type, scope, [&](const core::StoredResource& resource) {
+        if (const auto root = keep(resource.body)) {
+          answer.candidates.push_back(*root);
+        }
+      });
   if (!visited) {
     failure_ = visited.error();
   }
@@ -123,9 +127,8 @@ void Surroundings::add_related(std::string& out, std::string_view target) {
     return;
   }
   // A target outside the inventory is known by its id only: it may not exist, or not be readable.
-  out += fmt::format("{{\"{}\":\"not_collected\",\"id\":{}}}",
-                     policy::kNoEvidenceKey,
-                     core::json_quote(target));
+  out += fmt::format(
+      "{{\"{}\":\"not_collected\",\"id\":{}}}", policy::kNoEvidenceKey, core::json_quote(target));
 }
 
 std::optional<std::string> Surroundings::sources_missing(const Relation& relation) {
@@ -144,9 +147,9 @@ std::optional<std::string> Surroundings::sources_missing(const Relation& relatio
                     : std::string();
   bool asked = false;
   for (const auto& evidence : *all) {
-    const bool concerned = table.empty() ? evidence.key.starts_with("detail:") &&
-                                               evidence.key.ends_with(detail_suffix)
-                                         : evidence.key.starts_with(partition);
+    const bool concerned =
+        table.empty() ? evidence.key.starts_with("detail:") && evidence.key.ends_with(detail_suffix)
+                      : evidence.key.starts_with(partition);
     asked = asked || concerned;
     if (concerned && !evidence.complete) {
       return evidence.reason;
@@ -185,7 +188,8 @@ void Surroundings::add_sources(std::string& out, const Relation& forward) {
   }
 }
 
-std::string Surroundings::relations_json(const std::vector<const Relation*>& relations, Json resource) {
+std::string Surroundings::relations_json(const std::vector<const Relation*>& relations,
+                                         Json resource) {
   std::string out = "{";
   for (const Relation* relation : relations) {
     if (out.size() > 1) {
@@ -231,11 +235,12 @@ std::optional<Json> Surroundings::subscription() {
       }
     }
   }
-  return keep(fmt::format(R"({{"id":"/subscriptions/{}","subscriptionId":"{}","displayName":{},"tags":{}}})",
-                          name,
-                          name,
-                          core::json_quote(display_name),
-                          tags));
+  return keep(fmt::format(
+      R"({{"id":"/subscriptions/{}","subscriptionId":"{}","displayName":{},"tags":{}}})",
+      name,
+      name,
+      core::json_quote(display_name),
+      tags));
 }
 
 std::optional<Json> Surroundings::resource_group() {

@@ -2,16 +2,16 @@
 // read: the verdict's dependencies. Private to compliance/.
 #pragma once
 
-#include <memory>
-#include <set>
-#include <string>
-#include <vector>
-
 #include "compliance/baseline.hpp"
 #include "core/model/collection_plan.hpp"
 #include "core/ports/snapshot.hpp"
 #include "core/resource_id.hpp"
 #include "policy/engine.hpp"
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
 
 namespace plumbline::compliance {
 
@@ -44,6 +44,7 @@ class Surroundings final : public policy::RelatedResources {
 
   /// Everything read so far.
   [[nodiscard]] std::vector<std::string> dependencies() const;
+
   /// The first failure of the snapshot itself; the evaluation is void then.
   [[nodiscard]] const std::optional<core::Error>& failure() const { return failure_; }
 

@@ -1,12 +1,12 @@
 #include "compliance/relations.hpp"
 
-#include <algorithm>
-
-#include <fmt/format.h>
-
 #include "core/json_limits.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
 
 namespace plumbline::compliance {
 
@@ -75,7 +75,8 @@ Result<std::vector<Relation>> parse_relations(std::string_view json, std::string
   }
   simdjson::dom::parser parser;
   element root;
-  if (const auto error = parser.parse(json.data(), json.size()).get(root); error != simdjson::SUCCESS) {
+  if (const auto error = parser.parse(json.data(), json.size()).get(root);
+      error != simdjson::SUCCESS) {
     return Error{Errc::kParse, fmt::format("{}: {}", source, simdjson::error_message(error))};
   }
   simdjson::dom::array entries;
@@ -91,16 +92,18 @@ Result<std::vector<Relation>> parse_relations(std::string_view json, std::string
       return Error{Errc::kParse, fmt::format("{}: a relation has no name", source)};
     }
     if (find_relation(relations, relation.name) != nullptr) {
-      return Error{Errc::kParse, fmt::format("{}: relation {} is declared twice", source, relation.name)};
+      return Error{Errc::kParse,
+                   fmt::format("{}: relation {} is declared twice", source, relation.name)};
     }
     if (relation.is_inverse()) {
       const Relation* forward = find_relation(relations, relation.inverse_of);
       if (forward == nullptr || forward->is_inverse()) {
-        return Error{Errc::kParse,
-                     fmt::format("{}: relation {} is the inverse of {}, which is not declared before it",
-                                 source,
-                                 relation.name,
-                                 relation.inverse_of)};
+        return Error{
+            Errc::kParse,
+            fmt::format("{}: relation {} is the inverse of {}, which is not declared before it",
+                        source,
+                        relation.name,
+                        relation.inverse_of)};
       }
       relation.source_type = forward->target_type;
       relation.target_type = forward->source_type;
@@ -109,10 +112,11 @@ Result<std::vector<Relation>> parse_relations(std::string_view json, std::string
       relation.target_type = core::to_lower(member_text(entry, "targetType"));
       const std::string path = member_text(entry, "path");
       if (relation.source_type.empty() || relation.target_type.empty() || path.empty()) {
-        return Error{Errc::kParse,
-                     fmt::format("{}: relation {} needs sourceType, targetType and path (or inverseOf)",
-                                 source,
-                                 relation.name)};
+        return Error{
+            Errc::kParse,
+            fmt::format("{}: relation {} needs sourceType, targetType and path (or inverseOf)",
+                        source,
+                        relation.name)};
       }
       relation.path = split_path(path);
     }

@@ -1,14 +1,14 @@
-// Relations: how resources point at each other, so that rules can speak of the resource at the other
-// end (ARCHITECTURE.md, "Relations").
+// Relations: how resources point at each other, so that rules can speak of the resource at the
+// other end (ARCHITECTURE.md, "Relations").
 #pragma once
+
+#include "core/result.hpp"
+
+#include <simdjson.h>
 
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <simdjson.h>
-
-#include "core/result.hpp"
 
 namespace plumbline::compliance {
 

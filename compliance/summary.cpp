@@ -1,10 +1,10 @@
 #include "compliance/summary.hpp"
 
+#include <simdjson.h>
+
 #include <algorithm>
 #include <limits>
 #include <numeric>
-
-#include <simdjson.h>
 
 namespace plumbline::compliance {
 
@@ -18,7 +18,8 @@ std::int64_t severity_weight(core::Severity severity) noexcept {
 void Tally::add(ComplianceState state, std::int64_t count, core::Severity severity) {
   counts.at(static_cast<std::size_t>(state)) += count;
   const bool counted = state == ComplianceState::kCompliant ||
-                       state == ComplianceState::kNonCompliant || state == ComplianceState::kConflict;
+                       state == ComplianceState::kNonCompliant ||
+                       state == ComplianceState::kConflict;
   if (counted) {
     weighted_counted += count * severity_weight(severity);
   }
@@ -27,9 +28,13 @@ void Tally::add(ComplianceState state, std::int64_t count, core::Severity severi
   }
 }
 
-std::int64_t Tally::of(ComplianceState state) const { return counts.at(static_cast<std::size_t>(state)); }
+std::int64_t Tally::of(ComplianceState state) const {
+  return counts.at(static_cast<std::size_t>(state));
+}
 
-std::int64_t Tally::total() const { return std::accumulate(counts.begin(), counts.end(), std::int64_t{0}); }
+std::int64_t Tally::total() const {
+  return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+}
 
 std::optional<double> Tally::score() const {
   if (weighted_counted == 0) {
@@ -47,9 +52,10 @@ std::optional<double> Tally::coverage() const {
 }
 
 std::int64_t Summary::resources() const {
-  return std::accumulate(types.begin(), types.end(), std::int64_t{0}, [](std::int64_t sum, const auto& type) {
-    return sum + type.count;
-  });
+  return std::accumulate(
+      types.begin(), types.end(), std::int64_t{0}, [](std::int64_t sum, const auto& type) {
+        return sum + type.count;
+      });
 }
 
 Tally Summary::overall() const {
@@ -151,7 +157,8 @@ class Summariser {
             entry.name = name;
           }
           entry.readable = std::ranges::none_of(*evidence, [&](const core::Evidence& item) {
-            return !item.complete && item.key.starts_with("arg:") && item.key.ends_with("|" + entry.id);
+            return !item.complete && item.key.starts_with("arg:") &&
+                   item.key.ends_with("|" + entry.id);
           });
           summary_->subscriptions.push_back(std::move(entry));
         });

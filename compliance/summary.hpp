@@ -2,15 +2,15 @@
 // and page all read the same one. docs/scoring.md explains the figures.
 #pragma once
 
+#include "compliance/baseline.hpp"
+#include "core/ports/snapshot.hpp"
+
 #include <array>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "compliance/baseline.hpp"
-#include "core/ports/snapshot.hpp"
 
 namespace plumbline::compliance {
 

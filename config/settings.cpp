@@ -1,16 +1,16 @@
 #include "config/settings.hpp"
 
+#include "config/yaml_reader.hpp"
+#include "core/resource_id.hpp"
+#include "core/text.hpp"
+
+#include <fmt/format.h>
+
 #include <array>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-
-#include <fmt/format.h>
-
-#include "config/yaml_reader.hpp"
-#include "core/resource_id.hpp"
-#include "core/text.hpp"
 
 namespace plumbline::config {
 
@@ -69,7 +69,8 @@ void read_custom_cloud(YamlReader& cloud, const std::filesystem::path& base, Clo
     custom.text("ca_file", out.ca_file);
     out.ca_file = resolve(base, out.ca_file);
     if (!out.resource_manager.starts_with("https://")) {
-      custom.fail("resource_manager", "`resource_manager` must be an https:// origin: bearer tokens go there");
+      custom.fail("resource_manager",
+                  "`resource_manager` must be an https:// origin: bearer tokens go there");
     }
     while (out.resource_manager.ends_with('/')) {
       out.resource_manager.pop_back();
@@ -105,10 +106,12 @@ void read_azure(YamlReader& azure, const std::filesystem::path& base, Settings& 
     credential.text("client_id", out.credential.client_id);
     credential.text("object_id", out.credential.object_id);
     credential.text("resource_id", out.credential.resource_id);
-    const int chosen = int{!out.credential.client_id.empty()} + int{!out.credential.object_id.empty()} +
+    const int chosen = int{!out.credential.client_id.empty()} +
+                       int{!out.credential.object_id.empty()} +
                        int{!out.credential.resource_id.empty()};
     if (chosen > 1) {
-      credential.fail("", "at most one of client_id, object_id and resource_id chooses an identity");
+      credential.fail("",
+                      "at most one of client_id, object_id and resource_id chooses an identity");
     }
   });
   azure.mapping("scope", [&](YamlReader& scope) {
@@ -116,9 +119,10 @@ void read_azure(YamlReader& azure, const std::filesystem::path& base, Settings& 
     std::vector<std::string> groups;
     scope.texts("management_groups", groups);
     if (!groups.empty()) {
-      scope.fail("management_groups",
-                 "this version collects subscriptions, not management groups; list `subscriptions`, "
-                 "or leave both empty for every subscription the identity can read");
+      scope.fail(
+          "management_groups",
+          "this version collects subscriptions, not management groups; list `subscriptions`, "
+          "or leave both empty for every subscription the identity can read");
     }
     scope.texts("subscriptions", out.subscriptions);
     for (auto& subscription : out.subscriptions) {
@@ -143,10 +147,11 @@ void read_assignment(YamlReader& reader, const std::filesystem::path& base, Sett
     return id && id->type.starts_with("microsoft.resources/subscriptions");
   };
   if (assignment.scope != "/" && !is_scope(assignment.scope)) {
-    reader.fail("scope",
-                fmt::format("`scope` must be / (everything collected), a subscription's or a resource "
-                            "group's id, not `{}`",
-                            assignment.scope));
+    reader.fail(
+        "scope",
+        fmt::format("`scope` must be / (everything collected), a subscription's or a resource "
+                    "group's id, not `{}`",
+                    assignment.scope));
   }
   reader.texts("not_scopes", assignment.not_scopes);
   for (const auto& scope : assignment.not_scopes) {
@@ -156,7 +161,8 @@ void read_assignment(YamlReader& reader, const std::filesystem::path& base, Sett
   }
   reader.text("initiative", assignment.initiative);
   if (assignment.initiative.empty()) {
-    reader.fail("initiative", "an assignment needs an `initiative`: a directory with initiative.json");
+    reader.fail("initiative",
+                "an assignment needs an `initiative`: a directory with initiative.json");
   }
   assignment.initiative = resolve(base, assignment.initiative);
   std::string mode = "Default";
@@ -180,7 +186,8 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
     baseline.sequence("assignments", [&](YamlReader& item) { read_assignment(item, base, out); });
   });
   if (out.assignments.empty()) {
-    root.fail("baseline", "`baseline.assignments` needs at least one assignment: nothing would be evaluated");
+    root.fail("baseline",
+              "`baseline.assignments` needs at least one assignment: nothing would be evaluated");
   }
   root.mapping("schedule", [&](YamlReader& schedule) {
     schedule.allow({"sweep", "details"});
@@ -237,7 +244,8 @@ Result<ListenAddress> parse_listen_address(std::string_view text) {
     out.port = static_cast<std::uint16_t>(port);
   }
   if (!valid) {
-    return Error{Errc::kInvalidArgument, fmt::format("`{}` is not an address:port to listen on", text)};
+    return Error{Errc::kInvalidArgument,
+                 fmt::format("`{}` is not an address:port to listen on", text)};
   }
   return out;
 }

@@ -1,11 +1,11 @@
 // The configuration file as immutable, validated values. config/plumbline.yaml documents every key.
 #pragma once
 
+#include "core/result.hpp"
+
 #include <chrono>
 #include <string>
 #include <vector>
-
-#include "core/result.hpp"
 
 namespace plumbline::config {
 
@@ -59,13 +59,15 @@ struct Settings {
 /// Relative paths are resolved against the file's directory.
 [[nodiscard]] core::Result<Settings> load_settings(const std::string& path);
 /// The same from text, for tests; `path` is what errors name.
-[[nodiscard]] core::Result<Settings> parse_settings(const std::string& text, const std::string& path);
+[[nodiscard]] core::Result<Settings> parse_settings(const std::string& text,
+                                                    const std::string& path);
 
 /// `host:port`, `[v6]:port` or `:port` (all addresses).
 struct ListenAddress {
   std::string address;
   std::uint16_t port = 0;
 };
+
 [[nodiscard]] core::Result<ListenAddress> parse_listen_address(std::string_view text);
 
 }  // namespace plumbline::config

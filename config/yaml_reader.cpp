@@ -1,13 +1,13 @@
 #include "config/yaml_reader.hpp"
 
-#include <algorithm>
-#include <charconv>
-#include <set>
+#include "core/text.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "core/text.hpp"
+#include <algorithm>
+#include <charconv>
+#include <set>
 
 namespace plumbline::config {
 
@@ -21,8 +21,10 @@ constexpr int kMaxDepth = 32;
 
 Error error_at(const std::string& file, const YAML::Mark& mark, std::string_view message) {
   // yaml-cpp counts from 0 and gives -1 for nodes without a position.
-  return {Errc::kParse,
-          fmt::format("{}:{}:{}: {}", file, std::max(mark.line, 0) + 1, std::max(mark.column, 0) + 1, message)};
+  return {
+      Errc::kParse,
+      fmt::format(
+          "{}:{}:{}: {}", file, std::max(mark.line, 0) + 1, std::max(mark.column, 0) + 1, message)};
 }
 
 /// How deep a document nests, before anything recurses over it.
@@ -31,11 +33,13 @@ bool too_deep(const YAML::Node& node, int depth) {
     return true;
   }
   if (node.IsSequence()) {
-    return std::any_of(node.begin(), node.end(), [&](const auto& item) { return too_deep(item, depth + 1); });
+    return std::any_of(
+        node.begin(), node.end(), [&](const auto& item) { return too_deep(item, depth + 1); });
   }
   if (node.IsMap()) {
-    return std::any_of(
-        node.begin(), node.end(), [&](const auto& item) { return too_deep(item.second, depth + 1); });
+    return std::any_of(node.begin(), node.end(), [&](const auto& item) {
+      return too_deep(item.second, depth + 1);
+    });
   }
   return false;
 }
@@ -70,7 +74,8 @@ void append_json(std::string& out, const YAML::Node& node) {
     double number = 0;
     const auto [end, error] = std::from_chars(scalar.data(), scalar.data() + scalar.size(), number);
     const bool leading_zero = scalar.size() > 1 && scalar[0] == '0' && scalar[1] != '.';
-    const bool numeric = error == std::errc() && end == scalar.data() + scalar.size() && !leading_zero &&
+    const bool numeric = error == std::errc() && end == scalar.data() + scalar.size() &&
+                         !leading_zero &&
                          scalar.find_first_not_of("0123456789.-+eE") == std::string::npos;
     // A tag of `!` marks a quoted scalar, which is a string whatever it looks like.
     if (node.Tag() != "!" && (scalar == "true" || scalar == "false" || numeric)) {
@@ -87,7 +92,8 @@ Result<YAML::Node> parse_yaml(const std::string& text, const std::string& file) 
   try {
     YAML::Node node = YAML::Load(text);
     if (too_deep(node, 0)) {
-      return Error{Errc::kLimit, fmt::format("{}:1:1: nests deeper than {} levels", file, kMaxDepth)};
+      return Error{Errc::kLimit,
+                   fmt::format("{}:1:1: nests deeper than {} levels", file, kMaxDepth)};
     }
     return node;
   } catch (const YAML::Exception& error) {
@@ -124,7 +130,9 @@ YAML::Node YamlReader::find(std::string_view key) const {
   return YAML::Node(YAML::NodeType::Undefined);
 }
 
-bool YamlReader::has(std::string_view key) const { return find(key).IsDefined(); }
+bool YamlReader::has(std::string_view key) const {
+  return find(key).IsDefined();
+}
 
 void YamlReader::allow(std::initializer_list<std::string_view> keys) {
   if (!node_.IsMap()) {
@@ -160,13 +168,16 @@ void YamlReader::choice(std::string_view key,
   std::string value = out;
   text(key, value);
   if (std::ranges::find(choices, value) == choices.end()) {
-    fail(key, fmt::format("`{}` must be one of {}, not `{}`", key, fmt::join(choices, ", "), value));
+    fail(key,
+         fmt::format("`{}` must be one of {}, not `{}`", key, fmt::join(choices, ", "), value));
     return;
   }
   out = value;
 }
 
-void YamlReader::duration(std::string_view key, std::chrono::seconds minimum, std::chrono::seconds& out) {
+void YamlReader::duration(std::string_view key,
+                          std::chrono::seconds minimum,
+                          std::chrono::seconds& out) {
   if (!has(key)) {
     return;
   }
@@ -177,10 +188,13 @@ void YamlReader::duration(std::string_view key, std::chrono::seconds minimum, st
   const std::string_view unit(end, static_cast<std::size_t>(value.data() + value.size() - end));
   constexpr std::pair<std::string_view, std::int64_t> kUnits[] = {
       {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
-  const auto* found = std::ranges::find(kUnits, unit, &std::pair<std::string_view, std::int64_t>::first);
+  const auto* found =
+      std::ranges::find(kUnits, unit, &std::pair<std::string_view, std::int64_t>::first);
   constexpr std::int64_t kMaxSeconds = std::int64_t{36500} * 86400;
-  if (error != std::errc() || found == std::end(kUnits) || count < 0 || count > kMaxSeconds / found->second) {
-    fail(key, fmt::format("`{}` must be a duration such as 90s, 5m, 1h or 30d, not `{}`", key, value));
+  if (error != std::errc() || found == std::end(kUnits) || count < 0 ||
+      count > kMaxSeconds / found->second) {
+    fail(key,
+         fmt::format("`{}` must be a duration such as 90s, 5m, 1h or 30d, not `{}`", key, value));
     return;
   }
   const std::chrono::seconds duration(count * found->second);
@@ -220,7 +234,8 @@ void YamlReader::json(std::string_view key, std::string& out) {
 void YamlReader::mapping(std::string_view key, const std::function<void(YamlReader&)>& read) {
   const auto node = find(key);
   if (node.IsDefined() && !node.IsNull()) {
-    YamlReader reader(file_, path_.empty() ? std::string(key) : path_ + "." + std::string(key), node, *status_);
+    YamlReader reader(
+        file_, path_.empty() ? std::string(key) : path_ + "." + std::string(key), node, *status_);
     if (node.IsMap()) {
       read(reader);
     }

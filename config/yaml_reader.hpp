@@ -1,6 +1,10 @@
-// Strict reading of YAML: known keys only, no duplicates, explicit types, a position in every error.
-// Private to config/.
+// Strict reading of YAML: known keys only, no duplicates, explicit types, a position in every
+// error. Private to config/.
 #pragma once
+
+#include "core/result.hpp"
+
+#include <yaml-cpp/yaml.h>
 
 #include <chrono>
 #include <functional>
@@ -8,10 +12,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <yaml-cpp/yaml.h>
-
-#include "core/result.hpp"
 
 namespace plumbline::config {
 
@@ -26,7 +26,9 @@ class YamlReader {
   [[nodiscard]] bool has(std::string_view key) const;
   void text(std::string_view key, std::string& out);
   /// One of `choices`.
-  void choice(std::string_view key, std::initializer_list<std::string_view> choices, std::string& out);
+  void choice(std::string_view key,
+              std::initializer_list<std::string_view> choices,
+              std::string& out);
   /// `90s`, `5m`, `1h`, `30d`.
   void duration(std::string_view key, std::chrono::seconds minimum, std::chrono::seconds& out);
   void texts(std::string_view key, std::vector<std::string>& out);

@@ -1,9 +1,9 @@
 #include "core/clock.hpp"
 
-#include <charconv>
-
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+
+#include <charconv>
 
 namespace plumbline::core {
 

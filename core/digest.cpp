@@ -1,11 +1,11 @@
 #include "core/digest.hpp"
 
-#include <stdexcept>
-
 #include <fmt/format.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
+
+#include <stdexcept>
 
 namespace plumbline::core {
 

@@ -1,12 +1,12 @@
 // SHA-256, keyed and plain, and random bytes, over OpenSSL's libcrypto.
 #pragma once
 
+#include "core/result.hpp"
+
 #include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "core/result.hpp"
 
 namespace plumbline::core {
 

@@ -24,9 +24,8 @@ Status check_json_limits(std::string_view text, std::size_t max_bytes, std::size
       in_string = true;
     } else if (c == '{' || c == '[') {
       if (++depth > max_depth) {
-        return Error{
-            Errc::kLimit,
-            fmt::format("JSON nests deeper than {} levels at byte {}", max_depth, i)};
+        return Error{Errc::kLimit,
+                     fmt::format("JSON nests deeper than {} levels at byte {}", max_depth, i)};
       }
     } else if ((c == '}' || c == ']') && depth > 0) {
       --depth;

@@ -2,10 +2,10 @@
 // (recursion), so each document is checked before it is parsed.
 #pragma once
 
+#include "core/result.hpp"
+
 #include <cstddef>
 #include <string_view>
-
-#include "core/result.hpp"
 
 namespace plumbline::core {
 

@@ -42,17 +42,22 @@ inline constexpr std::string_view kVersion = "version";
 class Log {
  public:
   virtual ~Log() = default;
-  virtual void write(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) = 0;
+  virtual void write(LogLevel level,
+                     std::string_view event,
+                     std::initializer_list<LogField> fields) = 0;
 
   void debug(std::string_view event, std::initializer_list<LogField> fields = {}) {
     write(LogLevel::kDebug, event, fields);
   }
+
   void info(std::string_view event, std::initializer_list<LogField> fields = {}) {
     write(LogLevel::kInfo, event, fields);
   }
+
   void warn(std::string_view event, std::initializer_list<LogField> fields = {}) {
     write(LogLevel::kWarn, event, fields);
   }
+
   void error(std::string_view event, std::initializer_list<LogField> fields = {}) {
     write(LogLevel::kError, event, fields);
   }

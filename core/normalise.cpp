@@ -1,12 +1,12 @@
 #include "core/normalise.hpp"
 
-#include <algorithm>
-#include <array>
-#include <vector>
+#include "core/text.hpp"
 
 #include <fmt/format.h>
 
-#include "core/text.hpp"
+#include <algorithm>
+#include <array>
+#include <vector>
 
 namespace plumbline::core {
 
@@ -17,9 +17,23 @@ using simdjson::dom::element_type;
 
 // A string whose property name ends in one of these is a secret (names compared in lower case).
 constexpr std::array<std::string_view, 17> kSecretSuffixes = {
-    "connectionstring", "password",     "secret",       "accesskey",  "accountkey", "apikey",
-    "sastoken",         "primarykey",   "secondarykey", "privatekey", "sharedkey",  "clientsecret",
-    "instrumentationkey", "accesstoken", "bearertoken", "passphrase", "protectedsettings",
+    "connectionstring",
+    "password",
+    "secret",
+    "accesskey",
+    "accountkey",
+    "apikey",
+    "sastoken",
+    "primarykey",
+    "secondarykey",
+    "privatekey",
+    "sharedkey",
+    "clientsecret",
+    "instrumentationkey",
+    "accesstoken",
+    "bearertoken",
+    "passphrase",
+    "protectedsettings",
 };
 
 // A URI under one of these names carries its secret in the path as well (chat and function hooks).
@@ -27,17 +41,24 @@ constexpr std::array<std::string_view, 6> kSecretUriNames = {
     "serviceuri", "callbackurl", "httptriggerurl", "webhookurl", "webhookuri", "hookurl"};
 
 // `Name=value` inside any string gives the string away as a connection string.
-constexpr std::array<std::string_view, 7> kConnectionMarkers = {
-    "accountkey=",      "sharedaccesskey=", "instrumentationkey=", "password=",
-    "pwd=",             "sharedsecret=",    "sharedaccesssignature="};
+constexpr std::array<std::string_view, 7> kConnectionMarkers = {"accountkey=",
+                                                                "sharedaccesskey=",
+                                                                "instrumentationkey=",
+                                                                "password=",
+                                                                "pwd=",
+                                                                "sharedsecret=",
+                                                                "sharedaccesssignature="};
 
 bool has_uri_scheme(std::string_view text) {
   const auto end = text.find("://");
   return end != std::string_view::npos && end > 0 && end < 12 &&
-         std::ranges::all_of(text.substr(0, end), [](char c) {
-           const char lower = ascii_lower(c);
-           return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-';
-         });
+         std::ranges::all_of(
+             text.substr(0, end),
+             [](char c) {
+               const char lower = ascii_lower(c);
+               return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+                      c == '-';
+             });
 }
 
 bool is_noise(std::string_view root_member) {
@@ -78,7 +99,8 @@ std::string Normaliser::fingerprint(std::string_view secret) const {
   if (secret.starts_with("redacted:")) {
     return std::string(secret);  // already redacted: stored bodies pass through here again
   }
-  // 64 bits tell a changed secret from an unchanged one and are of no use to guess it without the key.
+  // 64 bits tell a changed secret from an unchanged one and are of no use to guess it without the
+  // key.
   return "redacted:" + to_hex(hmac_sha256(key_, secret)).substr(0, 16);
 }
 

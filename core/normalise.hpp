@@ -2,13 +2,13 @@
 // so that live and stored evaluation read the same bytes.
 #pragma once
 
-#include <string>
-#include <string_view>
+#include "core/digest.hpp"
+#include "core/result.hpp"
 
 #include <simdjson.h>
 
-#include "core/digest.hpp"
-#include "core/result.hpp"
+#include <string>
+#include <string_view>
 
 namespace plumbline::core {
 

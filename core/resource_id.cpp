@@ -1,8 +1,8 @@
 #include "core/resource_id.hpp"
 
-#include <vector>
-
 #include "core/text.hpp"
+
+#include <vector>
 
 namespace plumbline::core {
 

@@ -10,7 +10,8 @@ namespace plumbline::core {
 
 /// The parts of an id, all lower-cased. Parts an id does not have are empty.
 struct ResourceId {
-  /// Lower-cased with one leading slash and no trailing one: the key under which everything is kept.
+  /// Lower-cased with one leading slash and no trailing one: the key under which everything is
+  /// kept.
   std::string key;
   std::string subscription;
   std::string resource_group;

@@ -53,28 +53,36 @@ class [[nodiscard]] Result {
   using value_type = T;
 
   Result() : state_(std::unexpected(Error{Errc::kInternal, "result was never set"})) {}
-  Result(T value) : state_(std::move(value)) {}                        // NOLINT: implicit on purpose
+
+  Result(T value) : state_(std::move(value)) {}  // NOLINT: implicit on purpose
+
   Result(Error error) : state_(std::unexpected(std::move(error))) {}  // NOLINT
 
   [[nodiscard]] explicit operator bool() const noexcept { return state_.has_value(); }
+
   [[nodiscard]] bool has_value() const noexcept { return state_.has_value(); }
 
   // Precondition of all of these: has_value().
   [[nodiscard]] T& value() & { return *state_; }
+
   [[nodiscard]] const T& value() const& { return *state_; }
+
   [[nodiscard]] T&& value() && { return *std::move(state_); }
+
   [[nodiscard]] T& operator*() & { return *state_; }
+
   [[nodiscard]] const T& operator*() const& { return *state_; }
+
   [[nodiscard]] T&& operator*() && { return *std::move(state_); }
+
   [[nodiscard]] T* operator->() { return &*state_; }
+
   [[nodiscard]] const T* operator->() const { return &*state_; }
 
   /// Precondition: !has_value().
   [[nodiscard]] const Error& error() const& { return state_.error(); }
 
-  [[nodiscard]] T value_or(T other) && {
-    return state_ ? *std::move(state_) : std::move(other);
-  }
+  [[nodiscard]] T value_or(T other) && { return state_ ? *std::move(state_) : std::move(other); }
 
   template <class F>
   auto map(F f) && -> Result<std::invoke_result_t<F, T>> {
@@ -103,6 +111,7 @@ class [[nodiscard]] Result<void> {
   using value_type = void;
 
   Result() : state_(std::unexpected(Error{Errc::kInternal, "result was never set"})) {}
+
   Result(Error error) : state_(std::unexpected(std::move(error))) {}  // NOLINT
 
   static Result ok() {
@@ -112,7 +121,9 @@ class [[nodiscard]] Result<void> {
   }
 
   [[nodiscard]] explicit operator bool() const noexcept { return state_.has_value(); }
+
   [[nodiscard]] bool has_value() const noexcept { return state_.has_value(); }
+
   [[nodiscard]] const Error& error() const& { return state_.error(); }
 
  private:

@@ -1,8 +1,8 @@
 #include "core/text.hpp"
 
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace plumbline::core {
 

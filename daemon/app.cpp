@@ -1,15 +1,15 @@
 #include "daemon/app.hpp"
 
-#include <cstdlib>
-
-#include <fmt/format.h>
-#include <prometheus/text_serializer.h>
-
 #include "compliance/judge.hpp"
 #include "compliance/plan.hpp"
 #include "daemon/baseline_files.hpp"
 #include "daemon/web/verdict_metrics.hpp"
 #include "storage/sqlite_store.hpp"
+
+#include <fmt/format.h>
+#include <prometheus/text_serializer.h>
+
+#include <cstdlib>
 
 namespace plumbline::daemon {
 
@@ -69,9 +69,10 @@ Status App::adopt() {
   if (!cycle) {
     return cycle.error();
   }
-  auto report = (*cycle)->commit(true, [this](core::JudgeView& view, const core::CycleChanges& changes) {
-    return compliance::adopt_baseline(*baseline_, view, changes);
-  });
+  auto report =
+      (*cycle)->commit(true, [this](core::JudgeView& view, const core::CycleChanges& changes) {
+        return compliance::adopt_baseline(*baseline_, view, changes);
+      });
   if (!report) {
     return report.error();
   }
@@ -90,7 +91,8 @@ Status App::connect() {
   transport_ = *std::move(transport);
   collectors::ManagedIdentityOptions identity;
   // The variable by which the SDKs' managed identity credential is pointed elsewhere.
-  if (const char* host = std::getenv("AZURE_POD_IDENTITY_AUTHORITY_HOST")) {  // NOLINT(concurrency-mt-unsafe)
+  if (const char* host =
+          std::getenv("AZURE_POD_IDENTITY_AUTHORITY_HOST")) {  // NOLINT(concurrency-mt-unsafe)
     identity.endpoint = host;
   }
   identity.client_id = settings_.credential.client_id;
@@ -122,11 +124,14 @@ Status App::connect() {
           },
       .on_commit = [this](const core::CycleReport& report) { on_commit(report); }};
   inventory_ = std::make_unique<collectors::Inventory>(
-      std::move(parts), compliance::make_plan(*baseline_, settings_.inventory_all), std::move(options));
+      std::move(parts),
+      compliance::make_plan(*baseline_, settings_.inventory_all),
+      std::move(options));
   return Status::ok();
 }
 
-Result<std::unique_ptr<App>> App::build(const config::Settings& settings, std::unique_ptr<core::Log> log) {
+Result<std::unique_ptr<App>> App::build(const config::Settings& settings,
+                                        std::unique_ptr<core::Log> log) {
   std::unique_ptr<App> app(new App(settings, std::move(log)));
   auto baseline = load_baseline(settings);
   if (!baseline) {
@@ -161,7 +166,8 @@ Status App::publish() {
 
 void App::on_commit(const core::CycleReport& report) {
   daemon_metrics_.count_cycle(report);
-  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(report.row.committed_at - report.row.started_at);
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(report.row.committed_at -
+                                                                          report.row.started_at);
   log_->info("cycle_committed",
              {{core::log_field::kCycle, fmt::format("{}", report.row.number)},
               {core::log_field::kKind, report.row.kind},

@@ -2,13 +2,6 @@
 // go.
 #pragma once
 
-#include <atomic>
-#include <memory>
-#include <mutex>
-#include <string>
-
-#include <prometheus/registry.h>
-
 #include "collectors/azure_client.hpp"
 #include "collectors/collector_metrics.hpp"
 #include "collectors/identity/managed_identity.hpp"
@@ -25,6 +18,13 @@
 #include "net/http_client.hpp"
 #include "net/task.hpp"
 
+#include <prometheus/registry.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+
 namespace plumbline::daemon {
 
 /// What readers see: the summary of the last committed state, and its metrics as text.
@@ -36,7 +36,8 @@ struct Published {
 class App {
  public:
   /// Opens the store, compiles the baseline, makes the store's checks those of the baseline and
-  /// publishes the last committed state. Talks to nobody. Errors are for the user: what failed, where.
+  /// publishes the last committed state. Talks to nobody. Errors are for the user: what failed,
+  /// where.
   [[nodiscard]] static core::Result<std::unique_ptr<App>> build(const config::Settings& settings,
                                                                 std::unique_ptr<core::Log> log);
   ~App();
@@ -55,14 +56,23 @@ class App {
   /// Thread-safe.
   [[nodiscard]] std::shared_ptr<const Published> published() const;
   [[nodiscard]] std::string metrics_text();
+
   [[nodiscard]] core::Store& store() { return *store_; }
+
   [[nodiscard]] const config::Settings& settings() const { return settings_; }
+
   [[nodiscard]] const compliance::Baseline& baseline() const { return *baseline_; }
+
   [[nodiscard]] const core::Clock& clock() const { return clock_; }
+
   [[nodiscard]] core::Log& log() { return *log_; }
+
   [[nodiscard]] const Heartbeats& heartbeats() const { return heartbeats_; }
+
   [[nodiscard]] net::Executor io() const { return io_.executor(); }
+
   [[nodiscard]] net::Executor readers() const { return cpu_.executor(); }
+
   /// The error of the last pass that could ask nothing at all; empty after one that could.
   [[nodiscard]] std::string sign_in_error() const;
 

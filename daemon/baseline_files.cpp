@@ -1,11 +1,11 @@
 #include "daemon/baseline_files.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-
-#include <fmt/format.h>
 
 namespace plumbline::daemon {
 
@@ -49,7 +49,8 @@ Result<compliance::InitiativeFiles> read_initiative(const std::string& directory
   files.initiative.text = *std::move(initiative);
   std::error_code error;
   std::vector<std::string> paths;
-  for (std::filesystem::directory_iterator at(directory + "/definitions", error), end; !error && at != end;
+  for (std::filesystem::directory_iterator at(directory + "/definitions", error), end;
+       !error && at != end;
        at.increment(error)) {
     if (at->path().extension() == ".json" && paths.size() < kMaxDefinitions) {
       paths.push_back(at->path().string());
@@ -77,7 +78,8 @@ Result<compliance::InitiativeFiles> read_initiative(const std::string& directory
   return files;
 }
 
-Result<std::shared_ptr<const compliance::Baseline>> load_baseline(const config::Settings& settings) {
+Result<std::shared_ptr<const compliance::Baseline>> load_baseline(
+    const config::Settings& settings) {
   auto aliases = policy::AliasCatalogue::shipped();
   if (!aliases) {
     return aliases.error();

@@ -1,11 +1,11 @@
 // Reading initiatives from disk.
 #pragma once
 
-#include <string>
-
 #include "compliance/baseline.hpp"
 #include "config/settings.hpp"
 #include "core/result.hpp"
+
+#include <string>
 
 namespace plumbline::daemon {
 
@@ -14,7 +14,8 @@ namespace plumbline::daemon {
 
 /// `initiative.json`, `definitions/*.json` in the order of their names, and `relations.json` where
 /// there is one.
-[[nodiscard]] core::Result<compliance::InitiativeFiles> read_initiative(const std::string& directory);
+[[nodiscard]] core::Result<compliance::InitiativeFiles> read_initiative(
+    const std::string& directory);
 
 /// Reads and compiles what the settings assign.
 [[nodiscard]] core::Result<std::shared_ptr<const compliance::Baseline>> load_baseline(

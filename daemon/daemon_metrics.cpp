@@ -1,13 +1,13 @@
 #include "daemon/daemon_metrics.hpp"
 
-#include <ctime>
-#include <filesystem>
-#include <fstream>
-
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <unistd.h>
+
+#include <ctime>
+#include <filesystem>
+#include <fstream>
 
 namespace plumbline::daemon {
 
@@ -17,26 +17,31 @@ prometheus::Gauge& gauge(prometheus::Registry& registry, const char* name, const
   return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
 }
 
-const prometheus::Histogram::BucketBoundaries kCycleBuckets = {0.05, 0.25, 1, 5, 15, 60, 300, 900, 3600};
+const prometheus::Histogram::BucketBoundaries kCycleBuckets = {
+    0.05, 0.25, 1, 5, 15, 60, 300, 900, 3600};
 
 }  // namespace
 
 DaemonMetrics::DaemonMetrics(prometheus::Registry& registry)
     : cycles_(&prometheus::BuildCounter()
                    .Name("plumbline_cycles_total")
-                   .Help("Committed cycles by kind; result is complete or incomplete (evidence is missing).")
+                   .Help("Committed cycles by kind; result is complete or incomplete (evidence is "
+                         "missing).")
                    .Register(registry)),
       cycle_duration_(&prometheus::BuildHistogram()
                            .Name("plumbline_cycle_duration_seconds")
                            .Help("Time from a cycle's first request to its commit.")
                            .Register(registry)),
-      storage_size_(&gauge(registry, "plumbline_storage_size_bytes", "Size of the database and its write-ahead log.")),
+      storage_size_(&gauge(registry,
+                           "plumbline_storage_size_bytes",
+                           "Size of the database and its write-ahead log.")),
       cpu_seconds_(&prometheus::BuildCounter()
                         .Name("process_cpu_seconds_total")
                         .Help("Total user and system CPU time spent in seconds.")
                         .Register(registry)
                         .Add({})),
-      resident_memory_(&gauge(registry, "process_resident_memory_bytes", "Resident memory size in bytes.")),
+      resident_memory_(
+          &gauge(registry, "process_resident_memory_bytes", "Resident memory size in bytes.")),
       open_descriptors_(&gauge(registry, "process_open_fds", "Number of open file descriptors.")) {
   prometheus::BuildGauge()
       .Name("plumbline_build_info")
@@ -49,7 +54,10 @@ DaemonMetrics::DaemonMetrics(prometheus::Registry& registry)
 }
 
 void DaemonMetrics::count_cycle(const core::CycleReport& report) {
-  cycles_->Add({{"kind", report.row.kind}, {"result", report.row.complete ? "complete" : "incomplete"}}).Increment();
+  cycles_
+      ->Add(
+          {{"kind", report.row.kind}, {"result", report.row.complete ? "complete" : "incomplete"}})
+      .Increment();
   const std::chrono::duration<double> took = report.row.committed_at - report.row.started_at;
   cycle_duration_->Add({{"kind", report.row.kind}}, kCycleBuckets).Observe(took.count());
 }
@@ -68,7 +76,8 @@ void DaemonMetrics::refresh(std::int64_t storage_bytes) {
   }
   std::error_code error;
   double descriptors = 0;
-  for (std::filesystem::directory_iterator at("/proc/self/fd", error), end; !error && at != end; at.increment(error)) {
+  for (std::filesystem::directory_iterator at("/proc/self/fd", error), end; !error && at != end;
+       at.increment(error)) {
     ++descriptors;
   }
   open_descriptors_->Set(descriptors);

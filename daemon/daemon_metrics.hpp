@@ -1,11 +1,11 @@
 // Operational metrics of the daemon itself, and the exposition of all metrics.
 #pragma once
 
-#include <string>
+#include "core/ports/store.hpp"
 
 #include <prometheus/registry.h>
 
-#include "core/ports/store.hpp"
+#include <string>
 
 namespace plumbline::daemon {
 

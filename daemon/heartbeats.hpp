@@ -1,14 +1,14 @@
 // Whether the daemon's threads still do their work.
 #pragma once
 
+#include "core/clock.hpp"
+#include "net/task.hpp"
+
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <memory>
 #include <string_view>
-
-#include "core/clock.hpp"
-#include "net/task.hpp"
 
 namespace plumbline::daemon {
 

@@ -1,10 +1,10 @@
 #include "daemon/logging.hpp"
 
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
-
 #include "core/clock.hpp"
 #include "core/text.hpp"
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 
 namespace plumbline::daemon {
 
@@ -30,7 +30,8 @@ void append_logfmt(std::string& out, std::string_view name, std::string_view val
   }
   out += name;
   out += '=';
-  const bool plain = !value.empty() && value.find_first_of(" =\"\\\n\r\t") == std::string_view::npos &&
+  const bool plain = !value.empty() &&
+                     value.find_first_of(" =\"\\\n\r\t") == std::string_view::npos &&
                      value.find_first_not_of(" ") != std::string_view::npos;
   if (plain) {
     out += value;

@@ -1,10 +1,10 @@
 // Where log lines go: standard error, one line an event, logfmt or JSON.
 #pragma once
 
+#include "core/log.hpp"
+
 #include <memory>
 #include <string>
-
-#include "core/log.hpp"
 
 namespace plumbline::daemon {
 

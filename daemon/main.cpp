@@ -1,3 +1,5 @@
 #include "daemon/cli/options.hpp"
 
-int main(int argc, char** argv) { return plumbline::daemon::run_command_line(argc, argv); }
+int main(int argc, char** argv) {
+  return plumbline::daemon::run_command_line(argc, argv);
+}

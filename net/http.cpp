@@ -102,7 +102,7 @@ std::optional<core::Time> parse_http_date(std::string_view text, core::Time now)
     if (year && *year < 100) {
       // A two-digit year that would lie more than 50 years ahead is in the past.
       const std::chrono::year_month_day today(std::chrono::floor<std::chrono::days>(now));
-      const int current = static_cast<int>(today.year());
+      const std::int64_t current = static_cast<int>(today.year());
       *year += (current / 100) * 100;
       if (*year > current + 50) {
         *year -= 100;

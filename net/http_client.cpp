@@ -477,7 +477,7 @@ Task<core::Result<HttpResponse>> send_with(std::shared_ptr<ClientState> client,
   if (!prepared) {
     co_return prepared.error();
   }
-  const std::shared_ptr<Outgoing> outgoing = *prepared;
+  const std::shared_ptr<Outgoing>& outgoing = *prepared;
 
   if (std::unique_ptr<Connection> kept = client->take_idle(outgoing->origin)) {
     Attempt attempt = co_await kept->exchange(outgoing);

@@ -198,8 +198,8 @@ Task<ServerResponse> answer(std::shared_ptr<ServerState> server, ServerRequest r
     co_return co_await server->handler(std::move(request));
   } catch (...) {
     // The handler's bug is not the client's to know. A handler that wants it logged catches it.
+    co_return plain_error(500);
   }
-  co_return plain_error(500);
 }
 
 template <class Stream>

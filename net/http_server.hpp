@@ -46,7 +46,7 @@ struct ServerOptions {
   std::string certificate_pem;
   std::string private_key_pem;
   std::size_t max_connections = 512;
-  std::size_t max_header_bytes = 16 * 1024;
+  std::size_t max_header_bytes = std::size_t{16} << 10U;
   std::size_t max_body_bytes = std::size_t{1} << 20U;
   std::chrono::seconds header_timeout{10};  // a whole request must arrive within this
   std::chrono::seconds idle_timeout{60};

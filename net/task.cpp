@@ -4,9 +4,9 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_future.hpp>
 #include <fmt/format.h>
 #include <pthread.h>
 
@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <future>
 #include <list>
 #include <mutex>
 #include <thread>
@@ -125,11 +126,27 @@ void spawn(const Executor& executor, Task<void> task) {
 }
 
 void run_blocking(const Executor& executor, Task<void> task) {
-  asio::co_spawn(executor, std::move(task), asio::use_future).get();
+  const auto error = std::make_shared<std::exception_ptr>();
+  auto done = std::make_shared<std::promise<void>>();
+  std::future<void> finished = done->get_future();
+  // Told by a handler of its own, which runs after the coroutine's frame and its copy of the
+  // exception are gone: the caller then has both to itself. The promise belongs to the handlers
+  // alone, so that it breaks when the executor drops them.
+  asio::co_spawn(executor,
+                 std::move(task),
+                 [executor, error, done = std::move(done)](std::exception_ptr thrown) mutable {
+                   *error = std::move(thrown);
+                   asio::post(executor, [done = std::move(done)] { done->set_value(); });
+                 });
+  finished.get();
+  if (*error) {
+    std::rethrow_exception(*error);
+  }
 }
 
 Task<bool> sleep_for(std::chrono::nanoseconds duration) {
-  asio::steady_timer timer(co_await asio::this_coro::executor);
+  const Executor executor = co_await asio::this_coro::executor;
+  asio::steady_timer timer(executor);
   timer.expires_after(std::max(duration, std::chrono::nanoseconds::zero()));
   const auto [error] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
   co_return !error;

@@ -124,6 +124,12 @@ class Closest {
     if (gap >= best_) {
       return;
     }
+    // A slip of the pen sits in one place: most of the name agrees before and behind it. This
+    // spares nearly every candidate the full comparison.
+    constexpr std::size_t kSlip = 12;
+    if (agreement(name) + kSlip < wanted_.size()) {
+      return;
+    }
     const auto distance = edit_distance(core::to_lower(name), wanted_, best_ - 1);
     if (distance < best_) {
       best_ = distance;
@@ -136,6 +142,21 @@ class Closest {
   }
 
  private:
+  /// Characters that agree from the front, and from the back.
+  [[nodiscard]] std::size_t agreement(std::string_view name) const {
+    const std::size_t common = std::min(name.size(), wanted_.size());
+    std::size_t front = 0;
+    while (front < common && core::ascii_lower(name[front]) == wanted_[front]) {
+      ++front;
+    }
+    std::size_t back = 0;
+    while (back < common - front &&
+           core::ascii_lower(name[name.size() - 1 - back]) == wanted_[wanted_.size() - 1 - back]) {
+      ++back;
+    }
+    return front + back;
+  }
+
   std::string wanted_;
   std::size_t best_;
   std::string name_;

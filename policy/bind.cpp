@@ -151,9 +151,9 @@ core::Result<std::shared_ptr<const BoundDefinition>> bind(std::shared_ptr<const 
     }
   }
   // Slots are independent of one another: an outermost expression holds no other slot.
-  static const std::vector<Value> kNoSlots;
+  const std::vector<Value> no_slots;
   Evaluator evaluator(
-      definition, bound->parameters_, kNoSlots, nullptr, std::nullopt, bound->arena_);
+      definition, bound->parameters_, no_slots, nullptr, std::nullopt, bound->arena_);
   bound->slots_.reserve(definition.slots_.size());
   for (const Expr* expr : definition.slots_) {
     bound->slots_.push_back(evaluator.value(*expr));

@@ -266,10 +266,10 @@ class CaseRunner::Impl {
     std::vector<std::string> places;
     const std::string file = name + ".json";
     for (const auto& path : options_.alias_paths) {
-      if (path.ends_with("/" + file) || path == file) {
+      if (path == file || path.ends_with(fmt::format("/{}", file))) {
         places.insert(places.begin(), path);
       } else if (!path.ends_with(".json")) {
-        places.push_back(path + "/" + file);
+        places.push_back(fmt::format("{}/{}", path, file));
       }
     }
     places.push_back(directory_of(path_) + "aliases/" + file);
@@ -577,6 +577,10 @@ class CaseRunner::Impl {
   std::string last_key_;
   std::optional<core::Result<std::shared_ptr<const Program>>> last_program_;
 };
+
+std::string CaseReport::summary() const {
+  return fmt::format("{} passed, {} failed, {} skipped", passed, failed, skipped);
+}
 
 CaseRunner::CaseRunner(CaseOptions options, FileLoader loader)
     : impl_(std::make_unique<Impl>(std::move(options), std::move(loader))) {}

@@ -50,6 +50,9 @@ struct CaseReport {
   std::size_t diverged = 0;
   std::vector<std::string> failures;  // `file:line: id: message`
   std::vector<std::string> log;       // verbose only
+
+  /// `N passed, M failed, K skipped`.
+  [[nodiscard]] std::string summary() const;
 };
 
 /// Replays files one after the other; keeps alias catalogues and compiled definitions between them.

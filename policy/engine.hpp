@@ -39,7 +39,8 @@ class AliasCatalogue {
 
 /// Aliases of this prefix are relations: `Plumbline.Relations/<name>[*]<path>`. They select
 /// `<path>` in the elements of the array `kRelationsProperty.<name>` at the resource's root, which
-/// the caller fills in before it evaluates.
+/// the caller fills in before it evaluates. A relation that it does not fill in is undetermined
+/// (`not_collected`): an empty array says that nothing is related.
 inline constexpr std::string_view kRelationAliasPrefix = "Plumbline.Relations/";
 inline constexpr std::string_view kRelationsProperty = "$plumblineRelations";
 
@@ -47,6 +48,9 @@ inline constexpr std::string_view kRelationsProperty = "$plumblineRelations";
 /// `{"$noEvidence": "not_collected", "id": "/subscriptions/..."}`. Reading `id`, `type` or `name`
 /// gives what the object holds; reading any other property, or the value itself where a value is
 /// expected, is undetermined with that reason.
+/// As an element of an array a marker with an `id` is one element whose body is unknown; one
+/// without says that the array may hold any number of further elements. In place of an array:
+/// nothing is known of its elements.
 inline constexpr std::string_view kNoEvidenceKey = "$noEvidence";
 
 enum class Mode : std::uint8_t { kAll, kIndexed, kProvider };

@@ -101,8 +101,19 @@ void Evaluator::Tally::add_unknown(std::string_view reason) {
   undetermined = undetermined.value_or(Truth::undetermined(reason));
 }
 
-bool Evaluator::step() {
-  return ++steps_ <= kMaxSteps && arena_.bytes() <= kMaxArenaBytes;
+bool Evaluator::step(std::size_t cost) {
+  steps_ += cost;
+  return steps_ <= kMaxSteps && arena_.bytes() <= kMaxArenaBytes;
+}
+
+Truth Evaluator::compared(const Condition& condition,
+                          const Value& left,
+                          const Value& right,
+                          const Comparison& comparison) {
+  if (!step(left.cost() + right.cost())) {
+    return Truth::error(kTooManySteps);
+  }
+  return compare(condition.op, condition.negated, left, right, comparison);
 }
 
 // -- fields ---------------------------------------------------------------------------------
@@ -334,10 +345,7 @@ Value Evaluator::current_value(const Expr& expr) {
 // -- expressions ------------------------------------------------------------------------------
 
 Value Evaluator::context_value(const std::optional<Json>& part, std::string_view name) {
-  if (!part) {
-    return arena_.string(std::string(name)).is_string() ? Value::unknown("no_context") : Value();
-  }
-  return Value::element(*part);
+  return part ? Value::element(*part) : Value::unknown(arena_.keep(fmt::format("no_{}", name)));
 }
 
 Value Evaluator::lazy_logic(const Expr& expr, bool dominant) {
@@ -489,8 +497,13 @@ Value Evaluator::value(const Expr& expr) {
     case Expr::Op::kCall: {
       std::vector<Value> args;
       args.reserve(expr.args.size());
+      std::size_t cost = 0;
       for (const auto& arg : expr.args) {
         args.push_back(value(arg));
+        cost += args.back().cost();
+      }
+      if (!step(cost)) {
+        return Value::error(kTooManySteps);
       }
       return call_function(*expr.function, functions_, args);
     }
@@ -501,12 +514,10 @@ Value Evaluator::value(const Expr& expr) {
     case Expr::Op::kIndex: {
       const Value container = value(expr.args[0]);
       const Value index = value(expr.args[1]);
-      for (const Value& side : {container, index}) {
-        if (side.is_error() || (side.is_unknown() && !(&side == &container))) {
-          return side;
-        }
+      if (container.is_error()) {
+        return container;
       }
-      if (index.is_unknown()) {
+      if (index.is_error() || index.is_unknown()) {
         return index;
       }
       if (index.is_string()) {
@@ -610,7 +621,7 @@ Truth Evaluator::evaluate(const Condition& condition, Explanation* out) {
     case Constraint::Kind::kValue: {
       const Value left = value(condition.left);
       const Value right = value(condition.right);
-      result = compare(condition.op, condition.negated, left, right);
+      result = compared(condition, left, right);
       if (out != nullptr) {
         out->actual = shown(left);
         out->expected = shown(right);
@@ -649,9 +660,8 @@ Truth Evaluator::field_truth(const Condition& condition, Explanation* out) {
   Combination combination(false);
   Elements seen;
   select_field(*field, nullptr, [&](const Selected& selected) {
-    const Truth truth =
-        selected.open ? Truth::undetermined(selected.value.text())
-                      : compare(condition.op, condition.negated, selected.value, right, comparison);
+    const Truth truth = selected.open ? Truth::undetermined(selected.value.text())
+                                      : compared(condition, selected.value, right, comparison);
     if (out != nullptr && seen.size() < 20) {
       seen.push_back(selected.value);
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "policy/engine.hpp"
+#include "policy/operators.hpp"
 #include "policy/program.hpp"
 #include "policy/truth.hpp"
 
@@ -12,7 +13,7 @@
 namespace plumbline::policy {
 
 /// Steps (conditions, selected elements, function calls) before a rule counts as runaway.
-inline constexpr std::size_t kMaxSteps = 2'000'000;
+inline constexpr std::size_t kMaxSteps = 1'000'000;
 inline constexpr std::size_t kMaxArenaBytes = std::size_t{64} << 20U;
 
 /// What the rule says, before modes and applicability turn it into an outcome.
@@ -80,7 +81,12 @@ class Evaluator {
     std::optional<Explanation> explanation;
   };
 
-  [[nodiscard]] bool step();
+  /// False once the rule has used up its steps or its memory.
+  [[nodiscard]] bool step(std::size_t cost = 1);
+  [[nodiscard]] Truth compared(const Condition& condition,
+                               const Value& left,
+                               const Value& right,
+                               const Comparison& comparison = {});
   [[nodiscard]] const Root& root_of(const FieldRef& field) const;
   [[nodiscard]] const Path* path_of(const FieldRef& field) const;
   template <class Sink>

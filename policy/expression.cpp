@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include <optional>
+#include <algorithm>
 
 namespace plumbline::policy {
 
@@ -33,6 +33,9 @@ class ExpressionParser {
     if (!expression) {
       return expression;
     }
+    if (height(*expression) > kMaxExpressionDepth) {
+      return too_deep();
+    }
     skip_blanks();
     if (position_ + 1 != text_.size()) {
       return fail(position_ >= text_.size() ? "unexpected end" : "unexpected text");
@@ -54,9 +57,21 @@ class ExpressionParser {
             fmt::format("in expression, character {}: {}", position_ + 1, what)};
   }
 
+  static core::Error too_deep() { return {core::Errc::kLimit, "the expression nests too deeply"}; }
+
+  /// Accessors chain without nesting in the text, yet each is a level of the tree, and everything
+  /// that walks the tree later is recursive.
+  static std::size_t height(const Expression& expression) {
+    std::size_t highest = 0;
+    for (const auto& child : expression.children) {
+      highest = std::max(highest, height(child));
+    }
+    return highest + 1;
+  }
+
   core::Result<Expression> parse_one(std::size_t depth) {
     if (depth > kMaxExpressionDepth) {
-      return core::Error{core::Errc::kLimit, "expression nests too deeply"};
+      return too_deep();
     }
     skip_blanks();
     auto expression = parse_primary(depth);
@@ -66,7 +81,7 @@ class ExpressionParser {
     // Postfixes are a loop, yet each makes the tree one level deeper.
     for (std::size_t postfixes = 0;; ++postfixes) {
       if (postfixes > kMaxExpressionDepth) {
-        return core::Error{core::Errc::kLimit, "expression has too many accessors"};
+        return too_deep();
       }
       skip_blanks();
       if (peek() == '.') {

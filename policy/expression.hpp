@@ -34,6 +34,7 @@ struct Expression {
 /// What a string that is no expression stands for: a leading `[[` means `[`.
 [[nodiscard]] std::string_view unescape_literal(std::string_view text) noexcept;
 
+/// Calls and accessors, one inside the other.
 inline constexpr std::size_t kMaxExpressionDepth = 64;
 
 /// Parses the text including its brackets. Errors name the character at fault.

@@ -53,6 +53,16 @@ Value merge(FunctionContext& context, const Value& a, const Value& b, bool deep)
   return context.arena().object(std::move(out));
 }
 
+/// Comparing each element with each is quadratic: whether these lists are short enough for it.
+bool comparable(Arguments args) {
+  constexpr std::size_t kMaxTogether = 3'000;
+  std::size_t together = 0;
+  for (const auto& argument : args) {
+    together += argument.size();
+  }
+  return together <= kMaxTogether;
+}
+
 bool all_are(Arguments args, Value::Kind kind) {
   return std::ranges::all_of(args, [&](const Value& v) { return v.is(kind); });
 }
@@ -213,6 +223,9 @@ Value length(FunctionContext& context, Arguments args) {
 }
 
 Value intersection(FunctionContext& context, Arguments args) {
+  if (!comparable(args)) {
+    return context.fail("intersection(): too many elements to compare");
+  }
   if (all_are(args, Value::Kind::kArray)) {
     Elements out;
     for (const auto& item : elements_of(args[0])) {
@@ -240,6 +253,9 @@ Value intersection(FunctionContext& context, Arguments args) {
 }
 
 Value union_of(FunctionContext& context, Arguments args) {
+  if (!comparable(args)) {
+    return context.fail("union(): too many elements to compare");
+  }
   if (all_are(args, Value::Kind::kArray)) {
     Elements out;
     for (const auto& argument : args) {

@@ -47,7 +47,7 @@ class Combination {
   /// False once nothing further can change the result.
   bool add(const Truth& truth) {
     if (result_.kind == Truth::of(dominant_).kind) {
-      return false;  // decided: explanations go on adding what no longer matters
+      return false;
     }
     if (truth.kind == Truth::of(dominant_).kind) {
       result_ = truth;

@@ -142,6 +142,22 @@ Value Value::element(simdjson::dom::element element) {
   return v;
 }
 
+std::size_t Value::cost() const {
+  constexpr std::size_t kBytesPerStep = 64;
+  switch (kind_) {
+    case Kind::kString:
+      return 1 + text_.size() / kBytesPerStep;
+    case Kind::kArray:
+      return 1 +
+             (from_document_ ? simdjson::dom::array(element_).size() : scalar_.elements->size());
+    case Kind::kObject:
+      return 1 +
+             (from_document_ ? simdjson::dom::object(element_).size() : scalar_.members->size());
+    default:
+      return 1;
+  }
+}
+
 std::size_t Value::size() const {
   if (kind_ == Kind::kArray) {
     if (!from_document_) {

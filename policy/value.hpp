@@ -91,6 +91,8 @@ class Value {
   /// The string; the reason of an unknown; the message of an error.
   [[nodiscard]] std::string_view text() const noexcept { return text_; }
 
+  /// Roughly how long it takes to look at the value once, in steps; at least 1.
+  [[nodiscard]] std::size_t cost() const;
   /// Number of elements, members, or 0.
   [[nodiscard]] std::size_t size() const;
   /// Element of an array; missing when out of range.
@@ -135,8 +137,8 @@ class Arena {
   Arena() = default;
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
-  Arena(Arena&&) = default;
-  Arena& operator=(Arena&&) = default;
+  Arena(Arena&&) = delete;
+  Arena& operator=(Arena&&) = delete;
   ~Arena() = default;
 
   [[nodiscard]] std::string_view keep(std::string text);

@@ -123,14 +123,18 @@ std::optional<std::string> decode_base64(std::string_view text) {
 
 /// The offset in a token, when it belongs to this query.
 std::optional<std::size_t> decode_token(std::string_view token, std::string_view query_key) {
-  const auto text = decode_base64(token);
-  const std::size_t bar = text ? text->find('|') : std::string::npos;
-  std::size_t offset = 0;
-  if (bar == std::string::npos || text->substr(bar + 1) != query_key) {
+  const auto decoded = decode_base64(token);
+  if (!decoded) {
     return std::nullopt;
   }
-  const auto [end, error] = std::from_chars(text->data(), text->data() + bar, offset);
-  return error == std::errc{} && end == text->data() + bar ? std::optional(offset) : std::nullopt;
+  const std::string& text = *decoded;
+  const std::size_t bar = text.find('|');
+  std::size_t offset = 0;
+  if (bar == std::string::npos || text.substr(bar + 1) != query_key) {
+    return std::nullopt;
+  }
+  const auto [end, error] = std::from_chars(text.data(), text.data() + bar, offset);
+  return error == std::errc{} && end == text.data() + bar ? std::optional(offset) : std::nullopt;
 }
 
 }  // namespace

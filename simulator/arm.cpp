@@ -19,7 +19,7 @@ using Segments = std::vector<std::string_view>;
 
 /// Lists that come whole (contracts 3.6, "single page").
 bool is_single_page(std::string_view type) {
-  static const std::set<std::string, std::less<>> kTypes = {
+  static const std::set<std::string, std::less<>> types = {
       "microsoft.insights/diagnosticsettings",
       "microsoft.insights/actiongroups",
       "microsoft.insights/metricalerts",
@@ -31,7 +31,7 @@ bool is_single_page(std::string_view type) {
       "microsoft.compute/virtualmachines/extensions",
       "microsoft.security/pricings",
   };
-  return kTypes.contains(type);
+  return types.contains(type);
 }
 
 std::string join(const Segments& segments, std::size_t begin, std::size_t end) {
@@ -125,7 +125,6 @@ class Handler {
       route_ = "arm.subscription";
       return ok(store_.subscription_body(*store_.find_subscription(segments_[1])));
     }
-    const std::string scope = join(segments_, 0, 2);
     if (segments_.size() == 3 && segments_[2] == "resourcegroups") {
       return list("arm.resourcegroups", "", [&](const Resource& resource) {
         return resource.id.type == "microsoft.resources/subscriptions/resourcegroups" &&

@@ -262,26 +262,26 @@ struct Stage {
 
 const std::map<std::string, int, std::less<>>& functions() {
   // Name -> number of arguments; -1: any.
-  static const std::map<std::string, int, std::less<>> kFunctions = {{"tolower", 1},
-                                                                     {"toupper", 1},
-                                                                     {"tostring", 1},
-                                                                     {"toint", 1},
-                                                                     {"tolong", 1},
-                                                                     {"tobool", 1},
-                                                                     {"isempty", 1},
-                                                                     {"isnotempty", 1},
-                                                                     {"isnull", 1},
-                                                                     {"isnotnull", 1},
-                                                                     {"todatetime", 1},
-                                                                     {"datetime", 1},
-                                                                     {"ago", 1},
-                                                                     {"now", 0},
-                                                                     {"strlen", 1},
-                                                                     {"strcat", -1},
-                                                                     {"hash", 1},
-                                                                     {"not", 1},
-                                                                     {"array_length", 1}};
-  return kFunctions;
+  static const std::map<std::string, int, std::less<>> known = {{"tolower", 1},
+                                                                {"toupper", 1},
+                                                                {"tostring", 1},
+                                                                {"toint", 1},
+                                                                {"tolong", 1},
+                                                                {"tobool", 1},
+                                                                {"isempty", 1},
+                                                                {"isnotempty", 1},
+                                                                {"isnull", 1},
+                                                                {"isnotnull", 1},
+                                                                {"todatetime", 1},
+                                                                {"datetime", 1},
+                                                                {"ago", 1},
+                                                                {"now", 0},
+                                                                {"strlen", 1},
+                                                                {"strcat", -1},
+                                                                {"hash", 1},
+                                                                {"not", 1},
+                                                                {"array_length", 1}};
+  return known;
 }
 
 class Parser {
@@ -494,26 +494,26 @@ class Parser {
 
   Expr comparison() {
     Expr left = additive();
-    static const std::set<std::string, std::less<>> kOperators = {"==",
-                                                                  "!=",
-                                                                  "<>",
-                                                                  "=~",
-                                                                  "!~",
-                                                                  "<",
-                                                                  "<=",
-                                                                  ">",
-                                                                  ">=",
-                                                                  "contains",
-                                                                  "!contains",
-                                                                  "has",
-                                                                  "!has",
-                                                                  "startswith",
-                                                                  "!startswith",
-                                                                  "endswith",
-                                                                  "!endswith",
-                                                                  "contains_cs",
-                                                                  "startswith_cs",
-                                                                  "endswith_cs"};
+    static const std::set<std::string, std::less<>> comparisons = {"==",
+                                                                   "!=",
+                                                                   "<>",
+                                                                   "=~",
+                                                                   "!~",
+                                                                   "<",
+                                                                   "<=",
+                                                                   ">",
+                                                                   ">=",
+                                                                   "contains",
+                                                                   "!contains",
+                                                                   "has",
+                                                                   "!has",
+                                                                   "startswith",
+                                                                   "!startswith",
+                                                                   "endswith",
+                                                                   "!endswith",
+                                                                   "contains_cs",
+                                                                   "startswith_cs",
+                                                                   "endswith_cs"};
     const Token& token = peek();
     if (token.kind == TokenKind::kString) {
       return left;
@@ -530,7 +530,7 @@ class Parser {
       expect_symbol(")");
       return in;
     }
-    if (kOperators.contains(token.text)) {
+    if (comparisons.contains(token.text)) {
       Expr binary;
       binary.kind = ExprKind::kBinary;
       binary.token = advance();
@@ -578,6 +578,10 @@ class Parser {
         index.token = advance();
         index.args.push_back(std::move(expr));
         Expr key = expression();
+        if (key.kind == ExprKind::kNegate && key.args[0].literal.is_number_integer()) {
+          key.kind = ExprKind::kLiteral;  // counts from the end
+          key.literal = -key.args[0].literal.get<std::int64_t>();
+        }
         if (key.kind != ExprKind::kLiteral) {
           refuse_syntax(key.token, "string or integer");
         }
@@ -623,11 +627,11 @@ class Parser {
   }
 
   static std::int64_t timespan(const Token& token) {
-    static const std::map<std::string, double, std::less<>> kUnits = {
+    static const std::map<std::string, double, std::less<>> units = {
         {"d", 86400e6}, {"h", 3600e6}, {"m", 60e6}, {"s", 1e6}, {"ms", 1e3}, {"microsecond", 1}};
     const std::size_t digits = token.text.find_first_not_of("0123456789.");
-    const auto unit = kUnits.find(std::string_view(token.text).substr(digits));
-    if (unit == kUnits.end()) {
+    const auto unit = units.find(std::string_view(token.text).substr(digits));
+    if (unit == units.end()) {
       refuse_syntax(token, "timespan");
     }
     const double value = std::strtod(token.text.c_str(), nullptr) * unit->second;
@@ -1055,19 +1059,20 @@ std::string type_of(const Expr& expr, const std::vector<Column>& columns) {
     return "object";
   }
   if (expr.kind == ExprKind::kCall) {
-    static const std::set<std::string, std::less<>> kText = {
+    static const std::set<std::string, std::less<>> text = {
         "tolower", "toupper", "tostring", "strcat"};
-    static const std::set<std::string, std::less<>> kTime = {"todatetime", "ago", "now"};
-    static const std::set<std::string, std::less<>> kNumber = {
+    static const std::set<std::string, std::less<>> time = {"todatetime", "ago", "now"};
+    static const std::set<std::string, std::less<>> number = {
         "toint", "tolong", "strlen", "hash", "array_length"};
-    return kText.contains(expr.token.text)     ? "string"
-           : kTime.contains(expr.token.text)   ? "datetime"
-           : kNumber.contains(expr.token.text) ? "integer"
-                                               : "boolean";
+    return text.contains(expr.token.text)     ? "string"
+           : time.contains(expr.token.text)   ? "datetime"
+           : number.contains(expr.token.text) ? "integer"
+                                              : "boolean";
   }
-  static const std::set<std::string, std::less<>> kArithmetic = {"+", "-", "*", "/", "%"};
-  return expr.kind == ExprKind::kNegate || kArithmetic.contains(expr.token.text) ? "number"
-                                                                                 : "boolean";
+  static const std::set<std::string, std::less<>> arithmetic_operators = {"+", "-", "*", "/", "%"};
+  return expr.kind == ExprKind::kNegate || arithmetic_operators.contains(expr.token.text)
+             ? "number"
+             : "boolean";
 }
 
 void set_column(std::vector<Column>& columns, Column column) {

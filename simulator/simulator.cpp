@@ -370,7 +370,7 @@ void log_counts(const std::string& directory, const LoadCounts& counts) {
 
 }  // namespace
 
-core::Result<std::unique_ptr<Simulator>> Simulator::start(net::Executor executor,
+core::Result<std::unique_ptr<Simulator>> Simulator::start(const net::Executor& executor,
                                                           const core::Clock* clock,
                                                           const Options& options) {
   auto state = std::make_shared<State>(clock, options);

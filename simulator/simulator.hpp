@@ -33,7 +33,7 @@ struct Options {
 class Simulator {
  public:
   /// `clock` must outlive the simulator.
-  [[nodiscard]] static core::Result<std::unique_ptr<Simulator>> start(net::Executor executor,
+  [[nodiscard]] static core::Result<std::unique_ptr<Simulator>> start(const net::Executor& executor,
                                                                       const core::Clock* clock,
                                                                       const Options& options);
   Simulator(const Simulator&) = delete;

@@ -51,7 +51,7 @@ constexpr auto kTables = std::to_array<std::string_view>({"resources",
 
 // Child types that the resources table holds beside the top-level ones.
 const std::set<std::string, std::less<>>& children_in_resources() {
-  static const std::set<std::string, std::less<>> kTypes = {
+  static const std::set<std::string, std::less<>> types = {
       "microsoft.compute/virtualmachines/extensions",
       "microsoft.compute/virtualmachines/runcommands",
       "microsoft.dashboard/grafana/integrationfabrics",
@@ -62,7 +62,7 @@ const std::set<std::string, std::less<>>& children_in_resources() {
       "microsoft.automation/automationaccounts/runbooks",
       "microsoft.sql/servers/databases",
   };
-  return kTypes;
+  return types;
 }
 
 bool is_network_resource(std::string_view type) {
@@ -81,6 +81,10 @@ bool extends_another(const core::ResourceId& id) {
   return id.key.find("/providers/") != last;
 }
 
+std::string member_path(const std::string& path, const std::string& key) {
+  return path.empty() ? key : fmt::format("{}.{}", path, key);
+}
+
 /// What a change row lists: each differing leaf, by its path.
 void list_changes(const Json& before, const Json& after, const std::string& path, Json& changes) {
   if (before == after) {
@@ -88,14 +92,12 @@ void list_changes(const Json& before, const Json& after, const std::string& path
   }
   if (before.is_object() && after.is_object()) {
     for (const auto& [key, value] : before.items()) {
-      list_changes(value,
-                   after.contains(key) ? after[key] : Json(),
-                   path.empty() ? key : path + "." + key,
-                   changes);
+      list_changes(
+          value, after.contains(key) ? after[key] : Json(), member_path(path, key), changes);
     }
     for (const auto& [key, value] : after.items()) {
       if (!before.contains(key)) {
-        list_changes(Json(), value, path.empty() ? key : path + "." + key, changes);
+        list_changes(Json(), value, member_path(path, key), changes);
       }
     }
     return;
@@ -108,7 +110,7 @@ void list_changes(const Json& before, const Json& after, const std::string& path
   }
   if (after.is_object() && before.is_null()) {
     for (const auto& [key, value] : after.items()) {
-      list_changes(Json(), value, path + "." + key, changes);
+      list_changes(Json(), value, member_path(path, key), changes);
     }
     return;
   }
@@ -158,7 +160,7 @@ bool is_graph_table(std::string_view name) {
 }
 
 std::string graph_table_of(std::string_view type, bool extends) {
-  static const std::set<std::string, std::less<>> kAuthorization = {
+  static const std::set<std::string, std::less<>> authorization = {
       "microsoft.authorization/roleassignments",
       "microsoft.authorization/roledefinitions",
       "microsoft.authorization/classicadministrators"};
@@ -167,7 +169,7 @@ std::string graph_table_of(std::string_view type, bool extends) {
       type == "microsoft.management/servicegroups") {
     return "resourcecontainers";
   }
-  if (kAuthorization.contains(type)) {
+  if (authorization.contains(type)) {
     return "authorizationresources";
   }
   if (type.starts_with("microsoft.authorization/policy") ||
@@ -548,6 +550,7 @@ const ManagementGroup* Store::find_management_group(std::string_view name) const
 std::vector<std::string> Store::subscriptions_below(std::string_view group) const {
   if (core::iequals(group, tenant_id_)) {  // the root group bears the tenant's id
     std::vector<std::string> all;
+    all.reserve(subscriptions_.size());
     for (const auto& [id, subscription] : subscriptions_) {
       all.push_back(id);
     }
@@ -656,6 +659,7 @@ std::vector<std::shared_ptr<const Json>> Store::rows(std::string_view table) con
     }
   }
   if (table == "resourcecontainers") {
+    rows.reserve(rows.size() + subscriptions_.size());
     for (const auto& [id, subscription] : subscriptions_) {
       rows.push_back(std::make_shared<Json>(subscription_row(subscription)));
     }

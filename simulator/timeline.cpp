@@ -25,9 +25,11 @@ core::Result<Timeline> Timeline::parse(const Json& entries) {
     TimelineEntry entry;
     entry.after = std::chrono::milliseconds(std::llround(after.get<double>() * 1000));
     entry.id = string_member(json, "id");
-    if (!id_of(entry.id)) {
+    const auto id = id_of(entry.id);
+    if (!id) {
       return invalid("id is no resource id");
     }
+    entry.key = id->key;
     const std::string action = string_member(json, "action");
     const char* body = nullptr;
     if (action == "put") {
@@ -65,13 +67,11 @@ std::size_t Timeline::apply(Store& store, std::chrono::milliseconds elapsed) {
   std::size_t applied = 0;
   for (; at_ < entries_.size() && entries_[at_].after <= elapsed; ++at_) {
     const TimelineEntry& entry = entries_[at_];
-    const std::string key = id_of(entry.id)->key;
-    const auto known = std::ranges::find_if(
-        originals_, [&](const Original& original) { return id_of(original.id)->key == key; });
-    if (known == originals_.end()) {
-      const Resource* const resource = store.find(key);
-      originals_.push_back(
-          {entry.id, resource == nullptr ? std::nullopt : std::optional(resource->body)});
+    if (std::ranges::find(originals_, entry.key, &Original::key) == originals_.end()) {
+      const Resource* const resource = store.find(entry.key);
+      originals_.push_back({entry.id,
+                            entry.key,
+                            resource == nullptr ? std::nullopt : std::optional(resource->body)});
     }
     const core::Status done =
         entry.action == Action::kPut     ? store.put(entry.id, entry.body, entry.cause)
@@ -90,7 +90,7 @@ std::size_t Timeline::apply(Store& store, std::chrono::milliseconds elapsed) {
 void Timeline::rewind(Store& store) {
   const Cause cause;
   for (const Original& original : originals_) {
-    const Resource* const now = store.find(id_of(original.id)->key);
+    const Resource* const now = store.find(original.key);
     core::Status done = core::Status::ok();
     if (original.body && (now == nullptr || now->body != *original.body)) {
       done = store.put(original.id, *original.body, cause);

@@ -17,6 +17,7 @@ struct TimelineEntry {
   std::chrono::milliseconds after{0};  // since the start of the round
   Action action = Action::kPatch;
   std::string id;
+  std::string key;
   Json body;  // the resource, or the patch
   Cause cause;
 };
@@ -37,6 +38,7 @@ class Timeline {
  private:
   struct Original {
     std::string id;
+    std::string key;
     std::optional<Json> body;
   };
 

@@ -1,10 +1,10 @@
 #include "storage/body_codec.hpp"
 
-#include <stdexcept>
+#include "core/json_limits.hpp"
 
 #include <zstd.h>
 
-#include "core/json_limits.hpp"
+#include <stdexcept>
 
 namespace plumbline::storage {
 

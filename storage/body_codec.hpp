@@ -1,10 +1,10 @@
 // How a body is kept on disk: zstd, behind its size.
 #pragma once
 
+#include "core/result.hpp"
+
 #include <string>
 #include <string_view>
-
-#include "core/result.hpp"
 
 namespace plumbline::storage {
 

@@ -1,8 +1,8 @@
 #include "storage/schema.hpp"
 
-#include <array>
-
 #include <fmt/format.h>
+
+#include <array>
 
 namespace plumbline::storage {
 
@@ -175,7 +175,8 @@ Status migrate(Connection& connection) {
   }
   if (empty) {
     // Both must be set before the first table is made.
-    if (auto set = connection.execute("PRAGMA auto_vacuum=INCREMENTAL; PRAGMA application_id=0x504C4D42;");
+    if (auto set =
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL; PRAGMA application_id=0x504C4D42;");
         !set) {
       return set;
     }

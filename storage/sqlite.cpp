@@ -1,8 +1,8 @@
 #include "storage/sqlite.hpp"
 
-#include <stdexcept>
-
 #include <fmt/format.h>
+
+#include <stdexcept>
 
 namespace plumbline::storage {
 
@@ -86,9 +86,9 @@ std::string_view Statement::text(int column) const {
 std::string_view Statement::blob(int column) const {
   const auto* bytes = sqlite3_column_blob(statement_.get(), column);
   const auto size = sqlite3_column_bytes(statement_.get(), column);
-  return bytes == nullptr ? std::string_view()
-                          : std::string_view(static_cast<const char*>(bytes),
-                                             static_cast<std::size_t>(size));
+  return bytes == nullptr
+             ? std::string_view()
+             : std::string_view(static_cast<const char*>(bytes), static_cast<std::size_t>(size));
 }
 
 bool Statement::is_null(int column) const {

@@ -1,16 +1,16 @@
 // RAII over SQLite's C interface: connections, statements, transactions. Private to storage/.
 #pragma once
 
+#include "core/result.hpp"
+
+#include <sqlite3.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
-
-#include <sqlite3.h>
-
-#include "core/result.hpp"
 
 namespace plumbline::storage {
 
@@ -48,13 +48,16 @@ class Statement {
 class Use {
  public:
   explicit Use(Statement& statement) : statement_(&statement) {}
+
   ~Use() { statement_->reset(); }
+
   Use(const Use&) = delete;
   Use& operator=(const Use&) = delete;
   Use(Use&&) = delete;
   Use& operator=(Use&&) = delete;
 
   Statement* operator->() const { return statement_; }
+
   Statement& operator*() const { return *statement_; }
 
  private:
@@ -71,7 +74,8 @@ class Connection {
 
   /// One or more statements without parameters.
   [[nodiscard]] core::Status execute(const char* sql);
-  /// The cached statement for `sql`; throws std::logic_error when the text is wrong, which is a bug.
+  /// The cached statement for `sql`; throws std::logic_error when the text is wrong, which is a
+  /// bug.
   [[nodiscard]] Statement& prepare(std::string_view sql);
   /// The first column of the first row; 0 when there is none.
   [[nodiscard]] core::Result<std::int64_t> query_integer(std::string_view sql);

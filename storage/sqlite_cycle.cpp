@@ -1,12 +1,12 @@
 #include "storage/sqlite_cycle.hpp"
 
-#include <cstring>
-
-#include <fmt/format.h>
-
 #include "core/resource_id.hpp"
 #include "storage/body_codec.hpp"
 #include "storage/sqlite_snapshot.hpp"
+
+#include <fmt/format.h>
+
+#include <cstring>
 
 namespace plumbline::storage {
 
@@ -51,8 +51,9 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
       }
     }
     return connection()
-        .prepare("UPDATE drift SET resolved_cycle = ?, resolved_at = ? "
-                 "WHERE check_id = ? AND resolved_cycle IS NULL")
+        .prepare(
+            "UPDATE drift SET resolved_cycle = ?, resolved_at = ? "
+            "WHERE check_id = ? AND resolved_cycle IS NULL")
         .bind(1, cycle_)
         .bind(2, core::to_micros(now_))
         .bind(3, check)
@@ -74,8 +75,7 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
     core::Verdict out;
     out.check = check;
     out.resource = resource;
-    out.state =
-        core::parse_compliance_state(use->text(0)).value_or(core::ComplianceState::kError);
+    out.state = core::parse_compliance_state(use->text(0)).value_or(core::ComplianceState::kError);
     out.reason = use->text(1);
     out.cause = core::parse_cause(use->text(2)).value_or(core::Cause::kResource);
     out.version = use->integer(3);
@@ -136,7 +136,8 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
   Status add_transition(const core::Transition& transition) override {
     ++row_->transitions;
     auto& statement = connection().prepare(
-        "INSERT INTO transition (cycle, check_id, resource_id, from_state, to_state, reason, cause) "
+        "INSERT INTO transition (cycle, check_id, resource_id, from_state, to_state, reason, "
+        "cause) "
         "VALUES (?,?,?,?,?,?,?)");
     statement.bind(1, cycle_)
         .bind(2, transition.check)
@@ -177,9 +178,10 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
   }
 
   Result<std::vector<core::Subject>> dependents(std::string_view target) override {
-    const Use use(connection().prepare(
-        "SELECT d.check_id, d.resource_id FROM dependency d JOIN resource r ON r.id = d.resource_id "
-        "WHERE d.target = ? AND r.version_id IS NOT NULL"));
+    const Use use(
+        connection().prepare("SELECT d.check_id, d.resource_id FROM dependency d JOIN resource r "
+                             "ON r.id = d.resource_id "
+                             "WHERE d.target = ? AND r.version_id IS NOT NULL"));
     use->bind(1, target);
     std::vector<core::Subject> subjects;
     for (;;) {
@@ -194,9 +196,10 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
     }
   }
 
-  Result<std::vector<std::string>> set_references(std::int64_t resource,
-                                                  std::string_view relation,
-                                                  const std::vector<std::string>& targets) override {
+  Result<std::vector<std::string>> set_references(
+      std::int64_t resource,
+      std::string_view relation,
+      const std::vector<std::string>& targets) override {
     std::vector<std::string> before;
     {
       const Use use(connection().prepare(
@@ -346,8 +349,7 @@ Status SqliteCycle::stage_one(const core::Observation& observation) {
       }
     }
   }
-  return connection_
-      ->prepare("INSERT OR REPLACE INTO staging VALUES (?,?,?,?,?,?,?,?,?)")
+  return connection_->prepare("INSERT OR REPLACE INTO staging VALUES (?,?,?,?,?,?,?,?,?)")
       .bind(1, observation.key)
       .bind(2, observation.id)
       .bind(3, observation.type)
@@ -374,8 +376,9 @@ Status SqliteCycle::stage(std::vector<core::Observation> page) {
 }
 
 Result<std::vector<std::string>> SqliteCycle::unseen(std::string_view source) {
-  const Use use(connection_->prepare(
-      "SELECT id, key FROM resource WHERE source = ? AND version_id IS NOT NULL AND is_detail = 0"));
+  const Use use(
+      connection_->prepare("SELECT id, key FROM resource WHERE source = ? AND version_id IS NOT "
+                           "NULL AND is_detail = 0"));
   use->bind(1, source);
   std::vector<std::string> keys;
   for (;;) {
@@ -393,8 +396,9 @@ Result<std::vector<std::string>> SqliteCycle::unseen(std::string_view source) {
 }
 
 Result<std::int64_t> SqliteCycle::known(std::string_view source) {
-  const Use use(connection_->prepare(
-      "SELECT count(*) FROM resource WHERE source = ? AND version_id IS NOT NULL AND is_detail = 0"));
+  const Use use(
+      connection_->prepare("SELECT count(*) FROM resource WHERE source = ? AND version_id IS NOT "
+                           "NULL AND is_detail = 0"));
   use->bind(1, source);
   const auto row = use->step();
   if (!row) {
@@ -415,8 +419,9 @@ Status SqliteCycle::stage_evidence(core::Evidence evidence) {
 
 Status SqliteCycle::close_version(std::int64_t resource, std::int64_t cycle) {
   return connection_
-      ->prepare("UPDATE version SET to_cycle = ?1 WHERE id = "
-                "(SELECT version_id FROM resource WHERE id = ?2)")
+      ->prepare(
+          "UPDATE version SET to_cycle = ?1 WHERE id = "
+          "(SELECT version_id FROM resource WHERE id = ?2)")
       .bind(1, cycle)
       .bind(2, resource)
       .run();
@@ -551,8 +556,7 @@ Status SqliteCycle::merge_evidence(core::CycleChanges& changes) {
     bool known = false;
     bool same = false;
     {
-      const Use use(
-          connection_->prepare("SELECT complete, reason FROM evidence WHERE key = ?"));
+      const Use use(connection_->prepare("SELECT complete, reason FROM evidence WHERE key = ?"));
       use->bind(1, evidence.key);
       const auto row = use->step();
       if (!row) {

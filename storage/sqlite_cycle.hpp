@@ -1,14 +1,14 @@
 // A cycle over the writing connection. Private to storage/.
 #pragma once
 
+#include "core/clock.hpp"
+#include "core/ports/store.hpp"
+#include "storage/sqlite.hpp"
+
 #include <memory>
 #include <string>
 #include <unordered_set>
 #include <vector>
-
-#include "core/clock.hpp"
-#include "core/ports/store.hpp"
-#include "storage/sqlite.hpp"
 
 namespace plumbline::storage {
 
@@ -27,7 +27,10 @@ class SqliteCycle final : public core::Cycle {
   core::Result<core::CycleReport> commit(bool complete, const core::Judge& judge) override;
 
  private:
-  SqliteCycle(Connection& connection, const core::Clock& clock, std::string kind, std::string scope);
+  SqliteCycle(Connection& connection,
+              const core::Clock& clock,
+              std::string kind,
+              std::string scope);
 
   core::Status stage_one(const core::Observation& observation);
   core::Status merge_staged(core::CycleChanges& changes);

@@ -1,11 +1,11 @@
 #include "storage/sqlite_snapshot.hpp"
 
-#include <cstring>
-#include <set>
+#include "storage/body_codec.hpp"
 
 #include <fmt/format.h>
 
-#include "storage/body_codec.hpp"
+#include <cstring>
+#include <set>
 
 namespace plumbline::storage {
 
@@ -143,9 +143,7 @@ Status SnapshotReads<Base>::for_each_of_type(std::string_view type,
       "SELECT {} FROM resource r JOIN version v ON v.id = r.version_id "
       "WHERE r.type = ? AND r.key >= ? AND r.key < ? AND r.version_id IS NOT NULL ORDER BY r.key",
       kResourceColumns)));
-  use->bind(1, type)
-      .bind(2, std::string(scope) + "/")
-      .bind(3, std::string(scope) + "0");
+  use->bind(1, type).bind(2, std::string(scope) + "/").bind(3, std::string(scope) + "0");
   std::optional<core::Error> failure;
   auto done = each_row(*use, [&](const Statement& row) {
     if (failure) {
@@ -279,7 +277,8 @@ Result<std::vector<core::VerdictRow>> SnapshotReads<Base>::verdicts(
       "SELECT v.check_id, v.resource_id, v.state, v.reason, v.cause, v.version_id, v.since_cycle, "
       "v.evaluated_at, v.known_state, v.known_version, c.assignment, c.reference, r.key, "
       "r.display_id, r.type, max(r.observed_at, coalesce(e.observed_at, 0)) "
-      "FROM verdict v JOIN policy_check c ON c.id = v.check_id JOIN resource r ON r.id = v.resource_id "
+      "FROM verdict v JOIN policy_check c ON c.id = v.check_id JOIN resource r ON r.id = "
+      "v.resource_id "
       "LEFT JOIN evidence e ON e.key = r.source AND e.complete = 1 "
       "WHERE (v.check_id, v.resource_id) > (?1, ?2) AND (?3 = '' OR v.state = ?3) "
       "AND (?4 = '' OR c.assignment = ?4) AND (?5 = '' OR c.reference = ?5) "
@@ -442,7 +441,8 @@ Result<std::unique_ptr<core::Snapshot>> SqliteSnapshot::open(const std::string& 
   if (!connection) {
     return connection.error();
   }
-  if (auto begun = (*connection)->execute("PRAGMA query_only=ON; PRAGMA mmap_size=0; BEGIN"); !begun) {
+  if (auto begun = (*connection)->execute("PRAGMA query_only=ON; PRAGMA mmap_size=0; BEGIN");
+      !begun) {
     return begun.error().with_context(path);
   }
   // The read transaction starts with the first read; make it this one.

@@ -1,12 +1,12 @@
 // Every read of the store, over any connection. Private to storage/.
 #pragma once
 
+#include "core/ports/store.hpp"
+#include "storage/sqlite.hpp"
+
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "core/ports/store.hpp"
-#include "storage/sqlite.hpp"
 
 namespace plumbline::storage {
 

@@ -1,15 +1,15 @@
 #include "storage/sqlite_store.hpp"
 
-#include <filesystem>
-#include <system_error>
-
-#include <fmt/format.h>
-
 #include "storage/schema.hpp"
 #include "storage/sqlite.hpp"
 #include "storage/sqlite_cycle.hpp"
 #include "storage/sqlite_snapshot.hpp"
 #include "storage/store_files.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <system_error>
 
 namespace plumbline::storage {
 
@@ -26,13 +26,18 @@ class SqliteStore final : public core::Store {
               InstanceLock lock,
               std::unique_ptr<Connection> writer,
               const core::Clock& clock)
-      : path_(std::move(path)), lock_(std::move(lock)), writer_(std::move(writer)), clock_(&clock) {}
+      : path_(std::move(path)),
+        lock_(std::move(lock)),
+        writer_(std::move(writer)),
+        clock_(&clock) {}
 
   Result<std::unique_ptr<core::Cycle>> begin_cycle(std::string kind, std::string scope) override {
     return SqliteCycle::begin(*writer_, *clock_, std::move(kind), std::move(scope));
   }
 
-  Result<std::unique_ptr<core::Snapshot>> snapshot() override { return SqliteSnapshot::open(path_); }
+  Result<std::unique_ptr<core::Snapshot>> snapshot() override {
+    return SqliteSnapshot::open(path_);
+  }
 
   [[nodiscard]] std::int64_t size_bytes() const override {
     std::int64_t total = 0;
@@ -80,10 +85,10 @@ Result<OpenedStore> open_store(const StoreOptions& options, const core::Clock& c
   const std::filesystem::path path(options.path);
   std::error_code ignored;
   if (path.has_parent_path() && !std::filesystem::is_directory(path.parent_path(), ignored)) {
-    return Error{Errc::kIo,
-                 fmt::format("{}: the directory {} does not exist",
-                             options.path,
-                             path.parent_path().string())};
+    return Error{
+        Errc::kIo,
+        fmt::format(
+            "{}: the directory {} does not exist", options.path, path.parent_path().string())};
   }
   const bool existed = std::filesystem::exists(path, ignored);
   auto lock = InstanceLock::acquire(options.path);
@@ -102,12 +107,11 @@ Result<OpenedStore> open_store(const StoreOptions& options, const core::Clock& c
   if (auto ready = prepare_writer(**connection); !ready) {
     return ready.error().with_context(options.path);
   }
-  std::filesystem::permissions(path,
-                               std::filesystem::perms::owner_read | std::filesystem::perms::owner_write,
-                               ignored);
+  std::filesystem::permissions(
+      path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, ignored);
   OpenedStore opened;
-  opened.store = std::make_unique<SqliteStore>(
-      options.path, *std::move(lock), *std::move(connection), clock);
+  opened.store =
+      std::make_unique<SqliteStore>(options.path, *std::move(lock), *std::move(connection), clock);
   opened.redaction_key = *std::move(key);
   return opened;
 }

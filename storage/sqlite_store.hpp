@@ -1,11 +1,11 @@
 // The store over SQLite.
 #pragma once
 
-#include <memory>
-#include <string>
-
 #include "core/clock.hpp"
 #include "core/ports/store.hpp"
+
+#include <memory>
+#include <string>
 
 namespace plumbline::storage {
 

@@ -1,8 +1,6 @@
 #include "storage/store_files.hpp"
 
-#include <cerrno>
-#include <cstring>
-#include <utility>
+#include "core/digest.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -10,7 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/digest.hpp"
+#include <cerrno>
+#include <cstring>
+#include <utility>
 
 namespace plumbline::storage {
 
@@ -30,11 +30,13 @@ std::string errno_text() {
 class Descriptor {
  public:
   explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
+
   ~Descriptor() {
     if (descriptor_ >= 0) {
       ::close(descriptor_);
     }
   }
+
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   Descriptor(Descriptor&&) = delete;
@@ -54,11 +56,13 @@ Result<std::string> create_key(const std::string& path) {
   const Descriptor file(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (file.get() < 0) {
-    return Error{Errc::kIo, fmt::format("{}: cannot create the redaction key: {}", path, errno_text())};
+    return Error{Errc::kIo,
+                 fmt::format("{}: cannot create the redaction key: {}", path, errno_text())};
   }
   if (::write(file.get(), key->data(), key->size()) != static_cast<ssize_t>(key->size()) ||
       ::fsync(file.get()) != 0) {
-    return Error{Errc::kIo, fmt::format("{}: cannot write the redaction key: {}", path, errno_text())};
+    return Error{Errc::kIo,
+                 fmt::format("{}: cannot write the redaction key: {}", path, errno_text())};
   }
   return key;
 }
@@ -97,7 +101,8 @@ Result<std::string> load_redaction_key(const std::string& path, bool may_create)
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) {
     if (errno != ENOENT) {
-      return Error{Errc::kIo, fmt::format("{}: cannot read the redaction key: {}", path, errno_text())};
+      return Error{Errc::kIo,
+                   fmt::format("{}: cannot read the redaction key: {}", path, errno_text())};
     }
     if (!may_create) {
       return Error{Errc::kNotFound,
@@ -110,15 +115,17 @@ Result<std::string> load_redaction_key(const std::string& path, bool may_create)
   }
   struct stat status{};
   if (::fstat(file.get(), &status) == 0 && (status.st_mode & 077U) != 0) {
-    return Error{Errc::kInvalidArgument,
-                 fmt::format("{}: the redaction key is readable by others (mode {:o}); chmod 600 it",
-                             path,
-                             status.st_mode & 0777U)};
+    return Error{
+        Errc::kInvalidArgument,
+        fmt::format("{}: the redaction key is readable by others (mode {:o}); chmod 600 it",
+                    path,
+                    status.st_mode & 0777U)};
   }
   std::string key(kKeyBytes + 1, '\0');
   const auto got = ::read(file.get(), key.data(), key.size());
   if (got != static_cast<ssize_t>(kKeyBytes)) {
-    return Error{Errc::kCorrupt, fmt::format("{}: not a redaction key ({} bytes expected)", path, kKeyBytes)};
+    return Error{Errc::kCorrupt,
+                 fmt::format("{}: not a redaction key ({} bytes expected)", path, kKeyBytes)};
   }
   key.resize(kKeyBytes);
   return key;

@@ -1,9 +1,9 @@
 // The files beside the database: the lock that keeps a second instance out, and the redaction key.
 #pragma once
 
-#include <string>
-
 #include "core/result.hpp"
+
+#include <string>
 
 namespace plumbline::storage {
 
@@ -26,6 +26,7 @@ class InstanceLock {
 /// Reads the redaction key at `path`; makes it (mode 0600) only if `may_create`. Fails with
 /// kNotFound when a database exists without its key: fingerprints of secrets would all change, and
 /// every one of them would look like drift.
-[[nodiscard]] core::Result<std::string> load_redaction_key(const std::string& path, bool may_create);
+[[nodiscard]] core::Result<std::string> load_redaction_key(const std::string& path,
+                                                           bool may_create);
 
 }  // namespace plumbline::storage

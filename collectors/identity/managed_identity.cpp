@@ -1,12 +1,12 @@
 #include "collectors/identity/managed_identity.hpp"
 
-#include <charconv>
+#include "core/json_limits.hpp"
+#include "core/text.hpp"
 
 #include <fmt/format.h>
 #include <simdjson.h>
 
-#include "core/json_limits.hpp"
-#include "core/text.hpp"
+#include <charconv>
 
 namespace plumbline::collectors {
 
@@ -28,7 +28,7 @@ struct ManagedIdentity::Attempt {
 
 namespace {
 
-constexpr auto kExpiryMargin = 5min;   // contracts 1.8: expired five minutes before expiry
+constexpr auto kExpiryMargin = 5min;  // contracts 1.8: expired five minutes before expiry
 constexpr auto kPendingTimeout = 5min;
 
 std::optional<std::int64_t> number_member(simdjson::dom::element object, const char* name) {
@@ -56,7 +56,8 @@ std::string error_word(std::string_view body) {
   simdjson::dom::parser parser;
   simdjson::dom::element root;
   std::string_view word;
-  if (core::check_json_limits(body) && parser.parse(body.data(), body.size()).get(root) == simdjson::SUCCESS &&
+  if (core::check_json_limits(body) &&
+      parser.parse(body.data(), body.size()).get(root) == simdjson::SUCCESS &&
       root["error"].get(word) == simdjson::SUCCESS) {
     return std::string(word.substr(0, 200));
   }
@@ -73,7 +74,8 @@ Result<AccessToken> parse_token_response(std::string_view body, core::Time now) 
   simdjson::dom::element root;
   std::string_view value;
   if (parser.parse(body.data(), body.size()).get(root) != simdjson::SUCCESS || !root.is_object()) {
-    return Error{Errc::kParse, "the identity endpoint answered 200 with something that is not JSON"};
+    return Error{Errc::kParse,
+                 "the identity endpoint answered 200 with something that is not JSON"};
   }
   if (root["access_token"].get(value) != simdjson::SUCCESS || value.empty()) {
     return Error{Errc::kParse, "the identity endpoint answered 200 without an access_token"};
@@ -82,18 +84,21 @@ Result<AccessToken> parse_token_response(std::string_view body, core::Time now) 
   token.value = value;
   if (const auto in = number_member(root, "expires_in"); in && *in > 0 && *in < 10'000'000) {
     token.expires_at = now + std::chrono::seconds(*in);
-  } else if (const auto on = number_member(root, "expires_on"); on && *on > 0 && *on < 100'000'000'000) {
+  } else if (const auto on = number_member(root, "expires_on");
+             on && *on > 0 && *on < 100'000'000'000) {
     token.expires_at = core::Time(std::chrono::seconds(*on));
   } else {
     return Error{Errc::kParse, "the identity endpoint's answer says nothing of the token's expiry"};
   }
   const auto lifetime = token.expires_at - now;
   if (const auto refresh = number_member(root, "refresh_in"); refresh && *refresh > 0) {
-    token.refresh_at = now + std::min<core::Time::duration>(std::chrono::seconds(*refresh), lifetime);
+    token.refresh_at =
+        now + std::min<core::Time::duration>(std::chrono::seconds(*refresh), lifetime);
   } else if (lifetime > 2h) {
     token.refresh_at = now + lifetime / 2;
   } else {
-    token.refresh_at = token.expires_at - std::min<core::Time::duration>(kExpiryMargin, lifetime / 2);
+    token.refresh_at =
+        token.expires_at - std::min<core::Time::duration>(kExpiryMargin, lifetime / 2);
   }
   return token;
 }
@@ -103,7 +108,8 @@ std::optional<std::chrono::milliseconds> imds_retry_delay(int status, int attemp
     return attempt < 7 ? std::optional<std::chrono::milliseconds>(10s) : std::nullopt;
   }
   if (status == 404 || status == 408 || status == 429 || status >= 500) {
-    return attempt < 3 ? std::optional<std::chrono::milliseconds>(1000ms * (1 << attempt)) : std::nullopt;
+    return attempt < 3 ? std::optional<std::chrono::milliseconds>(1000ms * (1 << attempt))
+                       : std::nullopt;
   }
   return std::nullopt;
 }
@@ -113,13 +119,19 @@ ManagedIdentity::ManagedIdentity(net::HttpTransport& transport,
                                  core::Log& log,
                                  CollectorMetrics& metrics,
                                  ManagedIdentityOptions options)
-    : transport_(&transport), clock_(&clock), log_(&log), metrics_(&metrics), options_(std::move(options)) {
+    : transport_(&transport),
+      clock_(&clock),
+      log_(&log),
+      metrics_(&metrics),
+      options_(std::move(options)) {
   while (options_.endpoint.ends_with('/')) {
     options_.endpoint.pop_back();
   }
 }
 
-void ManagedIdentity::discard(const std::string& audience) { cache_.erase(audience); }
+void ManagedIdentity::discard(const std::string& audience) {
+  cache_.erase(audience);
+}
 
 net::Task<ManagedIdentity::Attempt> ManagedIdentity::fetch_once(std::string audience) {
   Attempt out;
@@ -158,7 +170,8 @@ net::Task<ManagedIdentity::Attempt> ManagedIdentity::fetch_once(std::string audi
                                       : Errc::kUnauthorized;
     Error error;
     error.code = code;
-    error.message = fmt::format("managed identity: status {} {}", status, error_word(response->body));
+    error.message =
+        fmt::format("managed identity: status {} {}", status, error_word(response->body));
     out.token = std::move(error);
     co_return out;
   }
@@ -217,7 +230,8 @@ net::Task<Result<std::string>> ManagedIdentity::token(std::string audience) {
     co_return mine->result->value;
   }
   // The last good token serves while it lasts.
-  if (const auto last = cache_.find(audience); last != cache_.end() && clock_->now() < last->second.expires_at) {
+  if (const auto last = cache_.find(audience);
+      last != cache_.end() && clock_->now() < last->second.expires_at) {
     co_return last->second.value;
   }
   co_return mine->result.error();

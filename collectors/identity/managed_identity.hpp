@@ -1,16 +1,16 @@
 // Managed identity from the instance metadata service (contracts 1.2, 1.8).
 #pragma once
 
-#include <map>
-#include <memory>
-#include <optional>
-#include <string>
-
 #include "collectors/collector_metrics.hpp"
 #include "collectors/identity/token_source.hpp"
 #include "core/clock.hpp"
 #include "core/log.hpp"
 #include "net/http_client.hpp"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
 
 namespace plumbline::collectors {
 
@@ -33,8 +33,8 @@ struct AccessToken {
 /// Errors hold no part of the body.
 [[nodiscard]] core::Result<AccessToken> parse_token_response(std::string_view body, core::Time now);
 
-/// How long to wait before retry `attempt` (0 first) after `status`; nullopt: do not retry. 410 means
-/// the service is being updated and comes back within 70 s.
+/// How long to wait before retry `attempt` (0 first) after `status`; nullopt: do not retry. 410
+/// means the service is being updated and comes back within 70 s.
 [[nodiscard]] std::optional<std::chrono::milliseconds> imds_retry_delay(int status, int attempt);
 
 class ManagedIdentity final : public TokenSource {

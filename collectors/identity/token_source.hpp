@@ -1,10 +1,10 @@
 // Where access tokens come from.
 #pragma once
 
-#include <string>
-
 #include "core/result.hpp"
 #include "net/task.hpp"
+
+#include <string>
 
 namespace plumbline::collectors {
 

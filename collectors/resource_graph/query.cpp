@@ -1,10 +1,10 @@
 #include "collectors/resource_graph/query.hpp"
 
-#include <algorithm>
+#include "core/text.hpp"
 
 #include <fmt/format.h>
 
-#include "core/text.hpp"
+#include <algorithm>
 
 namespace plumbline::collectors {
 

@@ -1,10 +1,10 @@
 // Resource Graph requests as text (contracts 2.1 to 2.3).
 #pragma once
 
+#include "core/model/collection_plan.hpp"
+
 #include <string>
 #include <vector>
-
-#include "core/model/collection_plan.hpp"
 
 namespace plumbline::collectors {
 

@@ -1,10 +1,10 @@
 #include "collectors/resource_graph/rows.hpp"
 
-#include <fmt/format.h>
-
 #include "core/json_limits.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
+
+#include <fmt/format.h>
 
 namespace plumbline::collectors {
 
@@ -35,8 +35,10 @@ std::optional<core::Observation> observe_resource(element resource,
   observation.id = id_text;
   observation.key = id ? id->key : core::resource_key(id_text);
   observation.type = core::to_lower(text_member(resource, "type"));
-  // Groups call themselves `Microsoft.Resources/resourceGroups` in ARM; the id says it one way only.
-  if (id && (observation.type.empty() || observation.type == "microsoft.resources/resourcegroups")) {
+  // Groups call themselves `Microsoft.Resources/resourceGroups` in ARM; the id says it one way
+  // only.
+  if (id &&
+      (observation.type.empty() || observation.type == "microsoft.resources/resourcegroups")) {
     observation.type = id->type;
   }
   if (observation.type.empty()) {
@@ -63,8 +65,10 @@ Result<GraphPage> parse_graph_page(std::string_view body,
   }
   simdjson::dom::parser parser;
   element root;
-  if (const auto error = parser.parse(body.data(), body.size()).get(root); error != simdjson::SUCCESS) {
-    return Error{Errc::kParse, fmt::format("the answer is not JSON: {}", simdjson::error_message(error))};
+  if (const auto error = parser.parse(body.data(), body.size()).get(root);
+      error != simdjson::SUCCESS) {
+    return Error{Errc::kParse,
+                 fmt::format("the answer is not JSON: {}", simdjson::error_message(error))};
   }
   simdjson::dom::array data;
   if (root["data"].get(data) != simdjson::SUCCESS) {
@@ -72,7 +76,8 @@ Result<GraphPage> parse_graph_page(std::string_view body,
   }
   GraphPage page;
   page.skip_token = text_member(root, "$skipToken");
-  page.truncated = core::iequals(text_member(root, "resultTruncated"), "true") && page.skip_token.empty();
+  page.truncated =
+      core::iequals(text_member(root, "resultTruncated"), "true") && page.skip_token.empty();
   if (root["totalRecords"].get(page.total_records) != simdjson::SUCCESS) {
     page.total_records = -1;
   }

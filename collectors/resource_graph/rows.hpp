@@ -1,22 +1,22 @@
 // Resource Graph answers, taken apart.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "core/model/resource.hpp"
 #include "core/normalise.hpp"
 #include "core/result.hpp"
+
+#include <string>
+#include <vector>
 
 namespace plumbline::collectors {
 
 struct GraphPage {
   std::vector<core::Observation> rows;
-  std::string skip_token;       // empty: the last page
-  bool truncated = false;       // rows are missing although no token says so
+  std::string skip_token;  // empty: the last page
+  bool truncated = false;  // rows are missing although no token says so
   std::int64_t total_records = 0;
-  std::int64_t row_count = 0;   // rows in the answer, usable or not
-  std::int64_t unusable = 0;    // rows without id or type
+  std::int64_t row_count = 0;  // rows in the answer, usable or not
+  std::int64_t unusable = 0;   // rows without id or type
 };
 
 /// Reads one page. `table` and `sent_at` go into the observations. Pure; for a CPU thread. Fails

@@ -1,12 +1,12 @@
 #include "collectors/resource_manager/arm_list.hpp"
 
-#include <algorithm>
-#include <array>
+#include "core/json_limits.hpp"
+#include "core/text.hpp"
 
 #include <fmt/format.h>
 
-#include "core/json_limits.hpp"
-#include "core/text.hpp"
+#include <algorithm>
+#include <array>
 
 namespace plumbline::collectors {
 
@@ -27,8 +27,10 @@ Result<element> parse(simdjson::dom::parser& parser, std::string_view body) {
     return limits.error();
   }
   element root;
-  if (const auto error = parser.parse(body.data(), body.size()).get(root); error != simdjson::SUCCESS) {
-    return Error{Errc::kParse, fmt::format("the answer is not JSON: {}", simdjson::error_message(error))};
+  if (const auto error = parser.parse(body.data(), body.size()).get(root);
+      error != simdjson::SUCCESS) {
+    return Error{Errc::kParse,
+                 fmt::format("the answer is not JSON: {}", simdjson::error_message(error))};
   }
   return root;
 }
@@ -149,7 +151,8 @@ std::string supported_api_version(std::string_view message) {
   for (const auto part : core::split(list, ',')) {
     const auto version = core::trim(part);
     if (version.size() >= 10 && version > newest &&
-        version.find_first_not_of("0123456789-abcdefghijklmnopqrstuvwxyz") == std::string_view::npos) {
+        version.find_first_not_of("0123456789-abcdefghijklmnopqrstuvwxyz") ==
+            std::string_view::npos) {
       newest = version;
     }
   }

@@ -1,12 +1,12 @@
 // ARM lists and details.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "core/model/resource.hpp"
 #include "core/normalise.hpp"
 #include "core/result.hpp"
+
+#include <string>
+#include <vector>
 
 namespace plumbline::collectors {
 
@@ -20,6 +20,7 @@ struct SubscriptionPage {
   std::vector<SubscriptionInfo> subscriptions;
   std::string next_link;  // empty: the last page
 };
+
 [[nodiscard]] core::Result<SubscriptionPage> parse_subscriptions(std::string_view body);
 
 /// The detail document of one parent from ARM's list: `{"value": [...]}` or, for some types, a bare
@@ -31,7 +32,8 @@ struct SubscriptionPage {
                                                            const core::Normaliser& normaliser);
 
 /// The path that lists a detail type below its parent.
-[[nodiscard]] std::string detail_path(const std::string& document_key, const std::string& api_version);
+[[nodiscard]] std::string detail_path(const std::string& document_key,
+                                      const std::string& api_version);
 
 /// The api-version to GET a resource of a type with, for confirming that it is gone.
 [[nodiscard]] std::string_view resource_api_version(std::string_view lower_type) noexcept;

@@ -15,7 +15,7 @@ struct TablePlan {
 
 /// An ARM list that Resource Graph does not hold, asked once per parent resource.
 struct DetailPlan {
-  std::string type;                       // lower case: `microsoft.insights/diagnosticsettings`
+  std::string type;  // lower case: `microsoft.insights/diagnosticsettings`
   std::string api_version;
   std::vector<std::string> parent_types;  // lower case, sorted; empty: every collected resource
 };

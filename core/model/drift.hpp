@@ -1,12 +1,12 @@
 // Drift: what moved away from what was agreed.
 #pragma once
 
+#include "core/clock.hpp"
+#include "core/model/verdict.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
-
-#include "core/clock.hpp"
-#include "core/model/verdict.hpp"
 
 namespace plumbline::core {
 

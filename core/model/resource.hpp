@@ -1,12 +1,12 @@
 // What Plumbline knows of the tenant: observations, resources, and how complete the picture is.
 #pragma once
 
+#include "core/clock.hpp"
+#include "core/digest.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
-
-#include "core/clock.hpp"
-#include "core/digest.hpp"
 
 namespace plumbline::core {
 
@@ -17,9 +17,9 @@ inline constexpr int kNormaliserVersion = 1;
 /// One resource, or one detail document (an ARM list that belongs to a resource), as a source
 /// described it: canonical, redacted and fingerprinted by the Normaliser.
 struct Observation {
-  std::string key;       // resource_key(id); a detail's is `<parent key>/providers/<type>`
-  std::string id;        // as the source spells it
-  std::string type;      // lower case
+  std::string key;   // resource_key(id); a detail's is `<parent key>/providers/<type>`
+  std::string id;    // as the source spells it
+  std::string type;  // lower case
   bool is_detail = false;
   std::string body;      // canonical JSON, secrets redacted
   Sha256 fingerprint{};  // over the body without its noise

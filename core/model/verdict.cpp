@@ -60,15 +60,26 @@ std::optional<E> value_of(const Names<E, N>& names, std::string_view text) noexc
 
 }  // namespace
 
-std::string_view to_string(ComplianceState state) noexcept { return name_of(kStateNames, state); }
+std::string_view to_string(ComplianceState state) noexcept {
+  return name_of(kStateNames, state);
+}
+
 std::optional<ComplianceState> parse_compliance_state(std::string_view text) noexcept {
   return value_of(kStateNames, text);
 }
-std::string_view to_string(Cause cause) noexcept { return name_of(kCauseNames, cause); }
+
+std::string_view to_string(Cause cause) noexcept {
+  return name_of(kCauseNames, cause);
+}
+
 std::optional<Cause> parse_cause(std::string_view text) noexcept {
   return value_of(kCauseNames, text);
 }
-std::string_view to_string(Severity severity) noexcept { return name_of(kSeverityNames, severity); }
+
+std::string_view to_string(Severity severity) noexcept {
+  return name_of(kSeverityNames, severity);
+}
+
 std::optional<Severity> parse_severity(std::string_view text) noexcept {
   return value_of(kSeverityNames, text);
 }

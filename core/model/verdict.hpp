@@ -1,13 +1,13 @@
 // Verdicts and their history.
 #pragma once
 
+#include "core/clock.hpp"
+
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "core/clock.hpp"
 
 namespace plumbline::core {
 
@@ -51,7 +51,10 @@ enum class Cause : std::uint8_t {
 };
 [[nodiscard]] std::string_view to_string(Cause cause) noexcept;
 [[nodiscard]] std::optional<Cause> parse_cause(std::string_view text) noexcept;
-[[nodiscard]] constexpr bool opens_drift(Cause cause) noexcept { return cause <= Cause::kTime; }
+
+[[nodiscard]] constexpr bool opens_drift(Cause cause) noexcept {
+  return cause <= Cause::kTime;
+}
 
 enum class Severity : std::uint8_t { kLow, kMedium, kHigh, kCritical };
 [[nodiscard]] std::string_view to_string(Severity severity) noexcept;
@@ -62,7 +65,7 @@ struct Verdict {
   std::int64_t check = 0;     // row of the check in the store
   std::int64_t resource = 0;  // row of the resource
   ComplianceState state = ComplianceState::kNoEvidence;
-  std::string reason;        // why NoEvidence or Error
+  std::string reason;  // why NoEvidence or Error
   Cause cause = Cause::kResource;
   std::int64_t version = 0;  // the resource version it was decided on
   std::int64_t since_cycle = 0;

@@ -2,17 +2,17 @@
 // being committed) and never changes while it is held.
 #pragma once
 
+#include "core/model/drift.hpp"
+#include "core/model/resource.hpp"
+#include "core/model/verdict.hpp"
+#include "core/result.hpp"
+
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "core/model/drift.hpp"
-#include "core/model/resource.hpp"
-#include "core/model/verdict.hpp"
-#include "core/result.hpp"
 
 namespace plumbline::core {
 
@@ -84,7 +84,7 @@ struct VersionRow {
 
 struct CycleRow {
   std::int64_t number = 0;
-  std::string kind;   // `sweep`, `details`, `baseline`
+  std::string kind;  // `sweep`, `details`, `baseline`
   std::string scope;
   Time started_at;
   Time committed_at;
@@ -120,7 +120,8 @@ class Snapshot {
                                   std::string_view scope,
                                   const ResourceVisitor& visit) = 0;
   /// The rows of every live resource (not details) of any of `types`; empty: all.
-  virtual Result<std::vector<std::int64_t>> resource_rows(const std::vector<std::string>& types) = 0;
+  virtual Result<std::vector<std::int64_t>> resource_rows(
+      const std::vector<std::string>& types) = 0;
   /// The rows of every live resource (not details) that came from an evidence source.
   virtual Result<std::vector<std::int64_t>> rows_of_source(std::string_view source) = 0;
   /// Keys of live resources (not details) of any of `types`, in a subscription; for details.

@@ -1,14 +1,14 @@
 // Writing the store: cycles, all or nothing.
 #pragma once
 
+#include "core/ports/snapshot.hpp"
+
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "core/ports/snapshot.hpp"
 
 namespace plumbline::core {
 
@@ -89,8 +89,9 @@ class Cycle {
  public:
   virtual ~Cycle() = default;
 
-  /// Takes a page. An observation sent earlier than the stored one is dropped; one whose fingerprint
-  /// equals the stored one's costs no write. A key staged twice keeps the later observation.
+  /// Takes a page. An observation sent earlier than the stored one is dropped; one whose
+  /// fingerprint equals the stored one's costs no write. A key staged twice keeps the later
+  /// observation.
   virtual Status stage(std::vector<Observation> page) = 0;
   /// Keys of live resources that an earlier cycle took from `source` and this one has not seen.
   virtual Result<std::vector<std::string>> unseen(std::string_view source) = 0;

@@ -1,8 +1,8 @@
-#include <fmt/format.h>
-
 #include "compliance/plan.hpp"
 #include "daemon/baseline_files.hpp"
 #include "daemon/cli/options.hpp"
+
+#include <fmt/format.h>
 
 namespace plumbline::daemon {
 
@@ -30,8 +30,9 @@ int run_check_config(const CommonOptions& options) {
   for (const auto& detail : plan.details) {
     fmt::print("  collects {} from Resource Manager, one list for each of {}\n",
                detail.type,
-               detail.parent_types.empty() ? "all resources"
-                                           : fmt::format("{} types of resource", detail.parent_types.size()));
+               detail.parent_types.empty()
+                   ? "all resources"
+                   : fmt::format("{} types of resource", detail.parent_types.size()));
   }
   return kExitOk;
 }

@@ -1,9 +1,9 @@
-#include <memory>
+#include "daemon/cli/options.hpp"
+#include "net/http_client.hpp"
 
 #include <fmt/format.h>
 
-#include "daemon/cli/options.hpp"
-#include "net/http_client.hpp"
+#include <memory>
 
 namespace plumbline::daemon {
 
@@ -11,7 +11,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-net::Task<void> ask(net::HttpTransport* client, std::string url, std::shared_ptr<core::Result<net::HttpResponse>> out) {
+net::Task<void> ask(net::HttpTransport* client,
+                    std::string url,
+                    std::shared_ptr<core::Result<net::HttpResponse>> out) {
   net::HttpRequest request;
   request.url = std::move(url);
   request.deadlines.connect = 3s;
@@ -41,10 +43,10 @@ int run_healthcheck(const CommonOptions& options) {
     address = *parsed;
   }
   // A daemon that listens everywhere is asked on loopback.
-  const std::string host = address.address == "0.0.0.0"         ? "127.0.0.1"
-                           : address.address == "::"            ? "[::1]"
-                           : address.address.contains(':')      ? "[" + address.address + "]"
-                                                                : address.address;
+  const std::string host = address.address == "0.0.0.0"    ? "127.0.0.1"
+                           : address.address == "::"       ? "[::1]"
+                           : address.address.contains(':') ? "[" + address.address + "]"
+                                                           : address.address;
   net::Worker io("io", 1);
   auto client = net::make_http_client(io.executor(), {});
   if (!client) {
@@ -53,8 +55,9 @@ int run_healthcheck(const CommonOptions& options) {
   }
   for (const char* path : {"/-/healthy", "/-/ready"}) {
     auto answer = std::make_shared<core::Result<net::HttpResponse>>();
-    net::run_blocking(io.executor(),
-                      ask(client->get(), fmt::format("http://{}:{}{}", host, address.port, path), answer));
+    net::run_blocking(
+        io.executor(),
+        ask(client->get(), fmt::format("http://{}:{}{}", host, address.port, path), answer));
     if (!*answer) {
       fmt::print(stderr, "plumbline: {}\n", answer->error().message);
       return kExitError;

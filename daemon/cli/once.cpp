@@ -1,16 +1,18 @@
-#include <memory>
-
-#include <fmt/format.h>
-
 #include "daemon/cli/options.hpp"
 #include "daemon/cli/report.hpp"
 #include "daemon/logging.hpp"
+
+#include <fmt/format.h>
+
+#include <memory>
 
 namespace plumbline::daemon {
 
 namespace {
 
-net::Task<void> run_pass(App* app, std::shared_ptr<collectors::PassReport> out) { *out = co_await app->pass(); }
+net::Task<void> run_pass(App* app, std::shared_ptr<collectors::PassReport> out) {
+  *out = co_await app->pass();
+}
 
 }  // namespace
 
@@ -20,9 +22,10 @@ int run_once(const CommonOptions& options) {
     fmt::print(stderr, "{}\n", settings.error().message);
     return kExitError;
   }
-  auto app = App::build(*settings,
-                        make_log(parse_log_level(settings->log_level),
-                                 settings->log_format == "json" ? LogFormat::kJson : LogFormat::kLogfmt));
+  auto app =
+      App::build(*settings,
+                 make_log(parse_log_level(settings->log_level),
+                          settings->log_format == "json" ? LogFormat::kJson : LogFormat::kLogfmt));
   if (!app) {
     fmt::print(stderr, "plumbline: {}\n", app.error().message);
     return kExitError;
@@ -36,12 +39,14 @@ int run_once(const CommonOptions& options) {
   }
   fmt::print("{}", *report);
   if (options.format == Format::kTable) {
-    fmt::print("\nThis pass observed {} resources and wrote {} versions, {} deletions and {} transitions in {} cycles.\n",
-               pass->observed,
-               pass->versions,
-               pass->deleted,
-               pass->transitions,
-               pass->cycles);
+    fmt::print(
+        "\nThis pass observed {} resources and wrote {} versions, {} deletions and {} transitions "
+        "in {} cycles.\n",
+        pass->observed,
+        pass->versions,
+        pass->deleted,
+        pass->transitions,
+        pass->cycles);
   }
   if (!pass->first_error.empty()) {
     fmt::print(stderr, "plumbline: {}\n", pass->first_error);

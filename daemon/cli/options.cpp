@@ -1,17 +1,18 @@
 #include "daemon/cli/options.hpp"
 
-#include <exception>
-#include <map>
-
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+
+#include <exception>
+#include <map>
 
 namespace plumbline::daemon {
 
 namespace {
 
 constexpr const char* kDescription =
-    "Watches how Azure Monitor is configured and tells whether it still is what your baseline says.\n";
+    "Watches how Azure Monitor is configured and tells whether it still is what your baseline "
+    "says.\n";
 
 constexpr const char* kExitCodes =
     "Exit codes: 0 compliant or done, 1 non-compliant (policy commands: rejected or failed),\n"
@@ -24,7 +25,9 @@ void add_config(CLI::App& command, CommonOptions& options) {
 }
 
 void add_logging(CLI::App& command, CommonOptions& options) {
-  command.add_option("--log.level", options.log_level, "debug, info, warn or error (default: the file's)")
+  command
+      .add_option(
+          "--log.level", options.log_level, "debug, info, warn or error (default: the file's)")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
   command.add_option("--log.format", options.log_format, "logfmt or json (default: the file's)")
       ->check(CLI::IsMember({"logfmt", "json"}));
@@ -64,17 +67,22 @@ int run_command_line(int argc, char** argv) {
   std::vector<std::string> lint_files;
   int code = kExitOk;
 
-  auto* serve = app.add_subcommand("serve", "Run the daemon: poll Azure, keep history, serve metrics, API and page");
+  auto* serve = app.add_subcommand(
+      "serve", "Run the daemon: poll Azure, keep history, serve metrics, API and page");
   add_config(*serve, common);
   add_logging(*serve, common);
-  serve->add_option("--web.listen-address", common.listen_address, "address:port to serve on (default: the file's)");
+  serve->add_option("--web.listen-address",
+                    common.listen_address,
+                    "address:port to serve on (default: the file's)");
   serve->add_flag("--web.allow-anonymous",
                   common.allow_anonymous,
                   "Serve API and page without authentication on a non-loopback address too");
-  serve->footer("Example: plumbline serve --config.file=/etc/plumbline/plumbline.yaml --log.format=json");
+  serve->footer(
+      "Example: plumbline serve --config.file=/etc/plumbline/plumbline.yaml --log.format=json");
   serve->callback([&] { code = run_serve(common); });
 
-  auto* once = app.add_subcommand("once", "One full pass, a report, and an exit code that tells the outcome");
+  auto* once = app.add_subcommand(
+      "once", "One full pass, a report, and an exit code that tells the outcome");
   add_config(*once, common);
   add_logging(*once, common);
   const std::map<std::string, Format> formats = {
@@ -82,32 +90,46 @@ int run_command_line(int argc, char** argv) {
   once->add_option("--format", common.format, "table, json or csv")
       ->transform(CLI::CheckedTransformer(formats))
       ->default_str("table");
-  once->footer(std::string("Example: plumbline once --config.file=plumbline.yaml --format csv > findings.csv\n") +
-               kExitCodes);
+  once->footer(
+      std::string(
+          "Example: plumbline once --config.file=plumbline.yaml --format csv > findings.csv\n") +
+      kExitCodes);
   once->callback([&] { code = run_once(common); });
 
-  auto* check = app.add_subcommand("check-config", "Check the configuration and everything it names; ask nobody");
+  auto* check = app.add_subcommand("check-config",
+                                   "Check the configuration and everything it names; ask nobody");
   add_config(*check, common);
   check->callback([&] { code = run_check_config(common); });
 
-  auto* health = app.add_subcommand("healthcheck", "Ask a running daemon whether it is healthy and ready");
+  auto* health =
+      app.add_subcommand("healthcheck", "Ask a running daemon whether it is healthy and ready");
   add_config(*health, common);
-  health->add_option("--web.listen-address", common.listen_address, "address:port it serves on (default: the file's)");
+  health->add_option("--web.listen-address",
+                     common.listen_address,
+                     "address:port it serves on (default: the file's)");
   health->callback([&] { code = run_healthcheck(common); });
 
   auto* policy = app.add_subcommand("policy", "Work with Azure Policy definitions offline");
   policy->require_subcommand(1);
-  auto* lint = policy->add_subcommand("lint", "Parse and compile definitions and initiatives, and say what is wrong");
-  lint->add_option("files", lint_files, "Definitions: .json, .jsonl, or directories")->required()->type_name("PATH");
+  auto* lint = policy->add_subcommand(
+      "lint", "Parse and compile definitions and initiatives, and say what is wrong");
+  lint->add_option("files", lint_files, "Definitions: .json, .jsonl, or directories")
+      ->required()
+      ->type_name("PATH");
   lint->footer("Example: plumbline policy lint baselines/azure-monitor/definitions");
   lint->callback([&] { code = run_policy_lint(lint_files); });
-  auto* replay = policy->add_subcommand("test", "Replay cases: a definition, a resource and the verdict it must get");
-  replay->add_option("files", test.files, "Case files (.jsonl) or directories of them")->required()->type_name("PATH");
-  replay->add_option("--aliases", test.aliases, "Alias catalogue file or directory for cases that name one");
+  auto* replay = policy->add_subcommand(
+      "test", "Replay cases: a definition, a resource and the verdict it must get");
+  replay->add_option("files", test.files, "Case files (.jsonl) or directories of them")
+      ->required()
+      ->type_name("PATH");
+  replay->add_option(
+      "--aliases", test.aliases, "Alias catalogue file or directory for cases that name one");
   replay->add_option("--class", test.classes, "Only cases of this class");
   replay->add_option("--exclude-class", test.exclude_classes, "No cases of this class");
   replay->add_option("--filter", test.filter, "Only cases whose id contains this text");
-  replay->add_option("--divergences", test.divergences, "File of cases known to differ, with the reason");
+  replay->add_option(
+      "--divergences", test.divergences, "File of cases known to differ, with the reason");
   replay->add_flag("--verbose", test.verbose, "Print every case");
   replay->footer("Example: plumbline policy test baselines/azure-monitor/cases");
   replay->callback([&] { code = run_policy_test(test); });

@@ -1,11 +1,11 @@
 // The command line: one binary, subcommands, Prometheus-style flags.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "config/settings.hpp"
 #include "core/result.hpp"
+
+#include <string>
+#include <vector>
 
 namespace plumbline::daemon {
 

@@ -1,11 +1,12 @@
-#include <algorithm>
-#include <filesystem>
-
-#include <fmt/format.h>
-
 #include "daemon/baseline_files.hpp"
 #include "daemon/cli/options.hpp"
 #include "policy/case_runner.hpp"
+#include "policy/lint.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
 
 namespace plumbline::daemon {
 
@@ -13,7 +14,9 @@ namespace {
 
 constexpr std::size_t kMaxCaseFile = std::size_t{512} << 20U;
 
-core::Result<std::string> load(const std::string& path) { return read_file(path, kMaxCaseFile); }
+core::Result<std::string> load(const std::string& path) {
+  return read_file(path, kMaxCaseFile);
+}
 
 /// Files as given; a directory stands for every file below it with one of `extensions`, sorted.
 core::Result<std::vector<std::string>> expand(const std::vector<std::string>& paths,
@@ -26,7 +29,8 @@ core::Result<std::vector<std::string>> expand(const std::vector<std::string>& pa
       continue;
     }
     std::vector<std::string> found;
-    for (std::filesystem::recursive_directory_iterator at(path, error), end; !error && at != end; at.increment(error)) {
+    for (std::filesystem::recursive_directory_iterator at(path, error), end; !error && at != end;
+         at.increment(error)) {
       const std::string extension = at->path().extension().string();
       if (at->is_regular_file() && std::ranges::find(extensions, extension) != extensions.end()) {
         found.push_back(at->path().string());
@@ -42,6 +46,34 @@ core::Result<std::vector<std::string>> expand(const std::vector<std::string>& pa
 }
 
 }  // namespace
+
+int run_policy_lint(const std::vector<std::string>& paths) {
+  auto files = expand(paths, {".json", ".jsonl"});
+  if (!files) {
+    fmt::print(stderr, "plumbline: {}\n", files.error().message);
+    return kExitError;
+  }
+  auto aliases = policy::AliasCatalogue::shipped();
+  if (!aliases) {
+    fmt::print(stderr, "plumbline: {}\n", aliases.error().message);
+    return kExitError;
+  }
+  policy::Linter linter(*aliases);
+  std::size_t printed = 0;
+  for (const auto& file : *files) {
+    auto content = load(file);
+    if (!content) {
+      fmt::print(stderr, "plumbline: {}\n", content.error().message);
+      return kExitError;
+    }
+    linter.check(file, *content);
+    for (; printed < linter.report().messages.size(); ++printed) {
+      fmt::print("{}\n", linter.report().messages[printed]);
+    }
+  }
+  fmt::print("{}\n", linter.report().summary());
+  return linter.report().rejected == 0 ? kExitOk : kExitNonCompliant;
+}
 
 int run_policy_test(const PolicyTestOptions& options) {
   auto files = expand(options.files, {".jsonl"});
@@ -84,6 +116,3 @@ int run_policy_test(const PolicyTestOptions& options) {
 }
 
 }  // namespace plumbline::daemon
-namespace plumbline::daemon {
-int run_policy_lint(const std::vector<std::string>&) { return kExitError; }
-}

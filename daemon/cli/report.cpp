@@ -1,10 +1,10 @@
 #include "daemon/cli/report.hpp"
 
-#include <algorithm>
+#include "core/text.hpp"
 
 #include <fmt/format.h>
 
-#include "core/text.hpp"
+#include <algorithm>
 
 namespace plumbline::daemon {
 
@@ -40,7 +40,8 @@ std::string csv_cell(std::string_view text) {
 
 class Report {
  public:
-  Report(const compliance::Summary& summary, core::Snapshot& snapshot) : summary_(&summary), snapshot_(&snapshot) {}
+  Report(const compliance::Summary& summary, core::Snapshot& snapshot)
+      : summary_(&summary), snapshot_(&snapshot) {}
 
   Result<std::string> table() {
     const auto overall = summary_->overall();
@@ -50,11 +51,18 @@ class Report {
                                   summary_->resources(),
                                   summary_->subscriptions.size());
     out += fmt::format("  {:<16} {:>8} {:>9} {:>10} {:>14} {:>12}  {}\n",
-                       "CONTROL", "SCORE", "COVERAGE", "COMPLIANT", "NONCOMPLIANT", "NOEVIDENCE", "TITLE");
+                       "CONTROL",
+                       "SCORE",
+                       "COVERAGE",
+                       "COMPLIANT",
+                       "NONCOMPLIANT",
+                       "NOEVIDENCE",
+                       "TITLE");
     for (const auto& assignment : summary_->assignments) {
       for (const auto& control : assignment.assignment->controls) {
         const auto found = assignment.by_control.find(control.name);
-        const auto tally = found == assignment.by_control.end() ? compliance::Tally{} : found->second;
+        const auto tally =
+            found == assignment.by_control.end() ? compliance::Tally{} : found->second;
         out += fmt::format("  {:<16} {:>8} {:>9} {:>10} {:>14} {:>12}  {}\n",
                            control.name,
                            percent(tally.score()),
@@ -65,7 +73,8 @@ class Report {
                            control.title);
       }
     }
-    for (const auto state : {ComplianceState::kNonCompliant, ComplianceState::kNoEvidence, ComplianceState::kError}) {
+    for (const auto state :
+         {ComplianceState::kNonCompliant, ComplianceState::kNoEvidence, ComplianceState::kError}) {
       std::size_t count = 0;
       std::string lines;
       auto done = each(state, [&](const core::VerdictRow& row, const compliance::Check& check) {
@@ -87,18 +96,20 @@ class Report {
   }
 
   Result<std::string> csv() {
-    std::string out = "assignment,reference,severity,state,reason,resource_id,resource_type,observed_at\r\n";
-    auto done = each(std::nullopt, [&](const core::VerdictRow& row, const compliance::Check& check) {
-      out += fmt::format("{},{},{},{},{},{},{},{}\r\n",
-                         csv_cell(row.assignment),
-                         csv_cell(row.reference),
-                         core::to_string(check.severity),
-                         core::to_string(row.verdict.state),
-                         csv_cell(row.verdict.reason),
-                         csv_cell(row.resource_id),
-                         csv_cell(row.resource_type),
-                         core::to_rfc3339(row.observed_at));
-    });
+    std::string out =
+        "assignment,reference,severity,state,reason,resource_id,resource_type,observed_at\r\n";
+    auto done =
+        each(std::nullopt, [&](const core::VerdictRow& row, const compliance::Check& check) {
+          out += fmt::format("{},{},{},{},{},{},{},{}\r\n",
+                             csv_cell(row.assignment),
+                             csv_cell(row.reference),
+                             core::to_string(check.severity),
+                             core::to_string(row.verdict.state),
+                             csv_cell(row.verdict.reason),
+                             csv_cell(row.resource_id),
+                             csv_cell(row.resource_type),
+                             core::to_rfc3339(row.observed_at));
+        });
     if (!done) {
       return done.error();
     }
@@ -110,11 +121,12 @@ class Report {
     const auto number = [](std::optional<double> value) {
       return value ? fmt::format("{}", *value) : std::string("null");
     };
-    std::string out = fmt::format(R"({{"score":{},"coverage":{},"resources":{},"subscriptions":{},"results":[)",
-                                  number(overall.score()),
-                                  number(overall.coverage()),
-                                  summary_->resources(),
-                                  summary_->subscriptions.size());
+    std::string out =
+        fmt::format(R"({{"score":{},"coverage":{},"resources":{},"subscriptions":{},"results":[)",
+                    number(overall.score()),
+                    number(overall.coverage()),
+                    summary_->resources(),
+                    summary_->subscriptions.size());
     auto done = each(std::nullopt, [&](const core::VerdictRow& row, const compliance::Check& check) {
       out += out.ends_with('[') ? "\n" : ",\n";
       out += fmt::format(
@@ -147,7 +159,8 @@ class Report {
         return rows.error();
       }
       for (const auto& row : *rows) {
-        const auto check = std::ranges::find(summary_->checks, row.verdict.check, &compliance::CheckSummary::row);
+        const auto check =
+            std::ranges::find(summary_->checks, row.verdict.check, &compliance::CheckSummary::row);
         if (check != summary_->checks.end()) {
           visit(row, *check->check);
         }

@@ -1,10 +1,10 @@
 // A report of the committed state, for a terminal or a pipeline.
 #pragma once
 
-#include <string>
-
 #include "daemon/app.hpp"
 #include "daemon/cli/options.hpp"
+
+#include <string>
 
 namespace plumbline::daemon {
 
@@ -12,6 +12,7 @@ namespace plumbline::daemon {
 [[nodiscard]] core::Result<std::string> render_report(App& app, Format format);
 
 /// 2 error before 1 non-compliant before 3 incomplete evidence before 0.
-[[nodiscard]] int exit_code_of(const compliance::Summary& summary, const collectors::PassReport& pass);
+[[nodiscard]] int exit_code_of(const compliance::Summary& summary,
+                               const collectors::PassReport& pass);
 
 }  // namespace plumbline::daemon

@@ -1,13 +1,13 @@
-#include <csignal>
-#include <ctime>
-
-#include <fmt/format.h>
-
 #include "daemon/cli/options.hpp"
 #include "daemon/logging.hpp"
 #include "daemon/systemd_notify.hpp"
 #include "daemon/web/router.hpp"
 #include "net/http_server.hpp"
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <ctime>
 
 namespace plumbline::daemon {
 
@@ -31,7 +31,8 @@ int wait_for_termination(const App& app, const sigset_t& signals) {
   const auto period = watchdog ? *watchdog / 2 : std::chrono::microseconds(std::chrono::hours(1));
   for (;;) {
     timespec timeout{};
-    timeout.tv_sec = static_cast<time_t>(std::chrono::duration_cast<std::chrono::seconds>(period).count());
+    timeout.tv_sec =
+        static_cast<time_t>(std::chrono::duration_cast<std::chrono::seconds>(period).count());
     timeout.tv_nsec = static_cast<long>((period % std::chrono::seconds(1)).count() * 1000);
     const int signal = sigtimedwait(&signals, nullptr, &timeout);
     if (signal > 0) {
@@ -53,9 +54,10 @@ int run_serve(const CommonOptions& options) {
     fmt::print(stderr, "{}\n", settings.error().message);
     return kExitError;
   }
-  auto built = App::build(*settings,
-                          make_log(parse_log_level(settings->log_level),
-                                   settings->log_format == "json" ? LogFormat::kJson : LogFormat::kLogfmt));
+  auto built =
+      App::build(*settings,
+                 make_log(parse_log_level(settings->log_level),
+                          settings->log_format == "json" ? LogFormat::kJson : LogFormat::kLogfmt));
   if (!built) {
     fmt::print(stderr, "plumbline: {}\n", built.error().message);
     return kExitError;
@@ -65,14 +67,17 @@ int run_serve(const CommonOptions& options) {
   server_options.address = settings->listen_address;
   server_options.port = settings->listen_port;
   RouterOptions router_options;
-  router_options.expose_all = options.allow_anonymous || is_loopback_address(settings->listen_address);
-  auto server = net::HttpServer::listen(app.io(), std::move(server_options), make_router(app, router_options));
+  router_options.expose_all =
+      options.allow_anonymous || is_loopback_address(settings->listen_address);
+  auto server = net::HttpServer::listen(
+      app.io(), std::move(server_options), make_router(app, router_options));
   if (!server) {
     fmt::print(stderr, "plumbline: {}\n", server.error().message);
     return kExitError;
   }
   app.log().info("listening",
-                 {{core::log_field::kAddress, fmt::format("{}:{}", settings->listen_address, (*server)->port())},
+                 {{core::log_field::kAddress,
+                   fmt::format("{}:{}", settings->listen_address, (*server)->port())},
                   {core::log_field::kVersion, PLUMBLINE_VERSION}});
   notify_service_manager("READY=1");
   net::spawn(app.io(), app.run_schedule());

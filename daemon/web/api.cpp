@@ -1,15 +1,15 @@
 #include "daemon/web/api.hpp"
 
-#include <algorithm>
-#include <array>
-#include <charconv>
+#include "compliance/explain.hpp"
+#include "core/resource_id.hpp"
+#include "core/text.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "compliance/explain.hpp"
-#include "core/resource_id.hpp"
-#include "core/text.hpp"
+#include <algorithm>
+#include <array>
+#include <charconv>
 
 namespace plumbline::daemon {
 
@@ -23,7 +23,9 @@ namespace {
 constexpr std::size_t kDefaultLimit = 100;
 constexpr std::size_t kMaxLimit = 1000;
 
-json optional_number(std::optional<double> value) { return value ? json(*value) : json(nullptr); }
+json optional_number(std::optional<double> value) {
+  return value ? json(*value) : json(nullptr);
+}
 
 json counts_of(const compliance::Tally& tally) {
   json counts = json::object();
@@ -108,13 +110,15 @@ class Api {
     }
     std::size_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || value == 0 || value > kMaxLimit) {
+    if (error != std::errc() || end != text.data() + text.size() || value == 0 ||
+        value > kMaxLimit) {
       return Error{Errc::kInvalidArgument, fmt::format("`limit` must be 1 to {}", kMaxLimit)};
     }
     return value;
   }
 
-  [[nodiscard]] const compliance::Check* find_check(std::string_view assignment, std::string_view reference) const {
+  [[nodiscard]] const compliance::Check* find_check(std::string_view assignment,
+                                                    std::string_view reference) const {
     for (const auto& entry : summary_->checks) {
       if (entry.check->assignment == assignment && entry.check->reference == reference) {
         return entry.check;
@@ -123,7 +127,8 @@ class Api {
     return nullptr;
   }
 
-  [[nodiscard]] std::string title_of(std::string_view assignment, std::string_view reference) const {
+  [[nodiscard]] std::string title_of(std::string_view assignment,
+                                     std::string_view reference) const {
     const auto* check = find_check(assignment, reference);
     return check == nullptr ? std::string(reference) : check->title;
   }
@@ -149,7 +154,9 @@ class Api {
   Result<json> status() {
     json subscriptions = json::array();
     for (const auto& subscription : summary_->subscriptions) {
-      subscriptions.push_back({{"id", subscription.id}, {"name", subscription.name}, {"readable", subscription.readable}});
+      subscriptions.push_back({{"id", subscription.id},
+                               {"name", subscription.name},
+                               {"readable", subscription.readable}});
     }
     json missing = json::array();
     for (const auto& evidence : summary_->missing_evidence) {
@@ -178,7 +185,8 @@ class Api {
       item["controls"] = json::array();
       for (const auto& control : entry.assignment->controls) {
         const auto tally = entry.by_control.find(control.name);
-        json line = tally_json(tally == entry.by_control.end() ? compliance::Tally{} : tally->second);
+        json line =
+            tally_json(tally == entry.by_control.end() ? compliance::Tally{} : tally->second);
         line["name"] = control.name;
         line["title"] = control.title;
         item["controls"].push_back(std::move(line));
@@ -186,7 +194,8 @@ class Api {
       item["subscriptions"] = json::array();
       for (const auto& subscription : summary_->subscriptions) {
         const auto tally = entry.by_subscription.find(subscription.id);
-        json line = tally_json(tally == entry.by_subscription.end() ? compliance::Tally{} : tally->second);
+        json line =
+            tally_json(tally == entry.by_subscription.end() ? compliance::Tally{} : tally->second);
         line["id"] = subscription.id;
         line["name"] = subscription.name;
         item["subscriptions"].push_back(std::move(line));
@@ -246,7 +255,8 @@ class Api {
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
         return error == std::errc() && end == text.data() + text.size();
       };
-      if (dash == std::string::npos || !parse(std::string_view(after).substr(0, dash), filter.after_check) ||
+      if (dash == std::string::npos ||
+          !parse(std::string_view(after).substr(0, dash), filter.after_check) ||
           !parse(std::string_view(after).substr(dash + 1), filter.after_resource)) {
         return Error{Errc::kInvalidArgument, "`after` is not a cursor that `next` gave"};
       }
@@ -302,10 +312,11 @@ class Api {
       return versions.error();
     }
     for (const auto& version : *versions) {
-      out["versions"].push_back({{"version", version.row},
-                                 {"from_cycle", version.from_cycle},
-                                 {"to_cycle", version.to_cycle ? json(*version.to_cycle) : json(nullptr)},
-                                 {"observed_at", core::to_rfc3339(version.observed_at)}});
+      out["versions"].push_back(
+          {{"version", version.row},
+           {"from_cycle", version.from_cycle},
+           {"to_cycle", version.to_cycle ? json(*version.to_cycle) : json(nullptr)},
+           {"observed_at", core::to_rfc3339(version.observed_at)}});
     }
     core::VerdictFilter filter;
     filter.resource_key = stored->key;
@@ -341,7 +352,9 @@ class Api {
     const std::string reference = parameter("reference");
     const auto* check = find_check(assignment, reference);
     if (check == nullptr) {
-      return Error{Errc::kNotFound, fmt::format("assignment `{}` has no definition reference `{}`", assignment, reference)};
+      return Error{
+          Errc::kNotFound,
+          fmt::format("assignment `{}` has no definition reference `{}`", assignment, reference)};
     }
     auto stored = find_resource("resource");
     if (!stored) {
@@ -356,22 +369,27 @@ class Api {
       return verdicts.error();
     }
     // The rule is evaluated again on the stored evidence, at the instant of the verdict.
-    const auto now = verdicts->empty() ? app_->clock().now() : verdicts->front().verdict.evaluated_at;
+    const auto now =
+        verdicts->empty() ? app_->clock().now() : verdicts->front().verdict.evaluated_at;
     compliance::Surroundings surroundings(*snapshot_, stored->key);
-    const auto evaluation = compliance::evaluate_check(*check, *stored, surroundings, now, /*explain=*/true);
+    const auto evaluation =
+        compliance::evaluate_check(*check, *stored, surroundings, now, /*explain=*/true);
     if (surroundings.failure()) {
       return *surroundings.failure();
     }
-    return json{{"assignment", assignment},
-                {"reference", reference},
-                {"title", check->title},
-                {"resource_id", stored->id},
-                {"state", verdicts->empty() ? "NotApplicable" : core::to_string(verdicts->front().verdict.state)},
-                {"reason", verdicts->empty() ? std::string() : verdicts->front().verdict.reason},
-                {"effect", evaluation.effect},
-                {"version", stored->version},
-                {"observed_at", core::to_rfc3339(stored->observed_at)},
-                {"explanation", evaluation.explanation ? explanation_json(*evaluation.explanation) : json(nullptr)}};
+    return json{
+        {"assignment", assignment},
+        {"reference", reference},
+        {"title", check->title},
+        {"resource_id", stored->id},
+        {"state",
+         verdicts->empty() ? "NotApplicable" : core::to_string(verdicts->front().verdict.state)},
+        {"reason", verdicts->empty() ? std::string() : verdicts->front().verdict.reason},
+        {"effect", evaluation.effect},
+        {"version", stored->version},
+        {"observed_at", core::to_rfc3339(stored->observed_at)},
+        {"explanation",
+         evaluation.explanation ? explanation_json(*evaluation.explanation) : json(nullptr)}};
   }
 
   Result<json> drift() {
@@ -389,22 +407,23 @@ class Api {
     }
     json list = json::array();
     for (const auto& row : *rows) {
-      list.push_back({{"id", row.item.id},
-                      {"kind", core::to_string(row.item.kind)},
-                      {"severity", core::to_string(row.item.severity)},
-                      {"assignment", row.assignment},
-                      {"reference", row.reference},
-                      {"title", title_of(row.assignment, row.reference)},
-                      {"resource_id", row.resource_id},
-                      {"resource_key", row.resource_key},
-                      {"type", row.resource_type},
-                      {"path", row.item.path},
-                      {"old", row.item.old_value},
-                      {"new", row.item.new_value},
-                      {"opened_cycle", row.item.opened_cycle},
-                      {"opened_at", core::to_rfc3339(row.item.opened_at)},
-                      {"resolved_at",
-                       row.item.resolved_at ? json(core::to_rfc3339(*row.item.resolved_at)) : json(nullptr)}});
+      list.push_back(
+          {{"id", row.item.id},
+           {"kind", core::to_string(row.item.kind)},
+           {"severity", core::to_string(row.item.severity)},
+           {"assignment", row.assignment},
+           {"reference", row.reference},
+           {"title", title_of(row.assignment, row.reference)},
+           {"resource_id", row.resource_id},
+           {"resource_key", row.resource_key},
+           {"type", row.resource_type},
+           {"path", row.item.path},
+           {"old", row.item.old_value},
+           {"new", row.item.new_value},
+           {"opened_cycle", row.item.opened_cycle},
+           {"opened_at", core::to_rfc3339(row.item.opened_at)},
+           {"resolved_at",
+            row.item.resolved_at ? json(core::to_rfc3339(*row.item.resolved_at)) : json(nullptr)}});
     }
     return json{{"drift", std::move(list)}};
   }
@@ -461,6 +480,8 @@ class Api {
 
 }  // namespace
 
-Result<std::string> answer_api(App& app, const net::ServerRequest& request) { return Api(app, request).answer(); }
+Result<std::string> answer_api(App& app, const net::ServerRequest& request) {
+  return Api(app, request).answer();
+}
 
 }  // namespace plumbline::daemon

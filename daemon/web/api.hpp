@@ -1,11 +1,11 @@
 // The read-only JSON API, /api/v1. docs/api.md describes it.
 #pragma once
 
-#include <string>
-
 #include "core/result.hpp"
 #include "daemon/app.hpp"
 #include "net/http_server.hpp"
+
+#include <string>
 
 namespace plumbline::daemon {
 

@@ -17,7 +17,8 @@ std::optional<Asset> find_asset(std::string_view path) {
     return Asset{"text/html; charset=utf-8", {plumbline_asset_index, plumbline_asset_index_end}};
   }
   if (path == "/assets/app.js") {
-    return Asset{"text/javascript; charset=utf-8", {plumbline_asset_script, plumbline_asset_script_end}};
+    return Asset{"text/javascript; charset=utf-8",
+                 {plumbline_asset_script, plumbline_asset_script_end}};
   }
   if (path == "/assets/style.css") {
     return Asset{"text/css; charset=utf-8", {plumbline_asset_style, plumbline_asset_style_end}};

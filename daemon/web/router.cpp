@@ -1,10 +1,10 @@
 #include "daemon/web/router.hpp"
 
-#include <fmt/format.h>
-
 #include "core/text.hpp"
 #include "daemon/web/api.hpp"
 #include "daemon/web/assets.hpp"
+
+#include <fmt/format.h>
 
 namespace plumbline::daemon {
 
@@ -61,9 +61,10 @@ void add_security_headers(net::ServerResponse& response) {
   response.headers.set("X-Content-Type-Options", "nosniff");
   response.headers.set("Referrer-Policy", "no-referrer");
   response.headers.set("X-Frame-Options", "DENY");
-  response.headers.set("Content-Security-Policy",
-                       "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-                       "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+  response.headers.set(
+      "Content-Security-Policy",
+      "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+      "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
   if (!response.headers.get("Cache-Control")) {
     response.headers.set("Cache-Control", "no-store");
   }
@@ -78,13 +79,17 @@ class Router {
   }
 
  private:
-  static net::Task<net::ServerResponse> respond(App* app, RouterOptions options, net::ServerRequest request) {
+  static net::Task<net::ServerResponse> respond(App* app,
+                                                RouterOptions options,
+                                                net::ServerRequest request) {
     auto response = co_await route(app, options, std::move(request));
     add_security_headers(response);
     co_return response;
   }
 
-  static net::Task<net::ServerResponse> route(App* app, RouterOptions options, net::ServerRequest request) {
+  static net::Task<net::ServerResponse> route(App* app,
+                                              RouterOptions options,
+                                              net::ServerRequest request) {
     if (request.method != "GET" && request.method != "HEAD") {
       auto response = problem(405, "Plumbline's web side is read-only");
       response.headers.set("Allow", "GET, HEAD");
@@ -153,6 +158,8 @@ bool is_loopback_address(std::string_view address) {
   return address.starts_with("127.") || address == "::1" || address == "localhost";
 }
 
-net::Handler make_router(App& app, RouterOptions options) { return Router(app, options); }
+net::Handler make_router(App& app, RouterOptions options) {
+  return Router(app, options);
+}
 
 }  // namespace plumbline::daemon

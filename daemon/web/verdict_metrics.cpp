@@ -1,10 +1,10 @@
 #include "daemon/web/verdict_metrics.hpp"
 
-#include <map>
+#include "core/text.hpp"
 
 #include <fmt/format.h>
 
-#include "core/text.hpp"
+#include <map>
 
 namespace plumbline::daemon {
 
@@ -51,7 +51,9 @@ class Exposition {
   std::string finish() && {
     left_ = 1;
     const auto dropped = static_cast<double>(dropped_);
-    family("plumbline_series_dropped_total", "counter", "Verdict series left out because of the cap, in the current summary.");
+    family("plumbline_series_dropped_total",
+           "counter",
+           "Verdict series left out because of the cap, in the current summary.");
     sample({}, dropped);
     return std::move(text_);
   }
@@ -78,13 +80,17 @@ class Exposition {
 };
 
 void render_scores(Exposition& out, const compliance::Summary& summary) {
-  out.family("plumbline_compliance_score_ratio", "gauge", "Severity-weighted share of compliant verdicts, 0 to 1.");
+  out.family("plumbline_compliance_score_ratio",
+             "gauge",
+             "Severity-weighted share of compliant verdicts, 0 to 1.");
   for (const auto& entry : summary.assignments) {
     if (const auto score = entry.tally.score()) {
       out.sample({{"assignment", entry.assignment->name}}, *score);
     }
   }
-  out.family("plumbline_evidence_coverage_ratio", "gauge", "Share of applicable verdicts that rest on evidence, 0 to 1.");
+  out.family("plumbline_evidence_coverage_ratio",
+             "gauge",
+             "Share of applicable verdicts that rest on evidence, 0 to 1.");
   for (const auto& entry : summary.assignments) {
     if (const auto coverage = entry.tally.coverage()) {
       out.sample({{"assignment", entry.assignment->name}}, *coverage);
@@ -98,18 +104,21 @@ void render_scores(Exposition& out, const compliance::Summary& summary) {
       }
     }
   }
-  out.family("plumbline_subscription_score_ratio", "gauge", "The score of one subscription, 0 to 1.");
+  out.family(
+      "plumbline_subscription_score_ratio", "gauge", "The score of one subscription, 0 to 1.");
   for (const auto& entry : summary.assignments) {
     for (const auto& [subscription, tally] : entry.by_subscription) {
       if (const auto score = tally.score()) {
-        out.sample({{"assignment", entry.assignment->name}, {"subscription_id", subscription}}, *score);
+        out.sample({{"assignment", entry.assignment->name}, {"subscription_id", subscription}},
+                   *score);
       }
     }
   }
 }
 
 void render_counts(Exposition& out, const compliance::Summary& summary) {
-  out.family("plumbline_compliance_resources", "gauge", "Verdicts by assignment, definition and state.");
+  out.family(
+      "plumbline_compliance_resources", "gauge", "Verdicts by assignment, definition and state.");
   for (const auto& entry : summary.checks) {
     for (const auto state : core::kComplianceStates) {
       if (const auto count = entry.tally.of(state); count > 0) {
@@ -120,7 +129,9 @@ void render_counts(Exposition& out, const compliance::Summary& summary) {
       }
     }
   }
-  out.family("plumbline_noncompliant_resources", "gauge", "Non-compliant verdicts by subscription and severity.");
+  out.family("plumbline_noncompliant_resources",
+             "gauge",
+             "Non-compliant verdicts by subscription and severity.");
   for (const auto& entry : summary.assignments) {
     for (const auto& [key, count] : entry.noncompliant) {
       out.sample({{"assignment", entry.assignment->name},
@@ -140,17 +151,21 @@ void render_counts(Exposition& out, const compliance::Summary& summary) {
 }
 
 void render_inventory(Exposition& out, const compliance::Summary& summary) {
-  out.family("plumbline_evidence_oldest_timestamp_seconds", "gauge", "When the stalest collected piece of a source was collected.");
+  out.family("plumbline_evidence_oldest_timestamp_seconds",
+             "gauge",
+             "When the stalest collected piece of a source was collected.");
   for (const auto& [source, time] : summary.oldest_evidence) {
     out.sample({{"source", source}}, static_cast<double>(core::to_micros(time)) / 1e6);
   }
-  out.family("plumbline_subscriptions", "gauge", "Subscriptions seen, by whether they could be read.");
+  out.family(
+      "plumbline_subscriptions", "gauge", "Subscriptions seen, by whether they could be read.");
   double readable = 0;
   for (const auto& subscription : summary.subscriptions) {
     readable += subscription.readable ? 1 : 0;
   }
   out.sample({{"state", "readable"}}, readable);
-  out.sample({{"state", "unreadable"}}, static_cast<double>(summary.subscriptions.size()) - readable);
+  out.sample({{"state", "unreadable"}},
+             static_cast<double>(summary.subscriptions.size()) - readable);
   std::map<std::string, std::int64_t> families;
   for (const auto& type : summary.types) {
     families[type.type.substr(0, type.type.find('/'))] += type.count;
@@ -169,19 +184,25 @@ void render_info(Exposition& out, const compliance::Summary& summary) {
                 {"version", entry.assignment->initiative_version}},
                1);
   }
-  out.family("plumbline_definition_info", "gauge", "A constant 1 for each definition of an assignment.");
+  out.family(
+      "plumbline_definition_info", "gauge", "A constant 1 for each definition of an assignment.");
   for (const auto& entry : summary.checks) {
-    out.sample({{"assignment", entry.check->assignment},
-                {"definition", entry.check->reference},
-                {"title", entry.check->title},
-                {"control", entry.check->controls.empty() ? std::string_view() : entry.check->controls.front()},
-                {"severity", core::to_string(entry.check->severity)}},
-               1);
+    out.sample(
+        {{"assignment", entry.check->assignment},
+         {"definition", entry.check->reference},
+         {"title", entry.check->title},
+         {"control",
+          entry.check->controls.empty() ? std::string_view() : entry.check->controls.front()},
+         {"severity", core::to_string(entry.check->severity)}},
+        1);
   }
   out.family("plumbline_control_info", "gauge", "A constant 1 for each control of an assignment.");
   for (const auto& entry : summary.assignments) {
     for (const auto& control : entry.assignment->controls) {
-      out.sample({{"assignment", entry.assignment->name}, {"control", control.name}, {"title", control.title}}, 1);
+      out.sample({{"assignment", entry.assignment->name},
+                  {"control", control.name},
+                  {"title", control.title}},
+                 1);
     }
   }
   out.family("plumbline_subscription_info", "gauge", "A constant 1 for each subscription.");

@@ -1,9 +1,9 @@
 // The metrics that speak of verdicts, as exposition text; rendered once per summary.
 #pragma once
 
-#include <string>
-
 #include "compliance/summary.hpp"
+
+#include <string>
 
 namespace plumbline::daemon {
 

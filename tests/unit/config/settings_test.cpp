@@ -42,7 +42,8 @@ schedule: {sweep: 90s, details: 2h}
 storage: {path: /tmp/p.db, key_file: /tmp/p.key}
 web: {listen: "[::1]:0"}
 log: {level: debug, format: json}
-)", "conf.yaml");
+)",
+                                               "conf.yaml");
   REQUIRE(settings);
   CHECK(settings->cloud.resource_manager == "https://127.0.0.1:8443");
   CHECK(settings->cloud.audience == "https://127.0.0.1:8443/");
@@ -61,25 +62,54 @@ TEST_CASE("bad configuration names file, line and column") {
     std::string text;
     const char* want;
   };
+
   const Case cases[] = {
-      {"unknown key", "web: {lisen: x}\n" + kMinimal, "c.yaml:1:7: unknown key `lisen`; known here: listen"},
+      {"unknown key",
+       "web: {lisen: x}\n" + kMinimal,
+       "c.yaml:1:7: unknown key `lisen`; known here: listen"},
       {"unknown top key", kMinimal + "colour: red\n", "c.yaml:4:1: unknown key `colour`"},
-      {"duplicate key", kMinimal + "log: {level: info}\nlog: {level: info}\n", "c.yaml:5:1: the key `log` is given twice"},
+      {"duplicate key",
+       kMinimal + "log: {level: info}\nlog: {level: info}\n",
+       "c.yaml:5:1: the key `log` is given twice"},
       {"wrong type", kMinimal + "log: [info]\n", "c.yaml:4:6: log must be a mapping"},
       {"not a string", kMinimal + "storage: {path: [a]}\n", "c.yaml:4:17: `path` must be a string"},
-      {"bad choice", kMinimal + "log: {level: loud}\n", "c.yaml:4:14: `level` must be one of debug, info, warn, error, not `loud`"},
-      {"bad duration", kMinimal + "schedule: {sweep: 10}\n", "c.yaml:4:19: `sweep` must be a duration"},
-      {"octal-looking duration", kMinimal + "schedule: {sweep: 1s}\n", "c.yaml:4:19: `sweep` must be at least 5s"},
-      {"overflowing duration", kMinimal + "schedule: {sweep: 999999999999d}\n", "c.yaml:4:19: `sweep` must be a duration"},
-      {"bad listen", kMinimal + "web: {listen: localhost}\n", "c.yaml:4:15: `localhost` is not an address:port"},
-      {"port too large", kMinimal + "web: {listen: 'x:99999'}\n", "c.yaml:4:15: `x:99999` is not an address:port"},
-      {"plain http for tokens", kMinimal + "azure: {cloud: {custom: {resource_manager: 'http://x'}}}\n", "`resource_manager` must be an https:// origin"},
+      {"bad choice",
+       kMinimal + "log: {level: loud}\n",
+       "c.yaml:4:14: `level` must be one of debug, info, warn, error, not `loud`"},
+      {"bad duration",
+       kMinimal + "schedule: {sweep: 10}\n",
+       "c.yaml:4:19: `sweep` must be a duration"},
+      {"octal-looking duration",
+       kMinimal + "schedule: {sweep: 1s}\n",
+       "c.yaml:4:19: `sweep` must be at least 5s"},
+      {"overflowing duration",
+       kMinimal + "schedule: {sweep: 999999999999d}\n",
+       "c.yaml:4:19: `sweep` must be a duration"},
+      {"bad listen",
+       kMinimal + "web: {listen: localhost}\n",
+       "c.yaml:4:15: `localhost` is not an address:port"},
+      {"port too large",
+       kMinimal + "web: {listen: 'x:99999'}\n",
+       "c.yaml:4:15: `x:99999` is not an address:port"},
+      {"plain http for tokens",
+       kMinimal + "azure: {cloud: {custom: {resource_manager: 'http://x'}}}\n",
+       "`resource_manager` must be an https:// origin"},
       {"no assignment", "log: {level: info}\n", "needs at least one assignment"},
-      {"no name", "baseline: {assignments: [{initiative: x}]}\n", "c.yaml:1:26: an assignment needs a `name`"},
-      {"management groups", kMinimal + "azure: {scope: {management_groups: [a]}}\n", "collects subscriptions, not management groups"},
-      {"two identities", kMinimal + "azure: {credential: {client_id: a, object_id: b}}\n", "at most one of client_id"},
-      {"other credential", kMinimal + "azure: {credential: {type: magic}}\n", "`type` must be one of managed_identity, not `magic`"},
-      {"bad scope", "baseline: {assignments: [{name: a, initiative: x, scope: prod}]}\n", "`scope` must be / (everything collected)"},
+      {"no name",
+       "baseline: {assignments: [{initiative: x}]}\n",
+       "c.yaml:1:26: an assignment needs a `name`"},
+      {"management groups",
+       kMinimal + "azure: {scope: {management_groups: [a]}}\n",
+       "collects subscriptions, not management groups"},
+      {"two identities",
+       kMinimal + "azure: {credential: {client_id: a, object_id: b}}\n",
+       "at most one of client_id"},
+      {"other credential",
+       kMinimal + "azure: {credential: {type: magic}}\n",
+       "`type` must be one of managed_identity, not `magic`"},
+      {"bad scope",
+       "baseline: {assignments: [{name: a, initiative: x, scope: prod}]}\n",
+       "`scope` must be / (everything collected)"},
       {"syntax", "a: [1\nb: 2\n", "c.yaml:2:"},
       {"empty", "", "the document must be a mapping"},
   };

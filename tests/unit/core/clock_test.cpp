@@ -10,10 +10,13 @@ TEST_CASE("RFC 3339 is read with offsets and fractions, and nothing else is") {
     const char* text;
     const char* want;  // nullptr: refused
   };
+
   const Case cases[] = {
       {"utc", "2026-11-22T05:28:04Z", "2026-11-22T05:28:04Z"},
       {"fraction", "2026-11-22T05:28:04.5Z", "2026-11-22T05:28:04.500000Z"},
-      {"seven digits as Azure writes", "2024-06-14T18:57:02.1234567Z", "2024-06-14T18:57:02.123456Z"},
+      {"seven digits as Azure writes",
+       "2024-06-14T18:57:02.1234567Z",
+       "2024-06-14T18:57:02.123456Z"},
       {"positive offset", "2026-11-22T05:28:04+02:00", "2026-11-22T03:28:04Z"},
       {"negative offset crosses midnight", "2026-11-22T23:30:00-01:00", "2026-11-23T00:30:00Z"},
       {"date only", "2026-02-28", "2026-02-28T00:00:00Z"},

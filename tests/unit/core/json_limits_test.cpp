@@ -1,8 +1,8 @@
 #include "core/json_limits.hpp"
 
-#include <string>
-
 #include <doctest/doctest.h>
+
+#include <string>
 
 using namespace plumbline::core;
 

@@ -16,7 +16,8 @@ Normalised normalise(const char* json) {
 
 TEST_CASE("key order, absent columns and noise do not change the fingerprint") {
   const auto a = normalise(R"({"id":"/x","properties":{"b":1,"a":[1,2.5,true,null]},"etag":"1"})");
-  const auto b = normalise(R"({"properties":{"a":[1,2.5,true,null],"b":1},"zones":null,"id":"/x","etag":"2"})");
+  const auto b = normalise(
+      R"({"properties":{"a":[1,2.5,true,null],"b":1},"zones":null,"id":"/x","etag":"2"})");
   CHECK(a.fingerprint == b.fingerprint);
   CHECK(a.body == R"({"etag":"1","id":"/x","properties":{"a":[1,2.5,true,null],"b":1}})");
   const auto c = normalise(R"({"id":"/x","properties":{"a":[2.5,1,true,null],"b":1}})");
@@ -31,14 +32,39 @@ TEST_CASE("secrets are replaced, and a changed secret still shows") {
     const char* keeps;  // part that must survive
     const char* loses;  // part that must not
   };
+
   const Case cases[] = {
-      {"webhook path and query", "serviceUri", "https://hooks.example.com/T0/B1/zzz?code=abc", "https://hooks.example.com/", "zzz"},
-      {"webhook query value", "serviceUri", "https://f.example.net/api/x?code=S3CRET&v=1", "?code=", "S3CRET"},
-      {"plain http stays visible", "serviceUri", "http://f.example.net/api", "http://f.example.net/", "api"},
-      {"connection string by name", "ConnectionString", "InstrumentationKey=1;Endpoint=x", "redacted:", "Instr"},
-      {"connection string by content", "value", "Endpoint=sb://x/;SharedAccessKey=abc=", "redacted:", "abc"},
+      {"webhook path and query",
+       "serviceUri",
+       "https://hooks.example.com/T0/B1/zzz?code=abc",
+       "https://hooks.example.com/",
+       "zzz"},
+      {"webhook query value",
+       "serviceUri",
+       "https://f.example.net/api/x?code=S3CRET&v=1",
+       "?code=",
+       "S3CRET"},
+      {"plain http stays visible",
+       "serviceUri",
+       "http://f.example.net/api",
+       "http://f.example.net/",
+       "api"},
+      {"connection string by name",
+       "ConnectionString",
+       "InstrumentationKey=1;Endpoint=x",
+       "redacted:",
+       "Instr"},
+      {"connection string by content",
+       "value",
+       "Endpoint=sb://x/;SharedAccessKey=abc=",
+       "redacted:",
+       "abc"},
       {"suffix", "smtpPassword", "hunter2", "redacted:", "hunter2"},
-      {"SAS in an ordinary URI", "templateLink", "https://a.blob.example/c/f.json?sv=1&sig=QQQ", "https://a.blob.example/c/f.json?sv=redacted:", "QQQ"},
+      {"SAS in an ordinary URI",
+       "templateLink",
+       "https://a.blob.example/c/f.json?sv=1&sig=QQQ",
+       "https://a.blob.example/c/f.json?sv=redacted:",
+       "QQQ"},
       {"user information", "url", "https://bob:pw@git.example/x", "git.example/x", "bob"},
   };
   const Normaliser one("key one");
@@ -57,7 +83,8 @@ TEST_CASE("secrets are replaced, and a changed secret still shows") {
 
 TEST_CASE("what is no secret stays") {
   const Normaliser normaliser("k");
-  CHECK(normaliser.redact("vaultUri", "https://kv.vault.azure.net/") == "https://kv.vault.azure.net/");
+  CHECK(normaliser.redact("vaultUri", "https://kv.vault.azure.net/") ==
+        "https://kv.vault.azure.net/");
   CHECK(normaliser.redact("query", "T | where a == 'b'") == "T | where a == 'b'");
   CHECK(normaliser.redact("clientSecret", "").empty());
 }

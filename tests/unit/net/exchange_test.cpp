@@ -605,6 +605,16 @@ TEST_CASE("the server bounds header, body and time of a request") {
   CHECK(loop.behaviour.requests == 0);
 }
 
+TEST_CASE("connections beyond the cap are closed at once") {
+  ServerOptions options;
+  options.max_connections = 1;
+  Loopback loop(false, options);
+  REQUIRE(loop.get("/echo"));  // the client keeps its connection
+  CHECK(raw_exchange(loop.port(), "GET /echo HTTP/1.1\r\n\r\n").empty());
+  CHECK(loop.get("/echo"));
+  CHECK(loop.behaviour.requests == 2);
+}
+
 TEST_CASE("the server answers what raw clients send") {
   Loopback loop;
   const std::string close = "Connection: close\r\n\r\n";
@@ -635,7 +645,7 @@ TEST_CASE("a hundred requests at once") {
     const Event done;
     for (int i = 0; i < 100; ++i) {
       spawn(loop.client_executor(),
-            send_and_count(loop.client(), loop.request("/big"), &ok, 100, done));
+            send_and_count(loop.client(), loop.request("/gzip"), &ok, 100, done));
     }
     run_blocking(loop.client_executor(), wait_until(done));
     CHECK(ok == 100);

@@ -20,7 +20,7 @@ TEST_CASE("faults concern the requests they match") {
       make_request("GET", std::string(kVault) + "/providers/Microsoft.Insights/diagnosticSettings");
 
   const struct {
-    const char* match;
+    std::string match;
     bool post;
     bool get;
   } cases[] = {

@@ -34,7 +34,7 @@ TEST_CASE("the identity endpoint refuses as documented") {
 
   const struct {
     std::string query;
-    const char* error;
+    std::string error;
   } cases[] = {
       {kVersion, "invalid_request"},
       {kVersion + "&resource=user.read", "invalid_resource"},

@@ -54,8 +54,8 @@ std::string ids(const std::string& text) {
 
 TEST_CASE("where keeps the rows it says") {
   const struct {
-    const char* condition;
-    const char* expected;
+    std::string condition;
+    std::string expected;
   } cases[] = {
       {"name == 'Alpha'", "a"},
       {"name == 'alpha'", ""},
@@ -111,7 +111,7 @@ TEST_CASE("where keeps the rows it says") {
 
   for (const auto& test : cases) {
     CAPTURE(test.condition);
-    CHECK(ids(std::string("resources | where ") + test.condition) == test.expected);
+    CHECK(ids("resources | where " + test.condition) == test.expected);
   }
 }
 
@@ -126,8 +126,8 @@ TEST_CASE("partitions by hash are disjoint and complete") {
 
 TEST_CASE("the other operators") {
   const struct {
-    const char* text;
-    const char* expected;
+    std::string text;
+    std::string expected;
   } cases[] = {
       {"Resources", "abcd"},
       {"resources // all of them\n| where id == '/a'", "a"},
@@ -161,11 +161,11 @@ TEST_CASE("the other operators") {
 
 TEST_CASE("what is outside the subset is refused with its place") {
   const struct {
-    const char* text;
-    const char* code;
+    std::string text;
+    std::string code;
     int line;
     int position;
-    const char* token;
+    std::string token;
   } cases[] = {
       {"", "ParserFailure", 1, 0, "<EOF>"},
       {"| where id == 'x'", "ParserFailure", 1, 0, "|"},

@@ -16,7 +16,7 @@ TEST_CASE("resources are found in every shape that documents have") {
   const std::string id = kVault;
 
   const struct {
-    const char* name;
+    std::string name;
     std::string document;
     std::size_t expected;
   } cases[] = {

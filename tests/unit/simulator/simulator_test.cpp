@@ -6,7 +6,11 @@
 #include "tests/unit/simulator/testing.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <csignal>
 #include <memory>
 #include <optional>
 #include <string>
@@ -167,8 +171,7 @@ TEST_CASE("resources are changed through the admin API") {
   const Answer query = running.arm(
       "/providers/Microsoft.ResourceGraph/resources?api-version=2024-04-01",
       "POST",
-      R"({"query":"resourcechanges | summarize count() by t = tostring(properties.changeType), by = tostring(properties.changeAttributes.changedBy)"
-})");
+      R"q({"query":"resourcechanges | summarize count() by t = tostring(properties.changeType)"})q");
   CHECK(Json::parse(query->body)["count"] == 3);
 }
 
@@ -217,4 +220,47 @@ TEST_CASE("bad directories and ports are errors, not crashes") {
   REQUIRE(first);
   options.imds_port = (*first)->imds_port();
   CHECK(Simulator::start(worker.executor(), &clock, options).error().code == core::Errc::kIo);
+}
+
+TEST_CASE("the program says where it listens and ends cleanly on SIGTERM") {
+  const TemporaryDirectory directory;
+  const std::string ports = directory.path() + "/ports.json";
+  const std::string ca = directory.path() + "/ca.pem";
+  int ends[2] = {};
+  REQUIRE(::pipe(ends) == 0);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    ::dup2(ends[1], STDOUT_FILENO);
+    ::close(ends[0]);
+    ::close(ends[1]);
+    ::execl(PLUMBLINE_SIMULATOR,
+            PLUMBLINE_SIMULATOR,
+            "--ports-file",
+            ports.c_str(),
+            "--ca-file",
+            ca.c_str(),
+            "--log-level",
+            "off",
+            nullptr);
+    ::_exit(127);
+  }
+  ::close(ends[1]);
+  std::string output;
+  char byte = 0;
+  while (std::count(output.begin(), output.end(), '\n') < 2 && ::read(ends[0], &byte, 1) == 1) {
+    output += byte;
+  }
+  CHECK(output.find("https://127.0.0.1:") != std::string::npos);
+  ::kill(child, SIGTERM);  // taken only once everything is in place
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  ::close(ends[0]);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  const auto written = read_json_file(ports);
+  REQUIRE(written);
+  CHECK((*written)["arm_port"].get<int>() > 0);
+  CHECK((*written)["imds_endpoint"].get<std::string>().starts_with("http://127.0.0.1:"));
+  CHECK(read_file(ca).value_or("").starts_with("-----BEGIN CERTIFICATE-----"));
 }

@@ -55,9 +55,9 @@ const std::string kSettings =
 
 TEST_CASE("types go to the table that Resource Graph keeps them in") {
   const struct {
-    const char* type;
+    std::string type;
     bool extends;
-    const char* table;
+    std::string table;
   } cases[] = {
       {"microsoft.keyvault/vaults", false, "resources"},
       {"microsoft.compute/virtualmachines/extensions", false, "resources"},
@@ -79,7 +79,7 @@ TEST_CASE("types go to the table that Resource Graph keeps them in") {
   for (const auto& test : cases) {
     CAPTURE(test.type);
     CHECK(graph_table_of(test.type, test.extends) == test.table);
-    CHECK((test.table[0] == '\0' || is_graph_table(test.table)));
+    CHECK((test.table.empty() || is_graph_table(test.table)));
   }
 }
 
@@ -112,10 +112,10 @@ TEST_CASE("the resource manager's refusals") {
   REQUIRE(tenant.store.add(resource(kVault)) == Added::kNew);
 
   const struct {
-    const char* path;
-    const char* query;
+    std::string path;
+    std::string query;
     int status;
-    const char* code;
+    std::string code;
   } cases[] = {
       {"/subscriptions", "", 400, "MissingApiVersionParameter"},
       {"/subscriptions/none", "api-version=1", 404, "SubscriptionNotFound"},
@@ -260,10 +260,10 @@ TEST_CASE("Resource Graph's refusals") {
   Tenant tenant;
 
   const struct {
-    const char* body;
+    std::string body;
     int status;
-    const char* code;
-    const char* detail;
+    std::string code;
+    std::string detail;
   } cases[] = {
       {"not json", 400, "BadRequest", "InvalidRequest"},
       {"{}", 400, "BadRequest", "InvalidRequest"},

@@ -1,0 +1,221 @@
+#include "collectors/inventory.hpp"
+
+#include "storage/sqlite_store.hpp"
+#include "tests/support/fakes.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <map>
+
+using namespace plumbline;
+using namespace std::chrono_literals;
+
+namespace {
+
+class FakeTokens final : public collectors::TokenSource {
+ public:
+  net::Task<core::Result<std::string>> token(std::string /*audience*/) override { co_return std::string("t"); }
+  void discard(const std::string& /*audience*/) override {}
+};
+
+/// A tenant with one subscription, told request by request.
+struct Fixture {
+  Fixture() {
+    auto result = storage::open_store({directory.file("p.db"), ""}, clock);
+    REQUIRE(result);
+    opened = *std::move(result);
+    answers["/subscriptions"] = tests::response(200, R"({"value":[{"subscriptionId":"s1","displayName":"One"}]})");
+    plan.tables = {{"resources", {"microsoft.keyvault/vaults"}}};
+    plan.details = {{"microsoft.insights/diagnosticsettings", "2021-05-01-preview", {"microsoft.keyvault/vaults"}}};
+  }
+
+  static std::string vault_key(const std::string& name) {
+    return "/subscriptions/s1/resourcegroups/rg/providers/microsoft.keyvault/vaults/" + name;
+  }
+
+  static std::string row(const std::string& name) {
+    return fmt::format(R"({{"id":"{}","type":"microsoft.keyvault/vaults","subscriptionId":"s1"}})", vault_key(name));
+  }
+
+  void graph(const std::string& rows, const std::string& more = "") {
+    answers["/providers/Microsoft.ResourceGraph/resources"] =
+        tests::response(200, fmt::format(R"({{"resultTruncated":"false","data":[{}]{}}})", rows, more));
+  }
+
+  static net::Task<void> pass(collectors::Inventory* inventory, collectors::PassReport* out) {
+    *out = co_await inventory->run();
+  }
+
+  collectors::PassReport run() {
+    clock.advance(1min);
+    collectors::AzureClientOptions options;
+    options.resource_manager = "https://arm.example";
+    options.audience = "a";
+    options.base_delay = 1ms;
+    options.max_retries = 0;
+    collectors::AzureClient azure(transport, tokens, clock, log, metrics, options);
+    const core::Normaliser normaliser("k");
+    collectors::Inventory::Parts parts{
+        .azure = azure,
+        .store = *opened.store,
+        .normaliser = normaliser,
+        .clock = clock,
+        .log = log,
+        .metrics = metrics,
+        .io = io.executor(),
+        .cpu = cpu.executor(),
+        .storage = storage.executor(),
+        .judge = [](core::JudgeView&, const core::CycleChanges&) { return core::Status::ok(); },
+        .on_commit = [](const core::CycleReport&) {}};
+    collectors::Inventory inventory(std::move(parts), plan, {});
+    collectors::PassReport report;
+    net::run_blocking(io.executor(), pass(&inventory, &report));
+    return report;
+  }
+
+  core::Evidence evidence(const std::string& key) {
+    auto found = opened.store->snapshot().value()->evidence(key);
+    REQUIRE(found);
+    REQUIRE(found->has_value());
+    return **found;
+  }
+
+  bool is_known(const std::string& name) {
+    return opened.store->snapshot().value()->find(vault_key(name)).value().has_value();
+  }
+
+  tests::FakeClock clock;
+  tests::TempDirectory directory;
+  storage::OpenedStore opened;
+  std::map<std::string, core::Result<net::HttpResponse>> answers;  // by path
+  tests::FakeLog log;
+  prometheus::Registry registry;
+  collectors::CollectorMetrics metrics{registry};
+  FakeTokens tokens;
+  core::CollectionPlan plan;
+  tests::ScriptedTransport transport{[this](const net::HttpRequest& request) -> core::Result<net::HttpResponse> {
+    const auto url = request.url.substr(std::string("https://arm.example").size());
+    const auto found = answers.find(url.substr(0, url.find('?')));
+    return found == answers.end() ? tests::response(404, R"({"error":{"code":"ResourceNotFound"}})") : found->second;
+  }};
+  net::Worker storage{"storage", 1};
+  net::Worker cpu{"cpu", 1};
+  net::Worker io{"io", 1};
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "a pass that changes nothing writes nothing") {
+  graph(row("a") + "," + row("b"));
+  answers[vault_key("a") + "/providers/microsoft.insights/diagnosticsettings"] = tests::response(200, R"({"value":[]})");
+  answers[vault_key("b") + "/providers/microsoft.insights/diagnosticsettings"] = tests::response(200, "[]");
+  const auto first = run();
+  CHECK(first.signed_in);
+  CHECK(first.complete);
+  CHECK(first.versions == 4);
+  const auto second = run();
+  CHECK(second.complete);
+  CHECK(second.versions == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "what can't be read is missing evidence, never a deletion") {
+  graph(row("a"));
+  run();
+  const std::string detail = core::detail_evidence_key(vault_key("a") + "/providers/microsoft.insights/diagnosticsettings");
+  struct Case {
+    const char* name;
+    core::Result<net::HttpResponse> answer;
+    const char* reason;
+  };
+  const std::vector<Case> cases = {
+      {"forbidden", tests::response(403, R"({"error":{"code":"AuthorizationFailed"}})"), "forbidden"},
+      {"server error", tests::response(500, ""), "unavailable"},
+      {"throttled", tests::response(429, ""), "throttled"},
+      {"half a body", tests::response(200, R"({"data":[{"id":"/x)"), "parse"},
+      {"not an answer", tests::response(200, "{}"), "parse"},
+      {"connection lost", core::Error{core::Errc::kTruncated, "ended early"}, "truncated"},
+      {"truncated result", tests::response(200, R"({"resultTruncated":"true","data":[]})"), "truncated"},
+      {"fewer rows than told", tests::response(200, R"({"totalRecords":3,"resultTruncated":"false","data":[]})"), "truncated"},
+      {"same token again", tests::response(200, R"({"$skipToken":"t","data":[]})"), "truncated"},
+  };
+  for (const auto& c : cases) {
+    SUBCASE(c.name) {
+      answers.insert_or_assign("/providers/Microsoft.ResourceGraph/resources", c.answer);
+      const auto report = run();
+      CHECK_FALSE(report.complete);
+      CHECK(is_known("a"));
+      CHECK(evidence("arg:resources|s1").reason == c.reason);
+    }
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "gone means: missing from a complete sweep, and Resource Manager says so") {
+  graph(row("a") + "," + row("b"));
+  run();
+  graph(row("a"));
+  SUBCASE("confirmed") {
+    CHECK(run().deleted >= 1);
+    CHECK_FALSE(is_known("b"));
+    CHECK(is_known("a"));
+    CHECK(evidence("arg:resources|s1").complete);
+  }
+  SUBCASE("its group is gone") {
+    answers[vault_key("b")] = tests::response(404, R"({"error":{"code":"ResourceGroupNotFound"}})");
+    run();
+    CHECK_FALSE(is_known("b"));
+  }
+  SUBCASE("Resource Manager still has it") {
+    answers[vault_key("b")] = tests::response(200, "{}");
+    CHECK_FALSE(run().complete);
+    CHECK(is_known("b"));
+    CHECK(evidence("arg:resources|s1").reason == "truncated");
+  }
+  SUBCASE("the reader is gone, not the resource") {
+    for (const char* code : {"SubscriptionNotFound", "InvalidResourceType"}) {
+      answers[vault_key("b")] = tests::response(404, fmt::format(R"({{"error":{{"code":"{}"}}}})", code));
+      run();
+      CHECK(is_known("b"));
+    }
+  }
+  SUBCASE("denied") {
+    answers[vault_key("b")] = tests::response(403, "");
+    run();
+    CHECK(is_known("b"));
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "many resources gone at once have lost their reader") {
+  std::string rows;
+  for (int i = 0; i < 30; ++i) {
+    rows += (rows.empty() ? "" : ",") + row("v" + std::to_string(i));
+  }
+  graph(rows);
+  run();
+  graph(row("v0"));
+  CHECK_FALSE(run().complete);
+  CHECK(is_known("v29"));
+  CHECK(evidence("arg:resources|s1").message.contains("29 of 30 resources are missing at once"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a subscription that is no longer listed loses its evidence, not its resources") {
+  plan.tables.push_back({"resourcecontainers", {"microsoft.resources/subscriptions"}});
+  graph(row("a") + R"(,{"id":"/subscriptions/s1","type":"microsoft.resources/subscriptions","subscriptionId":"s1","name":"One"})");
+  run();
+  answers["/subscriptions"] = tests::response(200, R"({"value":[]})");
+  CHECK_FALSE(run().complete);
+  CHECK(is_known("a"));
+  CHECK(evidence("arg:resources|s1").reason == "forbidden");
+}
+
+TEST_CASE_FIXTURE(Fixture, "Azure down: every known partition is without evidence, and the reason says why") {
+  plan.tables.push_back({"resourcecontainers", {"microsoft.resources/subscriptions"}});
+  graph(row("a") + R"(,{"id":"/subscriptions/s1","type":"microsoft.resources/subscriptions","subscriptionId":"s1","name":"One"})");
+  run();
+  answers.insert_or_assign("/subscriptions", core::Error{core::Errc::kNetwork, "connection refused"});
+  const auto report = run();
+  CHECK_FALSE(report.signed_in);
+  CHECK(report.first_error.contains("connection refused"));
+  CHECK(evidence("arg:resources|s1").reason == "network");
+  CHECK(evidence("arm:subscriptions").reason == "network");
+}

@@ -1,0 +1,232 @@
+#include "storage/sqlite_store.hpp"
+
+#include "tests/support/fakes.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace plumbline;
+using tests::FakeClock;
+using tests::TempDirectory;
+
+namespace {
+
+const std::string kVault =
+    "/subscriptions/s1/resourcegroups/rg/providers/microsoft.keyvault/vaults/kv";
+const std::string kSource = "arg:resources|s1";
+
+core::Observation observe(const FakeClock& clock, const std::string& key, const std::string& body) {
+  core::Observation out;
+  out.key = key;
+  out.id = key;
+  out.type = "microsoft.keyvault/vaults";
+  out.body = body;
+  out.fingerprint = core::sha256(body);
+  out.source = kSource;
+  out.observed_at = clock.now();
+  return out;
+}
+
+core::Judge accept_all() {
+  return [](core::JudgeView&, const core::CycleChanges&) { return core::Status::ok(); };
+}
+
+struct Fixture {
+  Fixture() { reopen(); }
+
+  void reopen() {
+    opened.store.reset();
+    auto result = storage::open_store({directory.file("p.db"), ""}, clock);
+    REQUIRE(result);
+    opened = *std::move(result);
+  }
+
+  core::CycleReport sweep(std::vector<core::Observation> page, const core::Judge& judge = accept_all()) {
+    clock.advance(std::chrono::seconds(1));
+    for (auto& observation : page) {
+      observation.observed_at = clock.now();
+    }
+    auto cycle = opened.store->begin_cycle("sweep", "test");
+    REQUIRE(cycle);
+    REQUIRE((*cycle)->stage(std::move(page)));
+    auto report = (*cycle)->commit(true, judge);
+    REQUIRE(report);
+    return *report;
+  }
+
+  std::unique_ptr<core::Snapshot> snapshot() {
+    auto result = opened.store->snapshot();
+    REQUIRE(result);
+    return *std::move(result);
+  }
+
+  FakeClock clock;
+  TempDirectory directory;
+  storage::OpenedStore opened;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "a version is written only where something changed") {
+  const auto first = sweep({observe(clock, kVault, R"({"a":1})")});
+  CHECK(first.row.number == 1);
+  CHECK(first.row.changed == 1);
+  const auto second = sweep({observe(clock, kVault, R"({"a":1})")});
+  CHECK(second.row.observed == 1);
+  CHECK(second.row.changed == 0);
+  CHECK_FALSE(second.wrote_anything);
+  const auto third = sweep({observe(clock, kVault, R"({"a":2})")});
+  CHECK(third.row.changed == 1);
+
+  auto versions = snapshot()->versions(kVault);
+  REQUIRE(versions);
+  REQUIRE(versions->size() == 2);
+  CHECK(versions->at(0).from_cycle == 3);
+  CHECK_FALSE(versions->at(0).to_cycle.has_value());
+  CHECK(versions->at(1).to_cycle == 3);
+  CHECK(snapshot()->find(kVault).value()->body == R"({"a":2})");
+}
+
+TEST_CASE_FIXTURE(Fixture, "readers see committed cycles only, and all of one or nothing") {
+  sweep({observe(clock, kVault, R"({"a":1})")});
+  auto before = snapshot();
+  auto cycle = opened.store->begin_cycle("sweep", "test");
+  REQUIRE(cycle);
+  clock.advance(std::chrono::seconds(1));
+  REQUIRE((*cycle)->stage({observe(clock, kVault, R"({"a":2})")}));
+  CHECK(snapshot()->find(kVault).value()->body == R"({"a":1})");
+
+  SUBCASE("a judge's error undoes everything") {
+    const auto report = (*cycle)->commit(true, [](core::JudgeView& view, const core::CycleChanges& changes) {
+      CHECK(changes.resources.size() == 1);
+      CHECK(view.find(kVault).value()->body == R"({"a":2})");
+      return core::Status(core::Error{core::Errc::kInternal, "no"});
+    });
+    REQUIRE_FALSE(report);
+    CHECK(snapshot()->find(kVault).value()->body == R"({"a":1})");
+    CHECK(snapshot()->cycles(10).value().size() == 1);
+  }
+  SUBCASE("a cycle that is dropped leaves nothing") {
+    cycle->reset();
+    reopen();
+    CHECK(snapshot()->find(kVault).value()->body == R"({"a":1})");
+    const auto next = sweep({});
+    CHECK(next.row.changed == 0);
+    CHECK(next.row.number == 2);
+  }
+  SUBCASE("a snapshot that is held does not move") {
+    REQUIRE((*cycle)->commit(true, accept_all()));
+    CHECK(before->find(kVault).value()->body == R"({"a":1})");
+    CHECK(snapshot()->find(kVault).value()->body == R"({"a":2})");
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "an observation sent earlier than the stored one is dropped") {
+  const auto early = observe(clock, kVault, R"({"a":"early"})");
+  sweep({observe(clock, kVault, R"({"a":"late"})")});
+  auto cycle = opened.store->begin_cycle("details", "test");
+  REQUIRE(cycle);
+  REQUIRE((*cycle)->stage({early}));
+  CHECK((*cycle)->commit(true, accept_all())->row.changed == 0);
+  CHECK(snapshot()->find(kVault).value()->body == R"({"a":"late"})");
+}
+
+TEST_CASE_FIXTURE(Fixture, "unseen resources are known, deletion takes the details along, revival works") {
+  const std::string other = kVault + "2";
+  core::Observation detail = observe(clock, kVault + "/providers/microsoft.insights/diagnosticsettings", "{}");
+  detail.is_detail = true;
+  detail.source = "detail:x";
+  sweep({observe(clock, kVault, "{}"), observe(clock, other, "{}"), detail});
+
+  clock.advance(std::chrono::seconds(1));
+  auto cycle = opened.store->begin_cycle("sweep", "test");
+  REQUIRE(cycle);
+  REQUIRE((*cycle)->stage({observe(clock, other, "{}")}));
+  CHECK((*cycle)->unseen(kSource).value() == std::vector{kVault});
+  CHECK((*cycle)->known(kSource).value() == 2);
+  REQUIRE((*cycle)->stage_deletion(kVault));
+  std::vector<core::ResourceChange> changes;
+  REQUIRE((*cycle)->commit(true, [&](core::JudgeView&, const core::CycleChanges& all) {
+    changes = all.resources;
+    return core::Status::ok();
+  }));
+  REQUIRE(changes.size() == 2);
+  CHECK(changes.at(0).new_version == 0);
+  CHECK_FALSE(snapshot()->find(kVault).value().has_value());
+  // What was is still there to be read.
+  CHECK(snapshot()->versions(kVault).value().size() == 1);
+
+  CHECK(sweep({observe(clock, kVault, R"({"again":true})")}).row.changed == 1);
+  CHECK(snapshot()->find(kVault).value()->body == R"({"again":true})");
+}
+
+TEST_CASE_FIXTURE(Fixture, "evidence changes are told once") {
+  const auto record = [&](bool complete, const char* reason) {
+    auto cycle = opened.store->begin_cycle("sweep", "test");
+    REQUIRE(cycle);
+    REQUIRE((*cycle)->stage_evidence({kSource, complete, reason, "", clock.now()}));
+    std::size_t told = 0;
+    REQUIRE((*cycle)->commit(complete, [&](core::JudgeView&, const core::CycleChanges& changes) {
+      told = changes.evidence.size();
+      return core::Status::ok();
+    }));
+    return told;
+  };
+  CHECK(record(true, "") == 1);
+  CHECK(record(true, "") == 0);
+  CHECK(record(false, "forbidden") == 1);
+  CHECK(record(false, "forbidden") == 0);
+  CHECK(record(false, "throttled") == 1);
+  CHECK(record(true, "") == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "verdicts, dependencies and drift are kept and found") {
+  sweep({observe(clock, kVault, "{}")}, [&](core::JudgeView& view, const core::CycleChanges& changes) {
+    const auto row = changes.resources.at(0).row;
+    const auto check = view.put_check({0, "prod", "NS-1", "d", "p"});
+    REQUIRE(check);
+    core::Verdict verdict;
+    verdict.check = *check;
+    verdict.resource = row;
+    verdict.state = core::ComplianceState::kNonCompliant;
+    verdict.known_state = verdict.state;
+    verdict.version = changes.resources.at(0).new_version;
+    verdict.since_cycle = changes.cycle;
+    verdict.evaluated_at = changes.now;
+    REQUIRE(view.put_verdict(verdict));
+    REQUIRE(view.add_transition({*check, row, std::nullopt, verdict.state, "", core::Cause::kResource}));
+    REQUIRE(view.set_dependencies({*check, row}, {"key:a", "key:b"}));
+    REQUIRE(view.set_dependencies({*check, row}, {"key:b", "key:c"}));
+    CHECK(view.dependents("key:a").value().empty());
+    CHECK(view.dependents("key:c").value() == std::vector{core::Subject{*check, row}});
+    CHECK(view.set_references(row, "r", {"/x"}).value().empty());
+    CHECK(view.set_references(row, "r", {"/y"}).value() == std::vector<std::string>{"/x"});
+    CHECK(view.referring("r", "/y").value() == std::vector{row});
+    core::DriftItem item;
+    item.check = *check;
+    item.resource = row;
+    item.severity = core::Severity::kHigh;
+    REQUIRE(view.add_drift(item));
+    return core::Status::ok();
+  });
+  auto view = snapshot();
+  core::VerdictFilter filter;
+  filter.state = core::ComplianceState::kNonCompliant;
+  const auto verdicts = view->verdicts(filter);
+  REQUIRE(verdicts->size() == 1);
+  CHECK(verdicts->at(0).reference == "NS-1");
+  CHECK(verdicts->at(0).resource_key == kVault);
+  filter.state = core::ComplianceState::kCompliant;
+  CHECK(view->verdicts(filter)->empty());
+  REQUIRE(view->drift(true, 10)->size() == 1);
+  CHECK(view->drift(true, 10)->at(0).item.severity == core::Severity::kHigh);
+  CHECK(view->transitions(10)->size() == 1);
+  CHECK(view->verdict_counts()->at(0).subscription == "s1");
+
+  sweep({}, [&](core::JudgeView& judge, const core::CycleChanges&) {
+    return judge.remove_check(judge.checks()->at(0).row);
+  });
+  CHECK(snapshot()->checks()->empty());
+  CHECK(snapshot()->verdicts({})->empty());
+  CHECK(snapshot()->drift(true, 10)->empty());
+  CHECK(snapshot()->transitions(10)->size() == 1);
+}
