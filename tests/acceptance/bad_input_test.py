@@ -8,6 +8,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 
 from harness import Failure, Skip, check, contains, equal, main
 
@@ -181,16 +182,26 @@ def newer_schema(test):
     refused(test, config, f"plumbline.db: .*has schema {version + 1}, .*newer version", "newer schema")
 
 
+LOCKER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA journal_mode=DELETE").fetchall()  # else readers are not kept out
+connection.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
 def locked(test):
     config, store = stored(test)
-    connection = sqlite3.connect(store, isolation_level=None)
-    connection.execute("PRAGMA journal_mode=DELETE")  # else readers are not kept out
-    connection.execute("BEGIN EXCLUSIVE")
-    try:
-        refused(test, config, r"plumbline\.db: .*locked", "locked database", ("once",))
-    finally:
-        connection.execute("ROLLBACK")
-        connection.close()
+    # In a process of its own: closing a file drops the locks that the same process holds on it.
+    with subprocess.Popen([sys.executable, "-c", LOCKER, store], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as locker:
+        try:
+            equal(locker.stdout.readline(), "locked\n", "the other process")
+            refused(test, config, r"plumbline\.db: .*locked", "locked database")
+        finally:
+            locker.kill()
 
 
 def not_ours(test):
@@ -261,7 +272,7 @@ def a_port_in_use(test):
     config = test.configure(simulator, listen=f"127.0.0.1:{simulator.imds_port}")
     done = test.run("serve", "--config.file=" + config, simulator=simulator)
     equal(done.returncode, 2, f"exit code ({done.stderr})")
-    contains(done.stderr, f"127.0.0.1:{simulator.imds_port}", "message")
+    contains(done.stderr, f"cannot listen on 127.0.0.1 port {simulator.imds_port}: Address already in use", "message")
 
 
 def arguments(test):
