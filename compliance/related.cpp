@@ -82,7 +82,8 @@ policy::RelatedAnswer Surroundings::find(const policy::ExistenceQuery& query) {
     const std::string key = detail_document_key(id_.key, type);
     dependencies_.insert(target_of_key(key));
     answer.missing = missing(core::detail_evidence_key(key));
-    if (const auto document = load(key)) {
+    // A list whose last fetch failed tells what was, not what is.
+    if (const auto document = answer.missing ? std::nullopt : load(key)) {
       if (const auto root = keep(document->body)) {
         answer.candidates = source_elements(*root, true);
       }
@@ -104,6 +105,9 @@ policy::RelatedAnswer Surroundings::find(const policy::ExistenceQuery& query) {
   }
   dependencies_.insert(target_of_type(type, scope));
   answer.missing = missing(core::partition_evidence_key(table, id_.subscription));
+  if (answer.missing) {
+    return answer;
+  }
   const auto visited =
       snapshot_->for_each_of_type(type, scope, [&](const core::StoredResource& resource) {
         if (const auto root = keep(resource.body)) {

@@ -103,6 +103,9 @@ Result<core::Observation> parse_detail(std::string_view body,
   if (root->get(values) != simdjson::SUCCESS && (*root)["value"].get(values) != simdjson::SUCCESS) {
     return Error{Errc::kParse, "the list has no `value` array"};
   }
+  if (root->is_object() && !text_member(*root, "nextLink").empty()) {
+    return Error{Errc::kTruncated, "the list goes on at a nextLink, which is not followed"};
+  }
   const std::string document = fmt::format(R"({{"id":{},"type":{},"value":{}}})",
                                            core::json_quote(key),
                                            core::json_quote(type),

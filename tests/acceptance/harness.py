@@ -163,6 +163,10 @@ class Simulator(Process):
         wait_for("ports of the simulator", lambda: read_text(ports_file).endswith("\n"), alive=[self])
         with open(ports_file, encoding="utf-8") as file:
             ports = json.load(file)
+        self._own_faults = []
+        if scenario:
+            with open(os.path.join(scenario, "faults.json"), encoding="utf-8") as file:
+                self._own_faults = json.load(file)
         self.arm_port = ports["arm_port"]
         self.imds_port = ports["imds_port"]
 
@@ -173,10 +177,12 @@ class Simulator(Process):
         return answer.json()
 
     def set_faults(self, faults):
-        self.admin("POST", "faults", faults)
+        """These faults, and the scenario's own behind them."""
+        self.admin("POST", "faults", faults + self._own_faults)
 
     def clear_faults(self):
-        self.admin("DELETE", "faults")
+        """Nothing but the scenario's own faults."""
+        self.set_faults([])
 
     def requests(self):
         return self.admin("GET", "requests")

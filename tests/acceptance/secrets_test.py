@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Nothing that looks like a secret, and no token, comes out of the daemon by any door."""
+
+import os
+import urllib.parse
+
+from harness import check, equal, last_segment, main, read_text, sqlite, wait_for
+
+
+def planted(test):
+    """The secrets that the scenario plants, the ones of its timeline included."""
+    found = set()
+    for folder, _, names in os.walk(test.scenario):
+        for name in names:
+            if name.endswith(".json"):
+                for part in read_text(os.path.join(folder, name)).split("FAKE-SECRET-")[1:]:
+                    length = next((index for index, letter in enumerate(part)
+                                   if not (letter.isalnum() or letter in "-_")), len(part))
+                    found.add("FAKE-SECRET-" + part[:length])
+    check(len(found) >= 8, f"the scenario plants {len(found)} secrets only")
+    return found
+
+
+def nothing_comes_out(test):
+    secrets = planted(test)
+    simulator = test.simulator()
+    config = test.configure(simulator, inventory="all", extra="log: {level: debug}\n")
+    store = config.replace("plumbline.yaml", "plumbline.db")
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+    # A secret that changes is drift: its old and new values are not.
+    group = next(row["resource_id"] for row in daemon.results(reference="IM-3.2-webhook-https")
+                 if last_segment(row["resource_id"]) == "ag-contoso-legacy")
+    body = simulator.body_of(group)
+    for receiver in body["properties"]["webhookReceivers"]:
+        receiver["serviceUri"] = "http://chat.contoso.example/hook?token=FAKE-SECRET-changed-just-now"
+    simulator.put(group, body)
+    secrets.add("FAKE-SECRET-changed-just-now")
+    wait_for("drift of the webhook",
+             lambda: [item for item in daemon.api("drift", limit=1000)["drift"]
+                      if item["kind"] == "configuration" and "serviceUri" in item["path"]], alive=[daemon])
+    # A refused token is replaced; neither may show.
+    simulator.admin("DELETE", "tokens")
+    daemon.next_pass()
+
+    doors = {}
+    for name in ("status", "scores", "checks", "drift?open=false&limit=1000", "transitions?limit=1000",
+                 "cycles?limit=1000", "results?limit=1000", "nothing"):
+        doors["/api/v1/" + name] = daemon.get("/api/v1/" + name).text()
+    keys = sqlite(store, "SELECT key FROM resource WHERE version_id IS NOT NULL").splitlines()
+    check(len(keys) > 150, f"{len(keys)} resources and lists in the store")
+    fingerprints = 0
+    for key in keys:
+        answer = daemon.get("/api/v1/resource", id=key)
+        equal(answer.status, 200, f"status of resource {key}")
+        doors["resource " + key] = answer.text()
+        fingerprints += answer.text().count("redacted:")
+    check(fingerprints >= len(secrets), f"only {fingerprints} places are redacted")
+    for row in daemon.results():
+        query = urllib.parse.urlencode({"assignment": row["assignment"], "reference": row["reference"],
+                                        "resource": row["resource_id"]})
+        doors["explain " + query] = daemon.get("/api/v1/explain?" + query).text()
+    for path in ("/", "/metrics", "/-/ready", "/-/healthy"):
+        doors[path] = daemon.get(path).text()
+
+    def files():
+        found = {"log": daemon.log(), "standard output": read_text(daemon.stdout_path)}
+        for name in os.listdir(os.path.dirname(store)):
+            if not name.endswith(".yaml"):
+                with open(os.path.join(os.path.dirname(store), name), "rb") as file:
+                    found[name] = file.read().decode("latin-1")
+        return found
+
+    doors.update(files())
+    check("plumbline.db-wal" in doors, "there is no write-ahead log to look into")
+    equal(daemon.stop(), 0, "exit code")
+    doors.update({"at the end " + name: text for name, text in files().items()})
+    # Bodies are compressed in the store: what the API shows of each is what it holds.
+    for door, text in doors.items():
+        for secret in secrets | {"FAKE-SECRET", "Bearer ", "bearer ", "access_token", "sim."}:
+            if secret == "sim." and door.startswith(("resource ", "/", "explain ")):
+                continue  # tokens of the simulator begin so; host names may, too
+            at = text.find(secret)
+            if secret == "sim." and at >= 0:
+                token = text[at + 4:at + 36]
+                at = at if len(token) == 32 and all(letter in "0123456789abcdef" for letter in token) else -1
+            check(at < 0, f"{secret!r} in {door}: {text[max(0, at - 80):at + 80]!r}")
+    report = test.once(config, simulator, "--format", "json")
+    check("FAKE-SECRET" not in report.stdout + report.stderr, "a secret is in the report")
+
+
+def old_versions_too(test):
+    """What the store compresses, decompressed: every version of every body."""
+    simulator = test.simulator()
+    config = test.configure(simulator, inventory="all")
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+    texts = [daemon.get("/api/v1/resource", id=row["resource_id"]).text() for row in daemon.results()]
+    components = [text for text in texts if '"type":"microsoft.insights/components"' in text]
+    check(components, "no component")
+    for text in components:
+        check("redacted:" in text, f"instrumentation keys and connection strings are not redacted: {text[:500]}")
+
+
+if __name__ == "__main__":
+    main([nothing_comes_out, old_versions_too])

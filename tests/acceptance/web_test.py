@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""Metrics, health, API and page as HTTP clients meet them."""
+
+import json
+import shutil
+import socket
+import subprocess
+
+from harness import Skip, check, contains, equal, free_port, http_request, main
+
+HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
+API = ("status", "scores", "checks", "results", "drift", "transitions", "cycles")
+
+
+def serving(test, *arguments, **options):
+    simulator = test.simulator()
+    daemon = test.serve(test.configure(simulator, sweep="1h", details="1h", **options), simulator, *arguments)
+    daemon.wait_passes(1)
+    return daemon
+
+
+def problem(answer, status, what):
+    equal(answer.status, status, f"status of {what} ({answer.text()[:200]})")
+    equal(answer.headers["Content-Type"], "application/problem+json", f"content type of {what}")
+    body = answer.json()
+    equal((body["status"], body["type"]), (status, "about:blank"), f"problem of {what}")
+    check(body["title"] and body["detail"], f"{what}: no title or detail")
+
+
+def metrics_are_well_formed(test):
+    promtool = shutil.which("promtool")
+    if not promtool:
+        raise Skip("promtool is not installed")
+    daemon = serving(test)
+    daemon.get("/api/v1/scores")
+    answer = daemon.get("/metrics")
+    equal(answer.status, 200, "status of /metrics")
+    contains(answer.headers["Content-Type"], "text/plain; version=0.0.4", "content type of /metrics")
+    done = subprocess.run([promtool, "check", "metrics"], input=answer.body, capture_output=True, check=False,
+                          timeout=60)
+    equal((done.returncode, done.stdout.decode(), done.stderr.decode()), (0, "", ""), "promtool check metrics")
+    samples = daemon.metrics()
+    for name in ("compliance_score_ratio", "control_score_ratio", "subscription_score_ratio", "compliance_resources",
+                 "noncompliant_resources", "evidence_coverage_ratio", "evidence_oldest_timestamp_seconds",
+                 "drift_open", "assignment_info", "definition_info", "control_info", "subscription_info",
+                 "subscriptions", "resources", "collection_last_success_timestamp_seconds",
+                 "collection_errors_total", "cycles_total", "azure_requests_total", "azure_quota_remaining",
+                 "token_expiry_timestamp_seconds", "storage_size_bytes", "build_info"):
+        check(any(sample.partition("{")[0] == "plumbline_" + name for sample in samples), f"no plumbline_{name}")
+    check(any(sample.startswith("process_resident_memory_bytes") for sample in samples), "no process_ metrics")
+    equal(daemon.metric("plumbline_compliance_resources", state="NonCompliant"), 49, "non-compliant in the metrics")
+    equal(daemon.metric("plumbline_compliance_resources", state="Compliant"), 44, "compliant in the metrics")
+    equal(daemon.metric("plumbline_noncompliant_resources"), 49, "plumbline_noncompliant_resources")
+    equal(round(daemon.metric("plumbline_evidence_coverage_ratio"), 6), 0.93, "coverage")
+    equal(daemon.metric("plumbline_resources"), 68, "plumbline_resources")
+    equal(daemon.metric("plumbline_subscriptions", state="readable"), 3, "plumbline_subscriptions")
+    check(not any("/subscriptions/" in sample for sample in samples), "a resource id is a label")
+
+
+def methods_and_paths(test):
+    daemon = serving(test)
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        for path in ("/", "/metrics", "/api/v1/scores", "/-/healthy"):
+            answer = http_request(daemon.port, method, path, b"{}")
+            problem(answer, 405, f"{method} {path}")
+            equal(answer.headers["Allow"], "GET, HEAD", f"Allow of {method} {path}")
+    for path in ("/nothing", "/api/v1/nothing", "/api/v1/", "/api/v2/scores", "/assets/../app.js", "/-/nothing",
+                 "/%00", "/api/v1/scores/more"):
+        problem(daemon.get(path), 404, path)
+    for path in ("/", "/metrics", "/api/v1/scores", "/-/ready", "/assets/app.js"):
+        full = daemon.get(path)
+        equal(full.status, 200, f"status of GET {path}")
+        head = http_request(daemon.port, "HEAD", path)
+        equal((head.status, head.body), (200, b""), f"HEAD {path}")
+        equal(head.headers["Content-Type"], full.headers["Content-Type"], f"content type of HEAD {path}")
+        if path in ("/", "/assets/app.js"):
+            equal(head.headers["Content-Length"], str(len(full.body)), f"length of HEAD {path}")
+    for name in API:
+        equal(daemon.get("/api/v1/" + name).headers["Content-Type"], "application/json", f"content type of {name}")
+    for path in ("/", "/metrics", "/api/v1/scores", "/nothing", "/-/ready"):
+        answer = daemon.get(path)
+        for header, value in HEADERS.items():
+            equal(answer.headers[header], value, f"{header} of {path}")
+        contains(answer.headers["Content-Security-Policy"], "default-src 'none'", f"policy of {path}")
+        check("unsafe-inline" not in answer.headers["Content-Security-Policy"], f"policy of {path}")
+    equal(daemon.get("/healthz").text(), daemon.get("/-/healthy").text(), "alias of health")
+    equal(daemon.get("/readyz").text(), daemon.get("/-/ready").text(), "alias of readiness")
+
+
+def bad_parameters(test):
+    daemon = serving(test)
+    for path in ("results?limit=0", "results?limit=1001", "results?limit=x", "results?limit=-1", "results?limit=1e3",
+                 "results?state=Bad", "results?after=x", "results?after=1", "results?after=1-x", "drift?open=maybe",
+                 "drift?limit=0", "transitions?limit=none", "cycles?limit=99999999999999999999", "resource",
+                 "resource?id=", "explain?assignment=azure-monitor&reference=IM-3.1-vm-identity"):
+        problem(daemon.get("/api/v1/" + path), 400, path)
+    for path in ("resource?id=/subscriptions/none", "explain?assignment=x&reference=y&resource=z", "explain",
+                 "resource?id=%27%20OR%201%3D1--"):
+        problem(daemon.get("/api/v1/" + path), 404, path)
+    # Pages hold together: three at a time give what all at once give.
+    whole = daemon.api("results", limit=1000)["results"]
+    equal(len(whole), 100, "results")
+    rows, after = [], ""
+    while after is not None:
+        page = daemon.api("results", limit=3, after=after)
+        rows += page["results"]
+        after = page["next"]
+    equal(rows, whole, "results in pages")
+    for parameter, value, column in (("state", "NonCompliant", "state"), ("reference", "IM-3.1-vm-identity",
+                                                                          "reference")):
+        equal(daemon.api("results", limit=1000, **{parameter: value})["results"],
+              [row for row in whole if row[column] == value], f"results with {parameter}={value}")
+    equal(daemon.api("results", assignment="none")["results"], [], "results of an assignment that is not there")
+
+
+def garbage_on_the_socket(test):
+    daemon = serving(test)
+    for payload in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 200, b"GET\r\n\r\n",
+                    b"GET / HTTP/1.1\r\n" + b"X-A: " + b"a" * 100000 + b"\r\n\r\n", b"\r\n" * 10000,
+                    b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", daemon.port), timeout=30) as connection:
+            try:
+                connection.sendall(payload)
+                connection.shutdown(socket.SHUT_WR)
+                answer = connection.recv(4096)
+            except OSError:
+                answer = b""
+            check(not answer.startswith(b"HTTP/1.1 200"), f"{payload[:20]!r}: {answer[:100]!r}")
+    equal(daemon.get("/-/healthy").status, 200, "health afterwards")
+    equal(daemon.poll(), None, "exit code")
+
+
+def beyond_loopback(test):
+    daemon = serving(test, listen="0.0.0.0:0")
+    for path in ("/", "/assets/app.js", *("/api/v1/" + name for name in API)):
+        problem(daemon.get(path), 403, path)
+    for path in ("/metrics", "/-/healthy", "/-/ready", "/healthz", "/readyz"):
+        equal(daemon.get(path).status, 200, f"status of {path}")
+    allowed = serving(test, "--web.allow-anonymous", listen="0.0.0.0:0")
+    for path in ("/", "/api/v1/scores", "/metrics"):
+        equal(allowed.get(path).status, 200, f"status of {path} with --web.allow-anonymous")
+
+
+def healthcheck(test):
+    daemon = serving(test, listen="0.0.0.0:0")
+    done = test.run("healthcheck", f"--web.listen-address=0.0.0.0:{daemon.port}")
+    equal((done.returncode, done.stdout), (0, "Plumbline is Healthy.\nPlumbline is Ready.\n"), "healthcheck")
+    nowhere = test.run("healthcheck", f"--web.listen-address=127.0.0.1:{free_port()}")
+    equal(nowhere.returncode, 2, "healthcheck of nothing")
+    contains(nowhere.stderr, "Connection refused", "healthcheck of nothing")
+
+
+def logs_as_json(test):
+    simulator = test.simulator()
+    config = test.configure(simulator)
+    done = test.once(config, simulator, "--log.format=json")
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    check(any(line["event"] == "cycle_committed" for line in lines), "no cycle in the log")
+    check(all({"ts", "level", "event"} <= set(line) for line in lines), "a line lacks ts, level or event")
+
+
+if __name__ == "__main__":
+    main([metrics_are_well_formed, methods_and_paths, bad_parameters, garbage_on_the_socket, beyond_loopback,
+          healthcheck, logs_as_json])
