@@ -240,6 +240,7 @@ Normalised Normaliser::normalise(element resource) const {
     }
     result.body += text;
     if (member.key == "properties" && member.value.is_object()) {
+      quiet += "\"properties\":{";
       for (const auto& inner : sorted_members(member.value.get_object().value_unsafe())) {
         if (!is_noise_property(inner.key)) {
           append_json_quoted(quiet, inner.key);
@@ -248,6 +249,7 @@ Normalised Normaliser::normalise(element resource) const {
           quiet += ',';
         }
       }
+      quiet += "},";
     } else if (!is_noise(member.key)) {
       quiet += text;
       quiet += ',';

@@ -193,7 +193,11 @@ TEST_CASE_FIXTURE(Fixture,
     answers[vault_key("b")] = tests::response(200, "{}");
     CHECK_FALSE(run().complete);
     CHECK(is_known("b"));
-    CHECK(evidence("arg:resources|s1").reason == "truncated");
+    CHECK(evidence("arg:resources|s1").complete);
+    CHECK(evidence("resource:" + vault_key("b")).reason == "truncated");
+    graph(row("a") + "," + row("b"));
+    CHECK(run().complete);
+    CHECK(evidence("resource:" + vault_key("b")).complete);
   }
   SUBCASE("the reader is gone, not the resource") {
     for (const char* code : {"SubscriptionNotFound", "InvalidResourceType"}) {
