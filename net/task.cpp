@@ -209,9 +209,12 @@ struct Event::State {
     template <class Handler>
     void operator()(Handler handler) const {
       const auto slot = asio::get_associated_cancellation_slot(handler);
-      const std::lock_guard lock(waiter->mutex);
-      asio::steady_timer& timer = waiter->timer.emplace(asio::get_associated_executor(handler));
-      timer.expires_after(waiter->woken ? std::chrono::nanoseconds::zero() : timeout);
+      // On a pool, another thread may resume the coroutine and end it, and this object with it,
+      // before the wait below has returned: the waiter's lock needs an owner of its own.
+      const std::shared_ptr<Waiter> kept = waiter;
+      const std::lock_guard lock(kept->mutex);
+      asio::steady_timer& timer = kept->timer.emplace(asio::get_associated_executor(handler));
+      timer.expires_after(kept->woken ? std::chrono::nanoseconds::zero() : timeout);
       timer.async_wait(asio::bind_cancellation_slot(
           slot, [handler = std::move(handler)](boost::system::error_code) mutable {
             std::move(handler)();
