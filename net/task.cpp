@@ -1,12 +1,12 @@
 #include "net/task.hpp"
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
 #include <pthread.h>
 
@@ -144,11 +144,30 @@ void run_blocking(const Executor& executor, Task<void> task) {
   }
 }
 
+namespace {
+
+/// Starts a timer on the executor of the coroutine that waits for it, which owns the timer.
+struct StartSleep {
+  std::optional<asio::steady_timer>* timer;
+  std::chrono::nanoseconds duration;
+
+  template <class Handler>
+  void operator()(Handler handler) const {
+    asio::steady_timer& started = timer->emplace(asio::get_associated_executor(handler));
+    started.expires_after(duration);
+    started.async_wait(std::move(handler));
+  }
+};
+
+}  // namespace
+
 Task<bool> sleep_for(std::chrono::nanoseconds duration) {
-  const Executor executor = co_await asio::this_coro::executor;
-  asio::steady_timer timer(executor);
-  timer.expires_after(std::max(duration, std::chrono::nanoseconds::zero()));
-  const auto [error] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+  std::optional<asio::steady_timer> timer;
+  const StartSleep start(&timer, std::max(duration, std::chrono::nanoseconds::zero()));
+  constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
+  const auto [error] =
+      co_await asio::async_initiate<decltype(kToken), void(boost::system::error_code)>(start,
+                                                                                       kToken);
   co_return !error;
 }
 
@@ -161,11 +180,9 @@ struct Event::State {
   // The timer is used by the waiting coroutine's thread and by the one that sets the event, always
   // under the mutex.
   struct Waiter {
-    explicit Waiter(const Executor& executor) : timer(executor) {}
-
     std::mutex mutex;
     bool woken = false;
-    asio::steady_timer timer;
+    std::optional<asio::steady_timer> timer;  // once the wait has begun
   };
 
   // Takes the waiter off the list when the wait ends, and also when its coroutine is destroyed with
@@ -192,9 +209,13 @@ struct Event::State {
     template <class Handler>
     void operator()(Handler handler) const {
       const auto slot = asio::get_associated_cancellation_slot(handler);
-      const std::lock_guard lock(waiter->mutex);
-      waiter->timer.expires_after(waiter->woken ? std::chrono::nanoseconds::zero() : timeout);
-      waiter->timer.async_wait(asio::bind_cancellation_slot(
+      // On a pool, another thread may resume the coroutine and end it, and this object with it,
+      // before the wait below has returned: the waiter's lock needs an owner of its own.
+      const std::shared_ptr<Waiter> kept = waiter;
+      const std::lock_guard lock(kept->mutex);
+      asio::steady_timer& timer = kept->timer.emplace(asio::get_associated_executor(handler));
+      timer.expires_after(kept->woken ? std::chrono::nanoseconds::zero() : timeout);
+      timer.async_wait(asio::bind_cancellation_slot(
           slot, [handler = std::move(handler)](boost::system::error_code) mutable {
             std::move(handler)();
           }));
@@ -218,7 +239,10 @@ void Event::set() const {
   for (const auto& waiter : waiters) {
     const std::lock_guard lock(waiter->mutex);
     waiter->woken = true;
-    waiter->timer.cancel();
+    std::optional<asio::steady_timer>& timer = waiter->timer;
+    if (timer) {
+      timer->cancel();
+    }
   }
 }
 
@@ -228,8 +252,7 @@ bool Event::is_set() const noexcept {
 
 Task<bool> Event::wait_for(std::chrono::nanoseconds timeout) const {
   const std::shared_ptr<State> state = state_;  // the Event may go before the wait ends
-  const Executor executor = co_await asio::this_coro::executor;
-  auto waiter = std::make_shared<State::Waiter>(executor);
+  auto waiter = std::make_shared<State::Waiter>();
   {
     const std::lock_guard lock(state->mutex);
     if (state->is_set.load()) {
