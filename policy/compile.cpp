@@ -215,7 +215,7 @@ class Compiler {
       candidate_type_ = existence.type;
       existence.condition = condition(*then.existence_condition, FieldRef::Root::kCandidate);
     }
-    program_->existence_ = std::move(existence);
+    program_->existence_ = std::make_unique<Existence>(std::move(existence));
   }
 
   /// `modify` may only name tags and what its resource provider lets it modify.
@@ -869,6 +869,7 @@ class Compiler {
     switch (e.op) {
       case Expr::Op::kCall: {
         std::vector<Value> args;
+        args.reserve(e.args.size());
         for (const auto& arg : e.args) {
           args.push_back(arg.constant);
         }

@@ -21,9 +21,8 @@ std::optional<PathStep> bracket_step(std::string_view inner) {
                     .key = std::string(inner.substr(1, inner.size() - 2))};
   }
   std::size_t index = 0;
-  const char* const end = inner.data() + inner.size();
-  if (const auto [at, error] = std::from_chars(inner.data(), end, index);
-      error == std::errc() && at == end) {
+  if (const auto [at, error] = std::from_chars(inner.data(), inner.data() + inner.size(), index);
+      error == std::errc() && at == inner.data() + inner.size()) {
     return PathStep{.kind = PathStep::Kind::kIndex, .index = index};
   }
   if (inner.empty()) {

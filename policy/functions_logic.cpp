@@ -128,7 +128,8 @@ std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
     if (digits == 0 || digits == std::string_view::npos || digits > 9) {
       return std::nullopt;
     }
-    std::from_chars(text.data(), text.data() + digits, number);
+    const std::string_view run = text.substr(0, digits);
+    std::from_chars(run.data(), run.data() + run.size(), number);
     constexpr std::int64_t kDay = 86'400;
     std::int64_t unit = 0;
     switch (core::ascii_lower(text[digits])) {

@@ -90,7 +90,7 @@ std::optional<Placeholder> parse_placeholder(std::string_view text) {
   }
   text = core::trim(text);
   const char* const end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data(), end, out.index);
+  const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), out.index);
   if (error != std::errc() || at != end || text.empty()) {
     return std::nullopt;
   }
@@ -113,8 +113,10 @@ std::optional<std::string> format_number(const Value& value, std::string_view sp
   const char letter = core::ascii_lower(spec.front());
   int precision = -1;
   if (spec.size() > 1) {
-    const char* const end = spec.data() + spec.size();
-    const auto [at, error] = std::from_chars(spec.data() + 1, end, precision);
+    const std::string_view digits = spec.substr(1);
+    const char* const end = digits.data() + digits.size();
+    const auto [at, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), precision);
     if (error != std::errc() || at != end || precision < 0 || precision > 99) {
       return std::nullopt;
     }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 
 namespace plumbline::policy {
 
@@ -19,21 +20,19 @@ class TreeBuilder {
       : source_(source), text_(text) {}
 
   core::Result<JsonNode> build() {
-    ondemand::document document;
-    if (const auto error = parser_.iterate(text_).get(document)) {
+    if (const auto error = parser_.iterate(text_).get(document_)) {
       return source_.error(0, simdjson::error_message(error));
     }
-    document_ = &document;
     JsonNode root;
     bool scalar = false;
-    if (const auto error = document.is_scalar().get(scalar)) {
+    if (const auto error = document_.is_scalar().get(scalar)) {
       return fail(error);
     }
     if (scalar) {
       return source_.error(0, "expected a JSON object or array");
     }
     ondemand::value value;
-    if (const auto error = document.get_value().get(value)) {
+    if (const auto error = document_.get_value().get(value)) {
       return fail(error);
     }
     if (auto status = read(value, root); !status) {
@@ -41,7 +40,7 @@ class TreeBuilder {
     }
     // Behind the last value there is no location any more.
     const char* rest = nullptr;
-    if (document.current_location().get(rest) == simdjson::SUCCESS) {
+    if (document_.current_location().get(rest) == simdjson::SUCCESS) {
       return fail(simdjson::TRAILING_CONTENT);
     }
     return root;
@@ -56,7 +55,7 @@ class TreeBuilder {
   [[nodiscard]] core::Error fail(simdjson::error_code code) {
     std::size_t offset = last_offset_;
     const char* at = nullptr;
-    if (document_ != nullptr && document_->current_location().get(at) == simdjson::SUCCESS) {
+    if (document_.current_location().get(at) == simdjson::SUCCESS) {
       offset = std::max(offset, offset_of(at));
     }
     return source_.error(offset, fmt::format("invalid JSON: {}", simdjson::error_message(code)));
@@ -126,7 +125,7 @@ class TreeBuilder {
     if (++nodes_ > kMaxDefinitionNodes) {
       return source_.error(last_offset_, "too many JSON values", core::Errc::kLimit);
     }
-    node.offset = offset_of(value.raw_json_token().data());
+    node.offset = offset_of(std::to_address(value.raw_json_token().begin()));
     last_offset_ = node.offset;
     ondemand::json_type type{};
     if (const auto error = value.type().get(type)) {
@@ -167,7 +166,7 @@ class TreeBuilder {
   const SourceText& source_;
   const simdjson::padded_string& text_;
   ondemand::parser parser_;
-  ondemand::document* document_ = nullptr;
+  ondemand::document document_;
   std::size_t last_offset_ = 0;
   std::size_t nodes_ = 0;
 };

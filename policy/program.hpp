@@ -136,7 +136,7 @@ class Program final : public CompiledDefinition {
   std::vector<const Expr*> slots_;
   Condition condition_;
   Expr effect_;
-  std::optional<Existence> existence_;
+  std::unique_ptr<Existence> existence_;  // null where it looks for nothing
   bool reads_location_ = false;
   bool raw_paths_ = false;
   /// False where the mode or every possible effect leaves the evaluation to others.

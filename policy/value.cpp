@@ -385,7 +385,7 @@ std::optional<Value> parse_number(std::string_view text) {
   }
   const char* const end = text.data() + text.size();
   std::int64_t integer = 0;
-  if (const auto [at, error] = std::from_chars(text.data(), end, integer);
+  if (const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), integer);
       error == std::errc() && at == end) {
     return Value::integer(integer);
   }
@@ -394,7 +394,7 @@ std::optional<Value> parse_number(std::string_view text) {
     return std::nullopt;
   }
   double number = 0;
-  if (const auto [at, error] = std::from_chars(text.data(), end, number);
+  if (const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), number);
       error == std::errc() && at == end) {
     return Value::number(number);
   }
