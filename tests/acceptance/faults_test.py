@@ -165,7 +165,7 @@ def sweeps_are_cut(test):
     a_sweep_fails(simulator, daemon, before, drift_before, {"truncate_body_at": 700}, "truncated")
 
 
-def an_empty_sweep_deletes_nothing(test):
+def sweeps_that_are_empty_delete_nothing(test):
     """Resource Graph answers, completely, that there is nothing: its reader was lost, not the resources."""
     simulator, daemon, before, drift_before = watched(test)
     simulator.set_faults([{"match": {**GRAPH, "body_contains": "\"resources |"}, "status": 200,
@@ -280,7 +280,7 @@ def identity_refuses(test):
     equal(daemon.get("/-/ready").text(), "Plumbline is Ready.\n", "readiness after the recovery")
 
 
-def azure_is_down_at_start(test):
+def identity_and_azure_are_down_at_start(test):
     """Nothing listens: the daemon starts, says so, and serves what it has."""
     simulator = test.simulator()
     config = test.configure(simulator, arm_port=free_port(), **FAST)
@@ -326,6 +326,6 @@ def a_slow_azure(test):
 
 
 if __name__ == "__main__":
-    main([details_fail_in_many_ways, sweeps_fail, sweeps_are_cut, an_empty_sweep_deletes_nothing,
+    main([details_fail_in_many_ways, sweeps_fail, sweeps_are_cut, sweeps_that_are_empty_delete_nothing,
           a_subscription_is_no_longer_listed, a_next_link_to_another_host, throttled_once, identity_refuses,
-          azure_is_down_at_start, a_slow_azure])
+          identity_and_azure_are_down_at_start, a_slow_azure])
