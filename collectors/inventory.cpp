@@ -43,6 +43,8 @@ core::Evidence evidence_of(std::string key, core::Time at, const Status& status)
 struct Inventory::Sweep {
   std::vector<std::string> subscriptions;
   std::shared_ptr<core::Cycle> cycle;
+  std::vector<core::Evidence> evidence;  // to be committed with the cycle
+  std::vector<std::string> doubted;      // resources that an earlier sweep could not find again
   bool complete = true;
 };
 
@@ -109,6 +111,23 @@ net::Task<std::vector<std::string>> Inventory::known_subscriptions() {
   co_return co_await net::offload(parts_.cpu, std::move(job));
 }
 
+net::Task<std::vector<std::string>> Inventory::doubted_resources() {
+  auto job = [store = &parts_.store]() {
+    std::vector<std::string> keys;
+    auto snapshot = store->snapshot();
+    auto all = snapshot ? (*snapshot)->all_evidence() : snapshot.error();
+    if (all) {
+      for (const auto& evidence : *all) {
+        if (!evidence.complete && evidence.key.starts_with(core::kResourceEvidencePrefix)) {
+          keys.push_back(evidence.key.substr(core::kResourceEvidencePrefix.size()));
+        }
+      }
+    }
+    return keys;
+  };
+  co_return co_await net::offload(parts_.cpu, std::move(job));
+}
+
 net::Task<Status> Inventory::commit(std::shared_ptr<core::Cycle> cycle, bool complete) {
   auto judge = parts_.judge;
   auto job = [cycle, complete, judge]() { return cycle->commit(complete, judge); };
@@ -120,7 +139,7 @@ net::Task<Status> Inventory::commit(std::shared_ptr<core::Cycle> cycle, bool com
     co_return report.error();
   }
   add(*report);
-  parts_.on_commit(*report);
+  co_await parts_.on_commit(*report);
   co_return Status::ok();
 }
 
@@ -172,7 +191,7 @@ net::Task<Result<bool>> Inventory::is_gone(std::string key) {
     const std::string& message = response.error().message;
     if (response.error().code == Errc::kNotFound) {
       // Only these two say that the resource is gone; SubscriptionNotFound says the reader is.
-      co_return message.contains("ResourceNotFound") || message.contains("ResourceGroupNotFound");
+      co_return message.contains(" ResourceNotFound") || message.contains(" ResourceGroupNotFound");
     }
     const std::string other = supported_api_version(message);
     if (other.empty() || other == version) {
@@ -190,9 +209,6 @@ net::Task<Status> Inventory::confirm_missing(std::shared_ptr<Sweep> sweep, std::
   if (!missing) {
     co_return missing.error();
   }
-  if (missing->empty()) {
-    co_return Status::ok();
-  }
   auto count = [cycle, source]() { return cycle->known(source); };
   auto known = co_await net::offload(parts_.storage, std::move(count));
   if (!known) {
@@ -209,7 +225,17 @@ net::Task<Status> Inventory::confirm_missing(std::shared_ptr<Sweep> sweep, std::
     error.message = fmt::format("{} of {} resources are missing at once", gone_at_once, *known);
     co_return error;
   }
-  std::size_t unconfirmed = 0;
+  const std::set<std::string> unseen(missing->begin(), missing->end());
+  std::erase_if(sweep->doubted, [&](const std::string& key) {
+    const bool seen_again =
+        core::subscription_of_key(key) == source.substr(source.rfind('|') + 1) &&
+        !unseen.contains(key);
+    if (seen_again) {
+      sweep->evidence.push_back(evidence_of(
+          std::string(core::kResourceEvidencePrefix) + key, parts_.clock.now(), Status::ok()));
+    }
+    return seen_again;
+  });
   for (const auto& key : *missing) {
     auto gone = co_await is_gone(key);
     if (gone && *gone) {
@@ -218,20 +244,18 @@ net::Task<Status> Inventory::confirm_missing(std::shared_ptr<Sweep> sweep, std::
       if (!staged) {
         co_return staged;
       }
-    } else {
-      ++unconfirmed;
-      parts_.log.warn("deletion_unconfirmed",
-                      {{core::log_field::kResourceId, key},
-                       {core::log_field::kError,
-                        gone ? "Resource Manager still has it" : gone.error().message}});
+      continue;
     }
-  }
-  if (unconfirmed > 0) {
-    Error error;
-    error.code = Errc::kTruncated;
-    error.message = fmt::format(
-        "{} resources are missing from Resource Graph but not from Resource Manager", unconfirmed);
-    co_return error;
+    Error doubt;
+    doubt.code = gone ? Errc::kTruncated : gone.error().code;
+    doubt.message = gone ? "Resource Graph no longer shows it, but nothing says that it is gone"
+                         : gone.error().message;
+    parts_.log.warn(
+        "deletion_unconfirmed",
+        {{core::log_field::kResourceId, key}, {core::log_field::kError, doubt.message}});
+    sweep->evidence.push_back(
+        evidence_of(std::string(core::kResourceEvidencePrefix) + key, parts_.clock.now(), doubt));
+    sweep->complete = false;
   }
   co_return Status::ok();
 }
@@ -262,6 +286,13 @@ net::Task<Status> Inventory::sweep_table(std::shared_ptr<Sweep> sweep, core::Tab
       co_return page.error();
     }
     rows += page->row_count;
+    if (page->unusable > 0) {
+      parts_.metrics.count_error("arg:" + table.table, "unusable_row");
+      parts_.log.warn("rows_unusable",
+                      {{core::log_field::kSource, "arg:" + table.table},
+                       {core::log_field::kObserved, fmt::format("{}", page->unusable)},
+                       {core::log_field::kReason, "without id or type"}});
+    }
     total = page->total_records;
     for (const auto& row : page->rows) {
       if (!keys.insert(row.key).second) {
@@ -314,11 +345,8 @@ net::Task<Status> Inventory::sweep(std::vector<std::string> subscriptions) {
     co_return begun.error();
   }
   state->cycle = *std::move(begun);
-  std::vector<core::Evidence> evidence;
-  if (state->subscriptions.empty()) {
-    co_return Status::ok();
-  }
-  evidence.push_back(
+  state->doubted = co_await doubted_resources();
+  state->evidence.push_back(
       evidence_of(std::string(core::kSubscriptionsEvidence), parts_.clock.now(), Status::ok()));
   for (const auto& table : plan_.tables) {
     const auto started = parts_.clock.steady_now();
@@ -346,10 +374,10 @@ net::Task<Status> Inventory::sweep(std::vector<std::string> subscriptions) {
         status = co_await confirm_missing(state, key);
       }
       state->complete = state->complete && status.has_value();
-      evidence.push_back(evidence_of(key, now, status));
+      state->evidence.push_back(evidence_of(key, now, status));
     }
   }
-  auto stage = [cycle = state->cycle, evidence]() {
+  auto stage = [cycle = state->cycle, evidence = state->evidence]() {
     for (const auto& item : evidence) {
       if (auto done = cycle->stage_evidence(item); !done) {
         return done;
@@ -519,8 +547,16 @@ net::Task<PassReport> Inventory::run() {
   report_.signed_in = true;
   std::vector<std::string> subscriptions = *std::move(listed);
   report_.subscriptions = subscriptions.size();
+  if (subscriptions.empty()) {
+    report_.complete = false;
+    report_.first_error =
+        "the identity can read no subscription: give it Reader on what it must watch";
+  }
   // `/subscriptions` hides what cannot be read: every subscription ever seen is expected.
   std::vector<std::string> lost = co_await known_subscriptions();
+  lost.insert(lost.end(), options_.subscriptions.begin(), options_.subscriptions.end());
+  std::ranges::sort(lost);
+  lost.erase(std::ranges::unique(lost).begin(), lost.end());
   std::erase_if(lost, [&](const std::string& known) {
     const bool wanted =
         options_.subscriptions.empty() ||
@@ -531,7 +567,7 @@ net::Task<PassReport> Inventory::run() {
     Error error;
     error.code = Errc::kForbidden;
     error.message =
-        "the subscription is no longer listed: it was deleted, or cannot be read any more";
+        "the subscription is not listed: it was deleted, or the identity cannot read it";
     auto evidence = evidence_of("", parts_.clock.now(), error);
     failure = co_await record_no_access(std::move(lost), std::move(evidence));
   }

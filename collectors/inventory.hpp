@@ -40,7 +40,7 @@ struct PassReport {
 };
 
 /// Runs on the I/O thread; parsing goes to `cpu`, the store's work to `storage`. All references
-/// must outlive it. `on_commit` is called on the I/O thread after each committed cycle.
+/// must outlive it. `on_commit` is awaited on the I/O thread after each committed cycle.
 class Inventory {
  public:
   struct Parts {
@@ -54,7 +54,7 @@ class Inventory {
     net::Executor cpu;
     net::Executor storage;
     core::Judge judge;
-    std::function<void(const core::CycleReport&)> on_commit;
+    std::function<net::Task<void>(const core::CycleReport&)> on_commit;
   };
 
   Inventory(Parts parts, core::CollectionPlan plan, InventoryOptions options);
@@ -81,6 +81,8 @@ class Inventory {
   net::Task<core::Result<std::vector<std::pair<std::string, core::DetailPlan>>>> due_details(
       std::string subscription);
   net::Task<core::Status> commit(std::shared_ptr<core::Cycle> cycle, bool complete);
+  /// Keys of resources that an earlier sweep missed and nothing said were gone.
+  net::Task<std::vector<std::string>> doubted_resources();
   void add(const core::CycleReport& report);
 
   Parts parts_;

@@ -6,6 +6,7 @@
 #include "core/text.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -21,6 +22,9 @@ using core::Status;
 using nlohmann::json;
 
 namespace {
+
+// Raised when the engine's answer to the same rule on the same resource changes.
+constexpr int kEngineVersion = 1;
 
 Result<json> parse_json(const SourceFile& file) {
   if (auto limits = core::check_json_limits(file.text); !limits) {
@@ -273,8 +277,11 @@ class InitiativeCompiler {
           fmt::format("{} (assignment {})", check.reference, spec_->name));
     }
     check.definition = *std::move(bound);
-    check.definition_hash = core::to_hex(core::sha256(file->text));
-    check.parameters_hash = core::to_hex(core::sha256(parameters.dump()));
+    // Everything besides resources that a verdict depends on: what changes here is decided again.
+    check.definition_hash = core::to_hex(core::sha256(
+        fmt::format("{}\n{}\n{}", kEngineVersion, file->text, spec_->initiative.relations.text)));
+    check.parameters_hash = core::to_hex(core::sha256(fmt::format(
+        "{}\n{}\n{}", parameters.dump(), spec_->scope, fmt::join(spec_->not_scopes, "\n"))));
     describe(check);
     for (const auto& name : check.definition->info().relations) {
       const auto found = std::ranges::find_if(out_->relations, [&](const auto& relation) {

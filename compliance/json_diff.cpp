@@ -64,7 +64,12 @@ class Differ {
       members[member.key].second = member.value;
     }
     for (const auto& [key, sides] : members) {
-      if (path.empty() && (key == "etag" || key == "systemData")) {
+      const bool noise =
+          path.empty() ? key == "etag" || key == "systemData"
+          : path == "/properties"
+              ? key == "modifiedDate" || key == "lastModifiedDate" || key == "lastUpdatedTime"
+              : false;
+      if (noise) {
         continue;
       }
       compare(path + pointer_segment(key), sides.first, sides.second);

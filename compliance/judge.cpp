@@ -144,6 +144,9 @@ class CycleJudge {
         return done;
       }
     }
+    if (auto done = mark_time_dependent(); !done) {
+      return done;
+    }
     for (const auto& [target, cause] : touched_) {
       auto subjects = view_->dependents(target);
       if (!subjects) {
@@ -170,6 +173,23 @@ class CycleJudge {
     if (!added) {
       entry->second = std::min(entry->second, cause);
     }
+  }
+
+  /// Rules that read utcNow() may change their mind without any change of a resource.
+  Status mark_time_dependent() {
+    for (const auto& [row, check] : checks_) {
+      if (!check->definition->info().reads_time) {
+        continue;
+      }
+      auto resources = view_->resource_rows(check->definition->info().types);
+      if (!resources) {
+        return resources.error();
+      }
+      for (const auto resource : *resources) {
+        mark({row, resource}, Cause::kTime);
+      }
+    }
+    return Status::ok();
   }
 
   Status mark_change(const core::ResourceChange& change) {
@@ -205,7 +225,7 @@ class CycleJudge {
 
   Status mark_evidence(const core::EvidenceChange& change) {
     touch(target_of_evidence(change.now.key), Cause::kEvidence);
-    auto rows = view_->rows_of_source(change.now.key);
+    auto rows = rows_concerned(change.now.key);
     if (!rows) {
       return rows.error();
     }
@@ -230,6 +250,22 @@ class CycleJudge {
       }
     }
     return Status::ok();
+  }
+
+  /// The resources whose own evidence this is: one resource's, or a whole partition's.
+  Result<std::vector<std::int64_t>> rows_concerned(const std::string& evidence_key) {
+    if (!evidence_key.starts_with(core::kResourceEvidencePrefix)) {
+      return view_->rows_of_source(evidence_key);
+    }
+    auto resource = view_->find(evidence_key.substr(core::kResourceEvidencePrefix.size()));
+    if (!resource) {
+      return resource.error();
+    }
+    std::vector<std::int64_t> rows;
+    if (*resource) {
+      rows.push_back((*resource)->row);
+    }
+    return rows;
   }
 
   /// A deleted resource has no verdicts and no open drift.
@@ -401,13 +437,17 @@ class CycleJudge {
       return done.error();
     }
     Decision decision{state_of(evaluation.outcome), evaluation.reason};
-    if (decision.state) {
-      auto missing = own_evidence_missing(resource.source);
+    if (!decision.state) {
+      return decision;
+    }
+    const std::string own = std::string(core::kResourceEvidencePrefix) + resource.key;
+    for (const auto& source : {resource.source, own}) {
+      auto missing = own_evidence_missing(source);
       if (!missing) {
         return missing.error();
       }
       if (*missing) {
-        decision = {ComplianceState::kNoEvidence, **missing};
+        return Decision{ComplianceState::kNoEvidence, **missing};
       }
     }
     return decision;

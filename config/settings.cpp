@@ -83,22 +83,16 @@ void read_custom_cloud(YamlReader& cloud, const std::filesystem::path& base, Clo
 
 void read_azure(YamlReader& azure, const std::filesystem::path& base, Settings& out) {
   azure.allow({"cloud", "credential", "scope"});
-  std::string cloud(kClouds[0].name);
-  bool is_custom = false;
-  if (azure.has("cloud")) {
-    azure.mapping("cloud", [&](YamlReader& custom) {
-      is_custom = true;
-      read_custom_cloud(custom, base, out.cloud);
-    });
-  }
-  // yaml-cpp gives a mapping's reader only for mappings; a scalar is one of the known names.
-  if (!is_custom && azure.has("cloud")) {
+  if (azure.is_scalar("cloud")) {
+    std::string cloud(kClouds[0].name);
     azure.choice("cloud", {"AzurePublic", "AzureUSGovernment", "AzureChina"}, cloud);
     for (const auto& known : kClouds) {
       if (known.name == cloud) {
         use_cloud(known, out.cloud);
       }
     }
+  } else {
+    azure.mapping("cloud", [&](YamlReader& custom) { read_custom_cloud(custom, base, out.cloud); });
   }
   azure.mapping("credential", [&](YamlReader& credential) {
     credential.allow({"type", "client_id", "object_id", "resource_id"});

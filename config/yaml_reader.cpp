@@ -134,6 +134,11 @@ bool YamlReader::has(std::string_view key) const {
   return find(key).IsDefined();
 }
 
+bool YamlReader::is_scalar(std::string_view key) const {
+  const auto node = find(key);
+  return node.IsDefined() && node.IsScalar();
+}
+
 void YamlReader::allow(std::initializer_list<std::string_view> keys) {
   if (!node_.IsMap()) {
     return;

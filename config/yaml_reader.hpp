@@ -24,6 +24,7 @@ class YamlReader {
   void allow(std::initializer_list<std::string_view> keys);
 
   [[nodiscard]] bool has(std::string_view key) const;
+  [[nodiscard]] bool is_scalar(std::string_view key) const;
   void text(std::string_view key, std::string& out);
   /// One of `choices`.
   void choice(std::string_view key,

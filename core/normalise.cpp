@@ -65,6 +65,11 @@ bool is_noise(std::string_view root_member) {
   return root_member == "etag" || root_member == "systemData";
 }
 
+/// Members of `properties` that say when the resource was last written, not what it is.
+bool is_noise_property(std::string_view member) {
+  return member == "modifiedDate" || member == "lastModifiedDate" || member == "lastUpdatedTime";
+}
+
 void append_number(std::string& out, element value) {
   switch (value.type()) {
     case element_type::INT64:
@@ -168,7 +173,6 @@ void Normaliser::append(std::string& out, element value, std::string_view proper
     case element_type::OBJECT: {
       out += '{';
       bool first = true;
-      const bool are_headers = iequals(property, "headers");
       for (const auto& member : sorted_members(value.get_object().value_unsafe())) {
         if (!first) {
           out += ',';
@@ -176,9 +180,9 @@ void Normaliser::append(std::string& out, element value, std::string_view proper
         first = false;
         append_json_quoted(out, member.key);
         out += ':';
-        // Of HTTP headers, as pairs or by their names, nothing but the name is known to be harmless.
-        if (are_headers && member.value.is_string() && !iequals(member.key, "key") &&
-            !iequals(member.key, "name")) {
+        // A header is a pair whose name may be anything; its value is what signs the request.
+        if (member.key == "value" && member.value.is_string() &&
+            to_lower(property).ends_with("headers")) {
           append_json_quoted(out, fingerprint(member.value.get_string().value_unsafe()));
         } else {
           append(out, member.value, member.key);
@@ -235,7 +239,18 @@ Normalised Normaliser::normalise(element resource) const {
       result.body += ',';
     }
     result.body += text;
-    if (!is_noise(member.key)) {
+    if (member.key == "properties" && member.value.is_object()) {
+      quiet += "\"properties\":{";
+      for (const auto& inner : sorted_members(member.value.get_object().value_unsafe())) {
+        if (!is_noise_property(inner.key)) {
+          append_json_quoted(quiet, inner.key);
+          quiet += ':';
+          append(quiet, inner.value, inner.key);
+          quiet += ',';
+        }
+      }
+      quiet += "},";
+    } else if (!is_noise(member.key)) {
       quiet += text;
       quiet += ',';
     }

@@ -27,7 +27,8 @@ class Normaliser {
   /// Object keys are sorted, null members of the root are dropped (Resource Graph sends a null for
   /// each absent column, Resource Manager leaves it out), secrets become
   /// `redacted:<keyed fingerprint>` and URIs keep scheme, host and the names of their query keys.
-  /// `etag` and `systemData` of the root count as noise: kept in the body, not fingerprinted.
+  /// `etag` and `systemData` of the root and the modification dates of `properties` count as noise:
+  /// kept in the body, not fingerprinted.
   [[nodiscard]] Normalised normalise(simdjson::dom::element resource) const;
 
   /// What a string under a property name becomes; the string itself where it holds no secret.

@@ -76,7 +76,7 @@ Status App::adopt() {
   if (!report) {
     return report.error();
   }
-  on_commit(*report);
+  record(*report);
   return Status::ok();
 }
 
@@ -122,7 +122,7 @@ Status App::connect() {
           [this](core::JudgeView& view, const core::CycleChanges& changes) {
             return compliance::judge_changes(*baseline_, view, changes);
           },
-      .on_commit = [this](const core::CycleReport& report) { on_commit(report); }};
+      .on_commit = [this](const core::CycleReport& report) { return committed(report); }};
   inventory_ = std::make_unique<collectors::Inventory>(
       std::move(parts),
       compliance::make_plan(*baseline_, settings_.inventory_all),
@@ -164,7 +164,16 @@ Status App::publish() {
   return Status::ok();
 }
 
-void App::on_commit(const core::CycleReport& report) {
+net::Task<void> App::committed(core::CycleReport report) {
+  record(report);
+  auto job = [this]() { return publish(); };
+  auto published = co_await net::offload(cpu_.executor(), std::move(job));
+  if (!published) {
+    log_->error("publish_failed", {{core::log_field::kError, published.error().message}});
+  }
+}
+
+void App::record(const core::CycleReport& report) {
   daemon_metrics_.count_cycle(report);
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(report.row.committed_at -
                                                                           report.row.started_at);
@@ -185,11 +194,6 @@ net::Task<collectors::PassReport> App::pass() {
   {
     const std::lock_guard lock(mutex_);
     sign_in_error_ = report.signed_in ? std::string() : report.first_error;
-  }
-  auto job = [this]() { return publish(); };
-  auto published = co_await net::offload(cpu_.executor(), std::move(job));
-  if (!published) {
-    log_->error("publish_failed", {{core::log_field::kError, published.error().message}});
   }
   co_return report;
 }
@@ -220,7 +224,6 @@ void App::stop(std::chrono::seconds patience) {
   stop_.set();
   inventory_->cancel();
   if (scheduled_) {
-    // The wait itself runs on the storage thread's side of nothing: only this thread blocks.
     auto wait = [](net::Event stopped, std::chrono::seconds limit) -> net::Task<void> {
       co_await stopped.wait_for(limit);
     };

@@ -83,7 +83,9 @@ class App {
   core::Status adopt();
   core::Status connect();
   core::Status publish();
-  void on_commit(const core::CycleReport& report);
+  /// Publishes what a cycle committed, so that readers see it at once.
+  net::Task<void> committed(core::CycleReport report);
+  void record(const core::CycleReport& report);
 
   config::Settings settings_;
   std::unique_ptr<core::Log> log_;

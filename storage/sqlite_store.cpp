@@ -100,6 +100,9 @@ Result<OpenedStore> open_store(const StoreOptions& options, const core::Clock& c
   if (!key) {
     return key.error();
   }
+  if (auto created = create_private_file(options.path); !created) {
+    return created.error();
+  }
   auto connection = Connection::open(options.path, Connection::Access::kReadWriteCreate);
   if (!connection) {
     return connection.error();
@@ -107,8 +110,6 @@ Result<OpenedStore> open_store(const StoreOptions& options, const core::Clock& c
   if (auto ready = prepare_writer(**connection); !ready) {
     return ready.error().with_context(options.path);
   }
-  std::filesystem::permissions(
-      path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, ignored);
   OpenedStore opened;
   opened.store =
       std::make_unique<SqliteStore>(options.path, *std::move(lock), *std::move(connection), clock);

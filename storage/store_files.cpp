@@ -69,6 +69,14 @@ Result<std::string> create_key(const std::string& path) {
 
 }  // namespace
 
+core::Status create_private_file(const std::string& path) {
+  const Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (file.get() < 0) {
+    return Error{Errc::kIo, fmt::format("{}: cannot be opened: {}", path, errno_text())};
+  }
+  return core::Status::ok();
+}
+
 Result<InstanceLock> InstanceLock::acquire(const std::string& database_path) {
   const std::string path = database_path + ".lock";
   InstanceLock lock;

@@ -23,6 +23,10 @@ class InstanceLock {
   int descriptor_ = -1;
 };
 
+/// Creates an empty file with mode 0600 where there is none, so that SQLite's files beside it get
+/// the same mode.
+[[nodiscard]] core::Status create_private_file(const std::string& path);
+
 /// Reads the redaction key at `path`; makes it (mode 0600) only if `may_create`. Fails with
 /// kNotFound when a database exists without its key: fingerprints of secrets would all change, and
 /// every one of them would look like drift.

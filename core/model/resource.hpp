@@ -64,6 +64,10 @@ struct Evidence {
   return std::string("detail:").append(key);
 }
 
+/// `resource:<key>`: a resource that its sweep no longer shows, although it is not known to be
+/// gone.
+inline constexpr std::string_view kResourceEvidencePrefix = "resource:";
+
 inline constexpr std::string_view kSubscriptionsEvidence = "arm:subscriptions";
 
 }  // namespace plumbline::core

@@ -88,7 +88,7 @@ int run_command_line(int argc, char** argv) {
   const std::map<std::string, Format> formats = {
       {"table", Format::kTable}, {"json", Format::kJson}, {"csv", Format::kCsv}};
   once->add_option("--format", common.format, "table, json or csv")
-      ->transform(CLI::CheckedTransformer(formats))
+      ->transform(CLI::CheckedTransformer(formats).description("{table,json,csv}"))
       ->default_str("table");
   once->footer(
       std::string(

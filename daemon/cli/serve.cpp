@@ -15,18 +15,19 @@ namespace {
 
 constexpr std::chrono::seconds kShutdownPatience{3};
 
-/// Signals that end the daemon, blocked in every thread; the main thread waits for them.
-sigset_t termination_signals() {
+/// Signals that the main thread waits for; blocked in every thread.
+sigset_t handled_signals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   return signals;
 }
 
 /// Returns the signal that asked for the end. Meanwhile feeds the service manager's watchdog, but
 /// only while every thread is alive.
-int wait_for_termination(const App& app, const sigset_t& signals) {
+int wait_for_termination(App& app, const sigset_t& signals) {
   const auto watchdog = watchdog_interval();
   const auto period = watchdog ? *watchdog / 2 : std::chrono::microseconds(std::chrono::hours(1));
   for (;;) {
@@ -35,7 +36,12 @@ int wait_for_termination(const App& app, const sigset_t& signals) {
         static_cast<time_t>(std::chrono::duration_cast<std::chrono::seconds>(period).count());
     timeout.tv_nsec = static_cast<long>((period % std::chrono::seconds(1)).count() * 1000);
     const int signal = sigtimedwait(&signals, nullptr, &timeout);
-    if (signal > 0) {
+    if (signal == SIGHUP) {
+      // Elsewhere it reloads; ending the daemon instead would be the worst answer.
+      app.log().warn(
+          "reload_unsupported",
+          {{core::log_field::kReason, "restart the daemon to change its configuration"}});
+    } else if (signal > 0) {
       return signal;
     }
     if (watchdog && app.heartbeats().healthy()) {
@@ -47,7 +53,7 @@ int wait_for_termination(const App& app, const sigset_t& signals) {
 }  // namespace
 
 int run_serve(const CommonOptions& options) {
-  const sigset_t signals = termination_signals();
+  const sigset_t signals = handled_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   auto settings = load_settings_with(options);
   if (!settings) {

@@ -1,17 +1,17 @@
-// Stand-ins that several unit tests share: a clock that is set, a log that is read, a transport that
-// follows a script.
+// Stand-ins that several unit tests share: a clock that is set, a log that is read, a transport
+// that follows a script.
 #pragma once
 
 #include "core/clock.hpp"
 #include "core/log.hpp"
 #include "net/http_client.hpp"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
-
-#include <unistd.h>
 
 namespace plumbline::tests {
 
@@ -75,14 +75,15 @@ class ScriptedTransport final : public net::HttpTransport {
 class TempDirectory {
  public:
   TempDirectory() {
-    std::string path =
-        (std::filesystem::temp_directory_path() / "plumbline-test.XXXXXX").string();
+    std::string path = (std::filesystem::temp_directory_path() / "plumbline-test.XXXXXX").string();
     path_ = ::mkdtemp(path.data());
   }
+
   ~TempDirectory() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
+
   TempDirectory(const TempDirectory&) = delete;
   TempDirectory& operator=(const TempDirectory&) = delete;
   TempDirectory(TempDirectory&&) = delete;

@@ -14,6 +14,7 @@ class FakeTokens final : public collectors::TokenSource {
   net::Task<core::Result<std::string>> token(std::string /*audience*/) override {
     co_return "token" + std::to_string(discarded);
   }
+
   void discard(const std::string& /*audience*/) override { ++discarded; }
 
   int discarded = 0;
@@ -26,7 +27,8 @@ struct Fixture {
   prometheus::Registry registry;
   collectors::CollectorMetrics metrics{registry};
   FakeTokens tokens;
-  tests::ScriptedTransport transport{[this](const net::HttpRequest& request) { return script(request); }};
+  tests::ScriptedTransport transport{
+      [this](const net::HttpRequest& request) { return script(request); }};
   net::Worker io{"io", 1};
 
   static collectors::AzureClientOptions options() {
@@ -37,7 +39,9 @@ struct Fixture {
     return out;
   }
 
-  static net::Task<void> ask(collectors::AzureClient* client, std::string url, core::Result<net::HttpResponse>* out) {
+  static net::Task<void> ask(collectors::AzureClient* client,
+                             std::string url,
+                             core::Result<net::HttpResponse>* out) {
     *out = co_await client->get(std::move(url));
   }
 
@@ -53,10 +57,12 @@ struct Fixture {
 
 TEST_CASE_FIXTURE(Fixture, "a bearer token goes to its own origin only") {
   script = [](const net::HttpRequest&) { return tests::response(200, "{}"); };
+
   struct Case {
     const char* url;
     bool sent;
   };
+
   const Case cases[] = {
       {"/subscriptions?api-version=1", true},
       {"https://management.azure.com/subscriptions?$skiptoken=x", true},
@@ -103,6 +109,7 @@ TEST_CASE_FIXTURE(Fixture, "transient failures are retried within a budget, othe
     std::size_t requests;
     core::Errc code;
   };
+
   const Case cases[] = {
       {"server error", 503, 4, core::Errc::kUnavailable},
       {"forbidden", 403, 1, core::Errc::kForbidden},
@@ -136,9 +143,12 @@ TEST_CASE("retry delays keep what the service asked for") {
 
 TEST_CASE("error bodies of every shape are read") {
   using collectors::parse_arm_error;
-  CHECK(parse_arm_error(R"({"error":{"code":"A","message":"m","details":[{"code":"B"},{"code":"C"}]}})").detail_codes == "B,C");
+  CHECK(parse_arm_error(
+            R"({"error":{"code":"A","message":"m","details":[{"code":"B"},{"code":"C"}]}})")
+            .detail_codes == "B,C");
   CHECK(parse_arm_error(R"({"code":"A","message":"m"})").code == "A");
-  for (const char* body : {"", "<html>", "\"\"", "[]", "{}", R"({"error":"sentence"})", R"({"error":{"code":5}})"}) {
+  for (const char* body :
+       {"", "<html>", "\"\"", "[]", "{}", R"({"error":"sentence"})", R"({"error":{"code":5}})"}) {
     CHECK(parse_arm_error(body).code.empty());
   }
 }

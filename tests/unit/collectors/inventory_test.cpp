@@ -15,7 +15,10 @@ namespace {
 
 class FakeTokens final : public collectors::TokenSource {
  public:
-  net::Task<core::Result<std::string>> token(std::string /*audience*/) override { co_return std::string("t"); }
+  net::Task<core::Result<std::string>> token(std::string /*audience*/) override {
+    co_return std::string("t");
+  }
+
   void discard(const std::string& /*audience*/) override {}
 };
 
@@ -25,9 +28,12 @@ struct Fixture {
     auto result = storage::open_store({directory.file("p.db"), ""}, clock);
     REQUIRE(result);
     opened = *std::move(result);
-    answers["/subscriptions"] = tests::response(200, R"({"value":[{"subscriptionId":"s1","displayName":"One"}]})");
+    answers["/subscriptions"] =
+        tests::response(200, R"({"value":[{"subscriptionId":"s1","displayName":"One"}]})");
     plan.tables = {{"resources", {"microsoft.keyvault/vaults"}}};
-    plan.details = {{"microsoft.insights/diagnosticsettings", "2021-05-01-preview", {"microsoft.keyvault/vaults"}}};
+    plan.details = {{"microsoft.insights/diagnosticsettings",
+                     "2021-05-01-preview",
+                     {"microsoft.keyvault/vaults"}}};
   }
 
   static std::string vault_key(const std::string& name) {
@@ -35,13 +41,16 @@ struct Fixture {
   }
 
   static std::string row(const std::string& name) {
-    return fmt::format(R"({{"id":"{}","type":"microsoft.keyvault/vaults","subscriptionId":"s1"}})", vault_key(name));
+    return fmt::format(R"({{"id":"{}","type":"microsoft.keyvault/vaults","subscriptionId":"s1"}})",
+                       vault_key(name));
   }
 
   void graph(const std::string& rows, const std::string& more = "") {
-    answers["/providers/Microsoft.ResourceGraph/resources"] =
-        tests::response(200, fmt::format(R"({{"resultTruncated":"false","data":[{}]{}}})", rows, more));
+    answers["/providers/Microsoft.ResourceGraph/resources"] = tests::response(
+        200, fmt::format(R"({{"resultTruncated":"false","data":[{}]{}}})", rows, more));
   }
+
+  static net::Task<void> nothing() { co_return; }
 
   static net::Task<void> pass(collectors::Inventory* inventory, collectors::PassReport* out) {
     *out = co_await inventory->run();
@@ -67,7 +76,7 @@ struct Fixture {
         .cpu = cpu.executor(),
         .storage = storage.executor(),
         .judge = [](core::JudgeView&, const core::CycleChanges&) { return core::Status::ok(); },
-        .on_commit = [](const core::CycleReport&) {}};
+        .on_commit = [](const core::CycleReport&) { return nothing(); }};
     collectors::Inventory inventory(std::move(parts), plan, {});
     collectors::PassReport report;
     net::run_blocking(io.executor(), pass(&inventory, &report));
@@ -94,11 +103,14 @@ struct Fixture {
   collectors::CollectorMetrics metrics{registry};
   FakeTokens tokens;
   core::CollectionPlan plan;
-  tests::ScriptedTransport transport{[this](const net::HttpRequest& request) -> core::Result<net::HttpResponse> {
-    const auto url = request.url.substr(std::string("https://arm.example").size());
-    const auto found = answers.find(url.substr(0, url.find('?')));
-    return found == answers.end() ? tests::response(404, R"({"error":{"code":"ResourceNotFound"}})") : found->second;
-  }};
+  tests::ScriptedTransport transport{
+      [this](const net::HttpRequest& request) -> core::Result<net::HttpResponse> {
+        const auto url = request.url.substr(std::string("https://arm.example").size());
+        const auto found = answers.find(url.substr(0, url.find('?')));
+        return found == answers.end()
+                   ? tests::response(404, R"({"error":{"code":"ResourceNotFound"}})")
+                   : found->second;
+      }};
   net::Worker storage{"storage", 1};
   net::Worker cpu{"cpu", 1};
   net::Worker io{"io", 1};
@@ -108,8 +120,10 @@ struct Fixture {
 
 TEST_CASE_FIXTURE(Fixture, "a pass that changes nothing writes nothing") {
   graph(row("a") + "," + row("b"));
-  answers[vault_key("a") + "/providers/microsoft.insights/diagnosticsettings"] = tests::response(200, R"({"value":[]})");
-  answers[vault_key("b") + "/providers/microsoft.insights/diagnosticsettings"] = tests::response(200, "[]");
+  answers[vault_key("a") + "/providers/microsoft.insights/diagnosticsettings"] =
+      tests::response(200, R"({"value":[]})");
+  answers[vault_key("b") + "/providers/microsoft.insights/diagnosticsettings"] =
+      tests::response(200, "[]");
   const auto first = run();
   CHECK(first.signed_in);
   CHECK(first.complete);
@@ -122,21 +136,30 @@ TEST_CASE_FIXTURE(Fixture, "a pass that changes nothing writes nothing") {
 TEST_CASE_FIXTURE(Fixture, "what can't be read is missing evidence, never a deletion") {
   graph(row("a"));
   run();
-  const std::string detail = core::detail_evidence_key(vault_key("a") + "/providers/microsoft.insights/diagnosticsettings");
+  const std::string detail = core::detail_evidence_key(
+      vault_key("a") + "/providers/microsoft.insights/diagnosticsettings");
+
   struct Case {
     const char* name;
     core::Result<net::HttpResponse> answer;
     const char* reason;
   };
+
   const std::vector<Case> cases = {
-      {"forbidden", tests::response(403, R"({"error":{"code":"AuthorizationFailed"}})"), "forbidden"},
+      {"forbidden",
+       tests::response(403, R"({"error":{"code":"AuthorizationFailed"}})"),
+       "forbidden"},
       {"server error", tests::response(500, ""), "unavailable"},
       {"throttled", tests::response(429, ""), "throttled"},
       {"half a body", tests::response(200, R"({"data":[{"id":"/x)"), "parse"},
       {"not an answer", tests::response(200, "{}"), "parse"},
       {"connection lost", core::Error{core::Errc::kTruncated, "ended early"}, "truncated"},
-      {"truncated result", tests::response(200, R"({"resultTruncated":"true","data":[]})"), "truncated"},
-      {"fewer rows than told", tests::response(200, R"({"totalRecords":3,"resultTruncated":"false","data":[]})"), "truncated"},
+      {"truncated result",
+       tests::response(200, R"({"resultTruncated":"true","data":[]})"),
+       "truncated"},
+      {"fewer rows than told",
+       tests::response(200, R"({"totalRecords":3,"resultTruncated":"false","data":[]})"),
+       "truncated"},
       {"same token again", tests::response(200, R"({"$skipToken":"t","data":[]})"), "truncated"},
   };
   for (const auto& c : cases) {
@@ -150,7 +173,8 @@ TEST_CASE_FIXTURE(Fixture, "what can't be read is missing evidence, never a dele
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "gone means: missing from a complete sweep, and Resource Manager says so") {
+TEST_CASE_FIXTURE(Fixture,
+                  "gone means: missing from a complete sweep, and Resource Manager says so") {
   graph(row("a") + "," + row("b"));
   run();
   graph(row("a"));
@@ -169,11 +193,16 @@ TEST_CASE_FIXTURE(Fixture, "gone means: missing from a complete sweep, and Resou
     answers[vault_key("b")] = tests::response(200, "{}");
     CHECK_FALSE(run().complete);
     CHECK(is_known("b"));
-    CHECK(evidence("arg:resources|s1").reason == "truncated");
+    CHECK(evidence("arg:resources|s1").complete);
+    CHECK(evidence("resource:" + vault_key("b")).reason == "truncated");
+    graph(row("a") + "," + row("b"));
+    CHECK(run().complete);
+    CHECK(evidence("resource:" + vault_key("b")).complete);
   }
   SUBCASE("the reader is gone, not the resource") {
     for (const char* code : {"SubscriptionNotFound", "InvalidResourceType"}) {
-      answers[vault_key("b")] = tests::response(404, fmt::format(R"({{"error":{{"code":"{}"}}}})", code));
+      answers[vault_key("b")] =
+          tests::response(404, fmt::format(R"({{"error":{{"code":"{}"}}}})", code));
       run();
       CHECK(is_known("b"));
     }
@@ -198,9 +227,12 @@ TEST_CASE_FIXTURE(Fixture, "many resources gone at once have lost their reader")
   CHECK(evidence("arg:resources|s1").message.contains("29 of 30 resources are missing at once"));
 }
 
-TEST_CASE_FIXTURE(Fixture, "a subscription that is no longer listed loses its evidence, not its resources") {
+TEST_CASE_FIXTURE(Fixture,
+                  "a subscription that is no longer listed loses its evidence, not its resources") {
   plan.tables.push_back({"resourcecontainers", {"microsoft.resources/subscriptions"}});
-  graph(row("a") + R"(,{"id":"/subscriptions/s1","type":"microsoft.resources/subscriptions","subscriptionId":"s1","name":"One"})");
+  graph(
+      row("a") +
+      R"(,{"id":"/subscriptions/s1","type":"microsoft.resources/subscriptions","subscriptionId":"s1","name":"One"})");
   run();
   answers["/subscriptions"] = tests::response(200, R"({"value":[]})");
   CHECK_FALSE(run().complete);
@@ -208,11 +240,15 @@ TEST_CASE_FIXTURE(Fixture, "a subscription that is no longer listed loses its ev
   CHECK(evidence("arg:resources|s1").reason == "forbidden");
 }
 
-TEST_CASE_FIXTURE(Fixture, "Azure down: every known partition is without evidence, and the reason says why") {
+TEST_CASE_FIXTURE(
+    Fixture, "Azure down: every known partition is without evidence, and the reason says why") {
   plan.tables.push_back({"resourcecontainers", {"microsoft.resources/subscriptions"}});
-  graph(row("a") + R"(,{"id":"/subscriptions/s1","type":"microsoft.resources/subscriptions","subscriptionId":"s1","name":"One"})");
+  graph(
+      row("a") +
+      R"(,{"id":"/subscriptions/s1","type":"microsoft.resources/subscriptions","subscriptionId":"s1","name":"One"})");
   run();
-  answers.insert_or_assign("/subscriptions", core::Error{core::Errc::kNetwork, "connection refused"});
+  answers.insert_or_assign("/subscriptions",
+                           core::Error{core::Errc::kNetwork, "connection refused"});
   const auto report = run();
   CHECK_FALSE(report.signed_in);
   CHECK(report.first_error.contains("connection refused"));

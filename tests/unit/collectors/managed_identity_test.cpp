@@ -19,10 +19,17 @@ TEST_CASE("token answers are read as the endpoints write them") {
     long expires_in;  // 0: refused
     long refresh_in;
   };
+
   const Case cases[] = {
-      {"IMDS: all strings", R"({"access_token":"t","expires_in":"3599","expires_on":"1"})", 3599, 3299},
+      {"IMDS: all strings",
+       R"({"access_token":"t","expires_in":"3599","expires_on":"1"})",
+       3599,
+       3299},
       {"Entra: numbers", R"({"access_token":"t","expires_in":3600})", 3600, 3300},
-      {"App Service: expires_on only", R"({"access_token":"t","expires_on":"1700007000"})", 7000, 6700},
+      {"App Service: expires_on only",
+       R"({"access_token":"t","expires_on":"1700007000"})",
+       7000,
+       6700},
       {"long-lived: half", R"({"access_token":"t","expires_in":"86400"})", 86400, 43200},
       {"refresh_in", R"({"access_token":"t","expires_in":86400,"refresh_in":1000})", 86400, 1000},
       {"no token", R"({"expires_in":"3599"})", 0, 0},
@@ -71,14 +78,16 @@ struct Fixture {
   tests::FakeLog log;
   prometheus::Registry registry;
   collectors::CollectorMetrics metrics{registry};
-  tests::ScriptedTransport transport{[this](const net::HttpRequest&) -> core::Result<net::HttpResponse> {
-    auto answer = answers.front();
-    answers.pop_front();
-    return answer;
-  }};
+  tests::ScriptedTransport transport{
+      [this](const net::HttpRequest&) -> core::Result<net::HttpResponse> {
+        auto answer = answers.front();
+        answers.pop_front();
+        return answer;
+      }};
   net::Worker io{"io", 1};
 
-  static net::Task<void> ask(collectors::ManagedIdentity* identity, core::Result<std::string>* out) {
+  static net::Task<void> ask(collectors::ManagedIdentity* identity,
+                             core::Result<std::string>* out) {
     *out = co_await identity->token("https://management.azure.com/");
   }
 
@@ -91,7 +100,9 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Fixture, "a token is asked for as documented, kept, refreshed, and kept while refreshing fails") {
+TEST_CASE_FIXTURE(
+    Fixture,
+    "a token is asked for as documented, kept, refreshed, and kept while refreshing fails") {
   collectors::ManagedIdentityOptions options;
   options.endpoint = "http://127.0.0.1:1/";
   options.client_id = "abc";
@@ -109,7 +120,8 @@ TEST_CASE_FIXTURE(Fixture, "a token is asked for as documented, kept, refreshed,
   CHECK(transport.requests.size() == 1);
 
   clock.advance(2min);  // past refresh, before expiry
-  answers = {tests::response(400, R"({"error":"invalid_request","error_description":"Identity not found"})")};
+  answers = {tests::response(
+      400, R"({"error":"invalid_request","error_description":"Identity not found"})")};
   CHECK(token(identity).value() == "one");
   answers = {tests::response(200, R"({"access_token":"two","expires_in":"3600"})")};
   CHECK(token(identity).value() == "two");

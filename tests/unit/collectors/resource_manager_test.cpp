@@ -19,11 +19,13 @@ TEST_CASE("subscription lists are read page by page") {
 TEST_CASE("details come as lists or bare arrays") {
   const core::Normaliser normaliser("k");
   const auto parse = [&](const char* body) {
-    return collectors::parse_detail(body, "/subscriptions/s/providers/m.i/d", "m.i/d", {}, normaliser);
+    return collectors::parse_detail(
+        body, "/subscriptions/s/providers/m.i/d", "m.i/d", {}, normaliser);
   };
   CHECK(parse(R"({"value":[{"name":"a"}]})")->body ==
         R"({"id":"/subscriptions/s/providers/m.i/d","type":"m.i/d","value":[{"name":"a"}]})");
-  CHECK(parse(R"([{"name":"a"}])")->body == parse(R"({"value":[{"name":"a"}],"nextLink":null})")->body);
+  CHECK(parse(R"([{"name":"a"}])")->body ==
+        parse(R"({"value":[{"name":"a"}],"nextLink":null})")->body);
   CHECK(parse("[]")->is_detail);
   CHECK_FALSE(parse("{}"));
   CHECK_FALSE(parse(R"({"value":[{"name":)"));
@@ -31,7 +33,8 @@ TEST_CASE("details come as lists or bare arrays") {
 
 TEST_CASE("an api-version can be learned from a refusal") {
   CHECK(collectors::supported_api_version(
-            "status 400 NoRegisteredProviderFound The supported api-versions are '2014-04-01, 2022-10-01, "
+            "status 400 NoRegisteredProviderFound The supported api-versions are '2014-04-01, "
+            "2022-10-01, "
             "2020-01-01-preview'. The supported locations are 'x'.") == "2022-10-01");
   CHECK(collectors::supported_api_version("status 400 nothing").empty());
   CHECK(collectors::supported_api_version("api-versions are '../../x'").empty());

@@ -56,6 +56,22 @@ log: {level: debug, format: json}
   CHECK(settings->listen_address == "::1");
 }
 
+TEST_CASE("the known clouds are known by name") {
+  struct Case {
+    const char* name;
+    const char* resource_manager;
+  };
+
+  for (const auto& c : {Case{"AzurePublic", "https://management.azure.com"},
+                        Case{"AzureUSGovernment", "https://management.usgovcloudapi.net"},
+                        Case{"AzureChina", "https://management.chinacloudapi.cn"}}) {
+    const auto settings =
+        config::parse_settings(kMinimal + "azure: {cloud: " + c.name + "}\n", "c.yaml");
+    REQUIRE(settings);
+    CHECK(settings->cloud.resource_manager == c.resource_manager);
+  }
+}
+
 TEST_CASE("bad configuration names file, line and column") {
   struct Case {
     const char* name;
@@ -67,6 +83,12 @@ TEST_CASE("bad configuration names file, line and column") {
       {"unknown key",
        "web: {lisen: x}\n" + kMinimal,
        "c.yaml:1:7: unknown key `lisen`; known here: listen"},
+      {"unknown cloud",
+       kMinimal + "azure: {cloud: AzureMoon}\n",
+       "c.yaml:4:16: `cloud` must be one of"},
+      {"cloud of a wrong type",
+       kMinimal + "azure: {cloud: [x]}\n",
+       "azure.cloud must be a mapping"},
       {"unknown top key", kMinimal + "colour: red\n", "c.yaml:4:1: unknown key `colour`"},
       {"duplicate key",
        kMinimal + "log: {level: info}\nlog: {level: info}\n",

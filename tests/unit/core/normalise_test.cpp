@@ -24,6 +24,22 @@ TEST_CASE("key order, absent columns and noise do not change the fingerprint") {
   CHECK(c.fingerprint != a.fingerprint);
 }
 
+TEST_CASE("modification dates are noise, other properties are not") {
+  const auto a = normalise(R"({"properties":{"modifiedDate":"1","x":1}})");
+  CHECK(a.fingerprint == normalise(R"({"properties":{"modifiedDate":"2","x":1}})").fingerprint);
+  CHECK(a.fingerprint != normalise(R"({"properties":{"modifiedDate":"1","x":2}})").fingerprint);
+  CHECK(a.fingerprint != normalise(R"({"x":1})").fingerprint);
+}
+
+TEST_CASE("the value of a request header is a secret whatever its name") {
+  const auto body =
+      normalise(R"({"Request":{"Headers":[{"key":"X-Probe","value":"hush"}],"Url":"http://a/"}})")
+          .body;
+  CHECK_FALSE(body.contains("hush"));
+  CHECK(body.contains("X-Probe"));
+  CHECK(body.contains("redacted:"));
+}
+
 TEST_CASE("secrets are replaced, and a changed secret still shows") {
   struct Case {
     const char* name;

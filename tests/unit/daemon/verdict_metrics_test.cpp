@@ -9,7 +9,12 @@ using namespace plumbline;
 namespace {
 
 compliance::Summary make_summary(compliance::Baseline& baseline) {
-  baseline.assignments.push_back({.name = "prod", .scope = "/", .not_scopes = {}, .initiative_name = "Azure \"Monitor\"", .initiative_version = "1", .controls = {{"NS-2", "Network"}}});
+  baseline.assignments.push_back({.name = "prod",
+                                  .scope = "/",
+                                  .not_scopes = {},
+                                  .initiative_name = "Azure \"Monitor\"",
+                                  .initiative_version = "1",
+                                  .controls = {{"NS-2", "Network"}}});
   compliance::Summary summary;
   compliance::AssignmentSummary entry;
   entry.assignment = baseline.assignments.data();
@@ -29,9 +34,11 @@ TEST_CASE("scores are weighted, coverage stands beside them, and nothing counted
   const auto text = daemon::render_verdict_metrics(make_summary(baseline));
   CAPTURE(text);
   // 8 of 8 + 4 * 1
-  CHECK(text.contains("plumbline_compliance_score_ratio{assignment=\"prod\"} 0.6666666666666666\n"));
+  CHECK(
+      text.contains("plumbline_compliance_score_ratio{assignment=\"prod\"} 0.6666666666666666\n"));
   CHECK(text.contains("plumbline_evidence_coverage_ratio{assignment=\"prod\"} 0.5\n"));
-  CHECK(text.contains("plumbline_subscription_score_ratio{assignment=\"prod\",subscription_id=\"s1\"} 0.66"));
+  CHECK(text.contains(
+      "plumbline_subscription_score_ratio{assignment=\"prod\",subscription_id=\"s1\"} 0.66"));
   CHECK_FALSE(text.contains("plumbline_control_score_ratio{"));
   CHECK(text.contains(R"(initiative="Azure \"Monitor\"")"));
   CHECK(text.contains("plumbline_series_dropped_total 0\n"));

@@ -1,6 +1,5 @@
-#include "storage/sqlite_store.hpp"
-
 #include "core/digest.hpp"
+#include "storage/sqlite_store.hpp"
 #include "tests/support/fakes.hpp"
 
 #include <doctest/doctest.h>
@@ -76,7 +75,8 @@ TEST_CASE("a store that can't be used is refused with a clear message and left a
   }
   SUBCASE("a key that others can read") {
     create();
-    std::filesystem::permissions(path + ".key", std::filesystem::perms::others_read, std::filesystem::perm_options::add);
+    std::filesystem::permissions(
+        path + ".key", std::filesystem::perms::others_read, std::filesystem::perm_options::add);
     refused(core::Errc::kInvalidArgument, "readable by others");
   }
   SUBCASE("a second instance") {
@@ -86,7 +86,8 @@ TEST_CASE("a store that can't be used is refused with a clear message and left a
   }
   SUBCASE("locked by another program") {
     create();
-    const auto other = run_sql(path, "PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; CREATE TABLE x (y); ");
+    const auto other =
+        run_sql(path, "PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; CREATE TABLE x (y); ");
     refused(core::Errc::kBusy, "locked");
   }
 }

@@ -1,5 +1,4 @@
 #include "storage/sqlite_store.hpp"
-
 #include "tests/support/fakes.hpp"
 
 #include <doctest/doctest.h>
@@ -40,7 +39,8 @@ struct Fixture {
     opened = *std::move(result);
   }
 
-  core::CycleReport sweep(std::vector<core::Observation> page, const core::Judge& judge = accept_all()) {
+  core::CycleReport sweep(std::vector<core::Observation> page,
+                          const core::Judge& judge = accept_all()) {
     clock.advance(std::chrono::seconds(1));
     for (auto& observation : page) {
       observation.observed_at = clock.now();
@@ -96,11 +96,12 @@ TEST_CASE_FIXTURE(Fixture, "readers see committed cycles only, and all of one or
   CHECK(snapshot()->find(kVault).value()->body == R"({"a":1})");
 
   SUBCASE("a judge's error undoes everything") {
-    const auto report = (*cycle)->commit(true, [](core::JudgeView& view, const core::CycleChanges& changes) {
-      CHECK(changes.resources.size() == 1);
-      CHECK(view.find(kVault).value()->body == R"({"a":2})");
-      return core::Status(core::Error{core::Errc::kInternal, "no"});
-    });
+    const auto report =
+        (*cycle)->commit(true, [](core::JudgeView& view, const core::CycleChanges& changes) {
+          CHECK(changes.resources.size() == 1);
+          CHECK(view.find(kVault).value()->body == R"({"a":2})");
+          return core::Status(core::Error{core::Errc::kInternal, "no"});
+        });
     REQUIRE_FALSE(report);
     CHECK(snapshot()->find(kVault).value()->body == R"({"a":1})");
     CHECK(snapshot()->cycles(10).value().size() == 1);
@@ -130,9 +131,11 @@ TEST_CASE_FIXTURE(Fixture, "an observation sent earlier than the stored one is d
   CHECK(snapshot()->find(kVault).value()->body == R"({"a":"late"})");
 }
 
-TEST_CASE_FIXTURE(Fixture, "unseen resources are known, deletion takes the details along, revival works") {
+TEST_CASE_FIXTURE(Fixture,
+                  "unseen resources are known, deletion takes the details along, revival works") {
   const std::string other = kVault + "2";
-  core::Observation detail = observe(clock, kVault + "/providers/microsoft.insights/diagnosticsettings", "{}");
+  core::Observation detail =
+      observe(clock, kVault + "/providers/microsoft.insights/diagnosticsettings", "{}");
   detail.is_detail = true;
   detail.source = "detail:x";
   sweep({observe(clock, kVault, "{}"), observe(clock, other, "{}"), detail});
@@ -180,34 +183,36 @@ TEST_CASE_FIXTURE(Fixture, "evidence changes are told once") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "verdicts, dependencies and drift are kept and found") {
-  sweep({observe(clock, kVault, "{}")}, [&](core::JudgeView& view, const core::CycleChanges& changes) {
-    const auto row = changes.resources.at(0).row;
-    const auto check = view.put_check({0, "prod", "NS-1", "d", "p"});
-    REQUIRE(check);
-    core::Verdict verdict;
-    verdict.check = *check;
-    verdict.resource = row;
-    verdict.state = core::ComplianceState::kNonCompliant;
-    verdict.known_state = verdict.state;
-    verdict.version = changes.resources.at(0).new_version;
-    verdict.since_cycle = changes.cycle;
-    verdict.evaluated_at = changes.now;
-    REQUIRE(view.put_verdict(verdict));
-    REQUIRE(view.add_transition({*check, row, std::nullopt, verdict.state, "", core::Cause::kResource}));
-    REQUIRE(view.set_dependencies({*check, row}, {"key:a", "key:b"}));
-    REQUIRE(view.set_dependencies({*check, row}, {"key:b", "key:c"}));
-    CHECK(view.dependents("key:a").value().empty());
-    CHECK(view.dependents("key:c").value() == std::vector{core::Subject{*check, row}});
-    CHECK(view.set_references(row, "r", {"/x"}).value().empty());
-    CHECK(view.set_references(row, "r", {"/y"}).value() == std::vector<std::string>{"/x"});
-    CHECK(view.referring("r", "/y").value() == std::vector{row});
-    core::DriftItem item;
-    item.check = *check;
-    item.resource = row;
-    item.severity = core::Severity::kHigh;
-    REQUIRE(view.add_drift(item));
-    return core::Status::ok();
-  });
+  sweep({observe(clock, kVault, "{}")},
+        [&](core::JudgeView& view, const core::CycleChanges& changes) {
+          const auto row = changes.resources.at(0).row;
+          const auto check = view.put_check({0, "prod", "NS-1", "d", "p"});
+          REQUIRE(check);
+          core::Verdict verdict;
+          verdict.check = *check;
+          verdict.resource = row;
+          verdict.state = core::ComplianceState::kNonCompliant;
+          verdict.known_state = verdict.state;
+          verdict.version = changes.resources.at(0).new_version;
+          verdict.since_cycle = changes.cycle;
+          verdict.evaluated_at = changes.now;
+          REQUIRE(view.put_verdict(verdict));
+          REQUIRE(view.add_transition(
+              {*check, row, std::nullopt, verdict.state, "", core::Cause::kResource}));
+          REQUIRE(view.set_dependencies({*check, row}, {"key:a", "key:b"}));
+          REQUIRE(view.set_dependencies({*check, row}, {"key:b", "key:c"}));
+          CHECK(view.dependents("key:a").value().empty());
+          CHECK(view.dependents("key:c").value() == std::vector{core::Subject{*check, row}});
+          CHECK(view.set_references(row, "r", {"/x"}).value().empty());
+          CHECK(view.set_references(row, "r", {"/y"}).value() == std::vector<std::string>{"/x"});
+          CHECK(view.referring("r", "/y").value() == std::vector{row});
+          core::DriftItem item;
+          item.check = *check;
+          item.resource = row;
+          item.severity = core::Severity::kHigh;
+          REQUIRE(view.add_drift(item));
+          return core::Status::ok();
+        });
   auto view = snapshot();
   core::VerdictFilter filter;
   filter.state = core::ComplianceState::kNonCompliant;
