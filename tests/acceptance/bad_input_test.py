@@ -255,14 +255,26 @@ def keys(test):
 
 
 def a_read_only_directory(test):
-    if os.geteuid() == 0:
-        raise Skip("root may write everywhere")
+    """As somebody who may not write there: root may write everywhere, so root becomes nobody."""
     directory = test.directory("config")
     path = os.path.join(directory, "plumbline.yaml")
-    write(path, GOOD % {"initiative": test.baseline})
+    baseline = os.path.join(directory, "baseline")
+    shutil.copytree(test.baseline, baseline)
+    write(path, GOOD % {"initiative": "baseline"})
+    os.chmod(test.temporary, 0o755)
     os.chmod(directory, 0o555)
+    somebody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+    before = snapshot(directory)
     try:
-        refused(test, path, "plumbline.db.*Permission denied", "read-only directory")
+        for command in ("serve", "once"):
+            try:
+                done = subprocess.run([test.binary("plumbline"), command, "--config.file=" + path],
+                                      capture_output=True, text=True, check=False, timeout=60, **somebody)
+            except PermissionError as error:
+                raise Skip(f"nobody may not run the program: {error}") from error
+            equal(done.returncode, 2, f"exit code of {command} ({done.stderr})")
+            check(re.search(r"plumbline\.db.*Permission denied", done.stderr), f"{command} says {done.stderr!r}")
+            equal(snapshot(directory), before, f"files after {command}")
     finally:
         os.chmod(directory, 0o755)
 

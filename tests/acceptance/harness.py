@@ -445,13 +445,13 @@ def main(cases, needs_shared=False):
     parser.add_argument("--source-dir", required=True)
     if needs_shared:
         parser.add_argument("--examples", required=True, help="directory of the official payloads")
-    parser.add_argument("--filter", default="", help="only cases whose name contains this")
+    parser.add_argument("--filter", default="", help="only cases whose name begins with this")
     arguments = parser.parse_args()
     # A kill of the test itself must not leave children behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     failed = skipped = 0
     for case in cases:
-        if arguments.filter not in case.__name__:
+        if not case.__name__.startswith(arguments.filter):
             continue
         started = time.monotonic()
         test = Test(arguments)
