@@ -21,6 +21,16 @@ class Planner {
     all_.insert("resourcecontainers");
     tables_["resources"];
     tables_["resourcecontainers"];
+    for (const auto type : core::other_inventory_types()) {
+      add_type(std::string(type));
+    }
+    for (const auto type : core::detail_types()) {
+      if (core::is_extension_type(type)) {
+        add_detail(std::string(type), {});
+      } else {
+        add_detail(std::string(type), {std::string(type.substr(0, type.rfind('/')))});
+      }
+    }
   }
 
   /// `parents` empty: every collected resource.

@@ -74,6 +74,20 @@ std::optional<std::string> Surroundings::missing(const std::string& evidence_key
   return (*evidence)->complete ? std::nullopt : std::optional((*evidence)->reason);
 }
 
+std::optional<std::string> Surroundings::lost(const core::StoredResource& resource) {
+  for (const auto& key :
+       {resource.source, std::string(core::kResourceEvidencePrefix) + resource.key}) {
+    dependencies_.insert(target_of_evidence(key));
+    const auto evidence = snapshot_->evidence(key);
+    if (!evidence) {
+      failure_ = evidence.error();
+    } else if (*evidence && !(*evidence)->complete) {
+      return (*evidence)->reason;
+    }
+  }
+  return std::nullopt;
+}
+
 policy::RelatedAnswer Surroundings::find(const policy::ExistenceQuery& query) {
   policy::RelatedAnswer answer;
   const std::string type(query.type);
@@ -126,13 +140,17 @@ void Surroundings::add_related(std::string& out, std::string_view target) {
   if (!out.ends_with('[')) {
     out += ',';
   }
-  if (resource) {
+  // A target outside the inventory is known by its id only: it may not exist, or not be readable.
+  // One whose own evidence is lost is no better known than that.
+  const auto reason = resource ? lost(*resource) : std::optional<std::string>("not_collected");
+  if (!reason) {
     out += resource->body;
     return;
   }
-  // A target outside the inventory is known by its id only: it may not exist, or not be readable.
-  out += fmt::format(
-      "{{\"{}\":\"not_collected\",\"id\":{}}}", policy::kNoEvidenceKey, core::json_quote(target));
+  out += fmt::format("{{\"{}\":{},\"id\":{}}}",
+                     policy::kNoEvidenceKey,
+                     core::json_quote(*reason),
+                     core::json_quote(target));
 }
 
 std::optional<std::string> Surroundings::sources_missing(const Relation& relation) {

@@ -54,6 +54,8 @@ class Surroundings final : public policy::RelatedResources {
   std::optional<core::StoredResource> load(std::string_view key);
   /// The reason why evidence is missing; nullopt when it is complete.
   std::optional<std::string> missing(const std::string& evidence_key);
+  /// The reason why what is stored of a resource may no longer be so.
+  std::optional<std::string> lost(const core::StoredResource& resource);
   void add_related(std::string& out, std::string_view target);
   /// The elements whose forward relation points at the evaluated resource.
   void add_sources(std::string& out, const Relation& forward);

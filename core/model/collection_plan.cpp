@@ -33,10 +33,46 @@ constexpr std::array kDetails = {
     Entry{"microsoft.operationalinsights/workspaces/linkedservices", "2020-08-01"},
     Entry{"microsoft.operationalinsights/workspaces/linkedstorageaccounts", "2020-08-01"},
     Entry{"microsoft.operationalinsights/workspaces/dataexports", "2020-08-01"},
+    Entry{"microsoft.operationalinsights/workspaces/datasources", "2020-08-01"},
+    Entry{"microsoft.operationalinsights/workspaces/savedsearches", "2020-08-01"},
+    Entry{"microsoft.operationalinsights/workspaces/storageinsightconfigs", "2020-08-01"},
+    Entry{"microsoft.operationalinsights/querypacks/queries", "2019-09-01"},
+    Entry{"microsoft.eventhub/namespaces/networkrulesets", "2024-01-01"},
+    Entry{"microsoft.network/privateendpoints/privatednszonegroups", "2024-01-01"},
     Entry{"microsoft.authorization/locks", "2020-05-01"},
 };
 
+constexpr std::array<std::string_view, 15> kOtherInventoryTypes = {
+    "microsoft.authorization/policyassignments",
+    "microsoft.authorization/policydefinitions",
+    "microsoft.authorization/policydefinitions/versions",
+    "microsoft.authorization/policyexemptions",
+    "microsoft.authorization/policysetdefinitions",
+    "microsoft.authorization/policysetdefinitions/versions",
+    "microsoft.authorization/roleassignments",
+    "microsoft.authorization/roledefinitions",
+    "microsoft.guestconfiguration/guestconfigurationassignments",
+    "microsoft.insights/datacollectionruleassociations",
+    "microsoft.kubernetesconfiguration/extensions",
+    "microsoft.kubernetesconfiguration/fluxconfigurations",
+    "microsoft.network/networksecurityperimeters/profiles",
+    "microsoft.network/networksecurityperimeters/resourceassociations",
+    "microsoft.security/pricings",
+};
+
 }  // namespace
+
+std::vector<std::string_view> detail_types() {
+  std::vector<std::string_view> types;
+  for (const auto& [type, version] : kDetails) {
+    types.push_back(type);
+  }
+  return types;
+}
+
+std::vector<std::string_view> other_inventory_types() {
+  return {kOtherInventoryTypes.begin(), kOtherInventoryTypes.end()};
+}
 
 std::string_view detail_api_version(std::string_view lower_type) noexcept {
   for (const auto& [type, version] : kDetails) {

@@ -34,6 +34,13 @@ struct CollectionPlan {
 /// The api-version for an ARM list that Resource Graph does not hold; empty for other types.
 [[nodiscard]] std::string_view detail_api_version(std::string_view lower_type) noexcept;
 
+/// Every type that detail_api_version knows.
+[[nodiscard]] std::vector<std::string_view> detail_types();
+
+/// Types outside `resources` and `resourcecontainers` that belong to an inventory of everything:
+/// configuration, not the states and assessments that share their tables.
+[[nodiscard]] std::vector<std::string_view> other_inventory_types();
+
 /// True for types whose id is a resource's id + `/providers/<type>/<name>`.
 [[nodiscard]] bool is_extension_type(std::string_view lower_type) noexcept;
 

@@ -103,6 +103,15 @@ TEST_CASE_FIXTURE(
   CHECK(last.row.transitions == 0);
 }
 
+TEST_CASE_FIXTURE(JudgeFixture,
+                  "a related resource in doubt is no evidence for those that point at it") {
+  workspace("w", "Disabled").component("c", "w").commit();
+  evidence("resource:" + workspace_key("w"), "truncated").commit();
+  CHECK(verdict("target", component_key("c")) == "NoEvidence(truncated) evidence");
+  evidence("resource:" + workspace_key("w"), "").commit();
+  CHECK(verdict("target", component_key("c")) == "Compliant evidence");
+}
+
 TEST_CASE_FIXTURE(JudgeFixture, "a target outside the inventory is no evidence until it comes") {
   component("c", "elsewhere").commit();
   CHECK(verdict("target", component_key("c")) == "NoEvidence(not_collected) evidence");
