@@ -18,7 +18,8 @@ core::Result<std::string> load(const std::string& path) {
   return read_file(path, kMaxCaseFile);
 }
 
-/// Files as given; a directory stands for every file below it with one of `extensions`, sorted.
+/// Files as given; a directory stands for every file below it with one of `extensions`, sorted. A
+/// baseline's directory stands for its initiative and definitions.
 core::Result<std::vector<std::string>> expand(const std::vector<std::string>& paths,
                                               std::initializer_list<std::string_view> extensions) {
   std::vector<std::string> files;
@@ -29,7 +30,12 @@ core::Result<std::vector<std::string>> expand(const std::vector<std::string>& pa
       continue;
     }
     std::vector<std::string> found;
-    for (std::filesystem::recursive_directory_iterator at(path, error), end; !error && at != end;
+    std::string below = path;
+    if (std::filesystem::exists(path + "/initiative.json", error)) {
+      files.push_back(path + "/initiative.json");
+      below += "/definitions";
+    }
+    for (std::filesystem::recursive_directory_iterator at(below, error), end; !error && at != end;
          at.increment(error)) {
       const std::string extension = at->path().extension().string();
       if (at->is_regular_file() && std::ranges::find(extensions, extension) != extensions.end()) {
@@ -48,7 +54,7 @@ core::Result<std::vector<std::string>> expand(const std::vector<std::string>& pa
 }  // namespace
 
 int run_policy_lint(const std::vector<std::string>& paths) {
-  auto files = expand(paths, {".json", ".jsonl"});
+  auto files = expand(paths, {".json"});
   if (!files) {
     fmt::print(stderr, "plumbline: {}\n", files.error().message);
     return kExitError;
