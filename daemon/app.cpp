@@ -29,10 +29,11 @@ App::App(config::Settings settings, std::unique_ptr<core::Log> log)
       io_("io", 1) {}
 
 App::~App() {
-  // Coroutines that are still suspended are destroyed with the I/O thread's context; the others
-  // must have stopped before, so that none of them resumes there.
+  // Work in flight on one thread refers to the thread it came from. So the I/O thread, where all of
+  // it comes from, stops first; the others finish what
+  // they were given.
+  io_.stop();
   for (net::Worker* worker : {&io_, &cpu_, &storage_}) {
-    worker->stop();
     worker->join();
   }
   // Kept connections belong to that context: they must not outlive it.

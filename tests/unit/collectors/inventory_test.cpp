@@ -36,6 +36,19 @@ struct Fixture {
                      {"microsoft.keyvault/vaults"}}};
   }
 
+  ~Fixture() {
+    // As App does: the thread that hands out work stops, the others finish it.
+    io.stop();
+    for (net::Worker* worker : {&io, &cpu, &storage}) {
+      worker->join();
+    }
+  }
+
+  Fixture(const Fixture&) = delete;
+  Fixture& operator=(const Fixture&) = delete;
+  Fixture(Fixture&&) = delete;
+  Fixture& operator=(Fixture&&) = delete;
+
   static std::string vault_key(const std::string& name) {
     return "/subscriptions/s1/resourcegroups/rg/providers/microsoft.keyvault/vaults/" + name;
   }
