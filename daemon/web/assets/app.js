@@ -1,11 +1,12 @@
-// The status page: hash routes over the read-only API. Every text from the API reaches the document
-// through text nodes and attributes set by name; nothing is ever parsed as HTML.
+// The status page: hash routes over the read-only API. What the API says reaches the document as
+// text nodes and attributes; nothing is ever parsed as HTML.
 
 const kPollMs = 10_000;
 const kTimeoutMs = 8_000;
 const kReloadMs = 60_000;  // views are read again this often even if no cycle was committed
 const kStaleMs = 7_200_000; // without a commit, where the rhythm is not known
 const kPage = 100;
+const kRows = 500;          // of drift and history
 const kMaxRequests = 12;   // for one page of filtered findings
 
 // ---------------------------------------------------------------- document
@@ -74,7 +75,7 @@ function update(node, { attrs, kids }) {
     if (name === 'key' || name === 'opened' || name === 'value') continue;
     if (name.startsWith('on')) node[name] = value;
     else if (value === false || value === null || value === undefined) node.removeAttribute(name);
-    else if (before[name] !== value) node.setAttribute(name, value === true ? '' : value);
+    else if (before[name] !== value) node.setAttribute(name, value);
   }
   node.plAttrs = attrs;
   patch(node, kids);
@@ -98,6 +99,7 @@ const gap = (...kids) => h('span.gap', null, kids);
 const card = (...kids) => h('section.card', null, kids);
 const more = (...kids) => h('p.more', null, kids);
 const button = (onclick, ...kids) => h('button', { type: 'button', onclick }, kids);
+const h2 = (text) => h('h2', null, text);
 const def = (term, ...kids) => [h('dt', null, term), h('dd', null, kids)];
 
 const byId = (id) => document.getElementById(id);
@@ -152,6 +154,8 @@ async function api(path, params, signal) {
   return body;
 }
 
+const apiList = async (name, params, signal) => list((await api(name, params, signal))[name]);
+
 // ---------------------------------------------------------------- values
 
 const kStates = ['NonCompliant', 'NoEvidence', 'Error', 'Conflict', 'Compliant', 'Protected', 'Exempt', 'Unknown'];
@@ -161,13 +165,8 @@ const kReasons = {
   not_collected: 'nothing has been collected that could tell',
   confirming: 'being confirmed by a direct read',
   forbidden: 'the identity may not read this',
-  unauthorized: 'sign-in was refused',
   throttled: 'Azure asked to slow down',
-  timeout: 'no answer in time',
   truncated: 'the answer was cut short',
-  unavailable: 'the service was not available',
-  network: 'the connection failed',
-  not_found: 'the source does not exist',
 };
 const list = (value) => (Array.isArray(value) ? value : []);
 const number = new Intl.NumberFormat('en');
@@ -182,12 +181,9 @@ function percent(ratio) {
   return (tenths % 10 === 0 ? tenths / 10 : (tenths / 10).toFixed(1)) + '%';
 }
 
-/** Milliseconds since 1970 from ISO text or from a number of (micro-, milli-)seconds. */
+/** Milliseconds since 1970 from ISO text or microseconds; null for neither. */
 function millis(value) {
-  if (typeof value === 'string' && value !== '') return Date.parse(value) || null;
-  if (!isNumber(value) || value <= 0) return null;
-  if (value > 1e14) return value / 1000;
-  return value > 1e11 ? value : value * 1000;
+  return (isNumber(value) ? value / 1000 : Date.parse(value)) || null;
 }
 
 function absolute(ms) {
@@ -204,14 +200,7 @@ function duration(ms) {
 
 const relative = (ms) => `${duration(now() - ms)} ago`;
 
-function bytes(value) {
-  if (!isNumber(value)) return kNone;
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let unit = 0;
-  for (; value >= 1024 && unit < units.length - 1; unit += 1) value /= 1024;
-  return `${value < 10 && unit > 0 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
-}
-
+const size = new Intl.NumberFormat('en', { style: 'unit', unit: 'byte', unitDisplay: 'narrow', notation: 'compact' });
 const same = (a, b) => String(a ?? '').toLowerCase() === String(b ?? '').toLowerCase();
 const total = (counts) => Object.values(counts ?? {}).reduce((sum, n) => sum + (n || 0), 0);
 const controlNames = (check) => list(check.controls).map((c) => (typeof c === 'string' ? c : c?.name)).filter(Boolean);
@@ -255,18 +244,16 @@ const severityLabel = (severity) => h('span.severity', { class: severity }, seve
 
 function ago(value, empty = 'never') {
   const ms = millis(value);
-  if (ms === null) return quiet(empty);
-  return h('time', { datetime: new Date(ms).toISOString(), title: absolute(ms), 'data-at': String(ms) }, relative(ms));
+  return ms ? h('time', { datetime: new Date(ms).toISOString(), title: absolute(ms), 'data-at': String(ms) }, relative(ms)) : quiet(empty);
 }
 
-function at(value, empty = kNone) {
+function at(value) {
   const ms = millis(value);
-  if (ms === null) return quiet(empty);
-  return h('time.nowrap', { datetime: new Date(ms).toISOString() }, absolute(ms));
+  return ms ? h('time', { datetime: new Date(ms).toISOString() }, absolute(ms)) : quiet(kNone);
 }
 
 function cycleText(cycle) {
-  return isNumber(cycle) && cycle > 0 ? `cycle ${cycle}` : null;
+  return isNumber(cycle) && cycle > 0 ? `cycle\u00a0${cycle}` : null;
 }
 
 /** A bar of shares; each share is `[class, value]`. The numbers stand beside it in text. */
@@ -284,9 +271,8 @@ function bar(shares, cls = '') {
 }
 
 function stateShares(counts) {
-  const of = (state) => counts?.[state] ?? 0;
-  const rest = kStates.filter((s) => stateClass(s) === 'ot').reduce((sum, s) => sum + of(s), 0);
-  return [['ok', of('Compliant')], ['nc', of('NonCompliant')], ['er', of('Error') + of('Conflict')], ['ne', of('NoEvidence')], ['ot', rest]];
+  const of = (cls) => kStates.reduce((sum, state) => sum + (stateClass(state) === cls && counts?.[state] || 0), 0);
+  return ['ok', 'nc', 'er', 'ne', 'ot'].map((cls) => [cls, of(cls)]);
 }
 
 const scoreText = (score) => (isNumber(score) ? percent(score) : quiet('no score'));
@@ -318,28 +304,21 @@ function reasonText(reason) {
   return known ? [code(reason), sub(known)] : reason;
 }
 
-/**
- * columns: 'Head' or 'Head|class', the first one names the row. Narrow windows show a row as a card, which
- * costs a table its meaning for assistive technology: hence the roles.
- */
+// heads: 'Head' or 'Head|class'; the first cell names the row. Narrow windows show rows as cards, which
+// costs a table its meaning for assistive technology: hence the roles.
 function table(caption, heads, rows) {
-  const columns = heads.filter(Boolean).map((text) => {
-    const [head, cls] = text.split('|');
-    return { head, cls };
-  });
+  const columns = heads.filter(Boolean).map((text) => text.split('|'));
   const cell = (content, i) => {
-    const column = columns[i];
-    const kids = [].concat(content ?? []);
-    const inner = kids.flat(Infinity).some((kid) => kid) || kids.includes(0) ? kids : [quiet(kNone)];
-    return i === 0
-      ? h('th', { scope: 'row', role: 'rowheader', class: column.cls }, inner)
-      : h('td', { role: 'cell', class: column.cls, 'data-label': column.head }, h('div.v', null, inner));
+    const [head, cls] = columns[i];
+    const kids = [content].flat(Infinity).filter((kid) => kid || kid === 0);
+    const inner = kids.length > 0 ? kids : quiet(kNone);
+    return i === 0 ? h('th', { scope: 'row', role: 'rowheader', class: cls }, inner)
+      : h('td', { role: 'cell', class: cls, 'data-label': head }, div(inner));
   };
-  return h('table', { role: 'table' },
-    h('caption.hide', null, caption),
+  return h('table', { role: 'table' }, h('caption.hide', null, caption),
     h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' },
-      columns.map((c) => h('th', { scope: 'col', role: 'columnheader', class: c.cls }, c.head)))),
-    h('tbody', { role: 'rowgroup' }, rows.map((row) => h('tr', { role: 'row', key: row.key, class: row.cls }, row.cells.map(cell)))));
+      columns.map(([head, cls]) => h('th', { scope: 'col', role: 'columnheader', class: cls }, head)))),
+    h('tbody', { role: 'rowgroup' }, rows.map(([key, ...cells]) => h('tr', { role: 'row', key }, cells.map(cell)))));
 }
 
 const expanded = new Set();
@@ -355,7 +334,7 @@ function limited(name, rows, limit, draw) {
 }
 
 function section(title, note, ...kids) {
-  return h('section', null, h('div.head', null, h('h2', null, title), note && aside(note)), kids);
+  return h('section', null, h('div.head', null, h2(title), note && aside(note)), kids);
 }
 
 function heading(title, ...below) {
@@ -364,18 +343,15 @@ function heading(title, ...below) {
 
 const empty = (text) => h('p.empty', null, text);
 
-function problem(error) {
-  const unreachable = error.kind === 'unreachable';
-  return h('div', { class: 'note bad' }, h('p', null,
-    bold(unreachable ? 'Plumbline does not answer.' : `${error.title}${error.status ? ` (${error.status})` : ''}.`), ' ',
-    error.detail || (unreachable ? '' : 'The API gave no further detail.')),
-  para(button(() => reload(), 'Try again')));
+function problem({ kind, title, status, detail }) {
+  return h('div.note', { class: 'bad' }, para(bold(kind === 'unreachable' ? 'Plumbline does not answer.' : `${title}${status ? ` (${status})` : ''}.`), ` ${detail}`),
+    para(button(() => poll().then(() => read()), 'Try again')));
 }
 
 // ---------------------------------------------------------------- overview
 
 function figure(name, value, shares, note) {
-  return h('div.figure', null, h('h2', null, name), h('p.big', null, value), bar(shares, 'thick'), aside(note));
+  return h('div.figure', null, h2(name), h('p.big', null, value), bar(shares, 'thick'), aside(note));
 }
 
 /** Scores of checks, controls or subscriptions; `first` are the leading cells, `filter` leads to the findings. */
@@ -386,8 +362,8 @@ function tallyTable(caption, heads, items, first, filter) {
   };
   const states = ['NonCompliant', 'NoEvidence', 'Compliant', 'Error'];
   return table(caption, [...heads, 'Score|num strong', 'Coverage|num', 'Shares|wide', ...states.map((s) => s + '|num')],
-    items.map((item) => ({ key: JSON.stringify(filter(item)), cells: [...first(item), scoreText(item.score), coverageText(item.coverage),
-      bar(stateShares(item.counts)), ...states.map((state) => linked(item, state))] })));
+    items.map((item) => [JSON.stringify(filter(item)), ...first(item), scoreText(item.score), coverageText(item.coverage),
+      bar(stateShares(item.counts)), ...states.map((state) => linked(item, state))]));
 }
 
 function sourceText(source) {
@@ -406,18 +382,18 @@ function missingEvidence(status) {
   if (groups.size === 0 && unreadable.length === 0) {
     return section('Missing evidence', null, empty(status.cycle ? 'Every source that was asked has answered in full.' : 'Nothing has been asked yet.'));
   }
-  const rows = [...groups].map(([key, items]) => ({ key, cells: [
+  const rows = [...groups].map(([key, items]) => [key,
     code(items[0].reason || kNone),
     items[0].message || kReasons[items[0].reason],
     items.length === 1 ? ident(sourceText(items[0].source))
       : h('details', null, h('summary', null, plural(items.length, 'source')), h('ul.id', null,
         items.slice(0, 200).map((item) => h('li', null, sourceText(item.source))), items.length > 200 && h('li', null, 'and more'))),
     ago(items.map((item) => item.observed_at).sort().at(-1)),
-  ] }));
+  ]);
   return section('Missing evidence', 'What could not be read. It makes nothing compliant, non-compliant or deleted.',
     unreadable.length > 0 && h('p.note', { class: 'warn' }, bold(`${plural(unreadable.length, 'subscription')} cannot be read: `),
       unreadable.map((s) => s.name || s.id).join(', ')),
-    rows.length > 0 && limited('missing', rows, 8, (some) => table('Missing evidence', ['Reason', 'Message', 'Source', 'Last asked|nowrap'], some)));
+    rows.length > 0 && limited('missing', rows, 8, (some) => table('Missing evidence', ['Reason', 'Message', 'Source', 'Last asked'], some)));
 }
 
 /** What is worth a reader's time first: severe, then many. */
@@ -440,14 +416,13 @@ function summary({ scores }) {
     bar(stateShares(counts), 'thick'),
     h('ul.legend', null, kStates.filter((s, i) => i < 3 || s === 'Compliant' || counts[s] > 0).map((state) => h('li', { key: state },
       a(link(['findings'], { state }), stateLabel(state), bold(count(counts[state] ?? 0))))))),
-    card(h('h2', null, 'Freshness'), !cycle ? para('No cycle has been committed yet. Figures appear after the first collection.') : h('dl', null,
+    card(h2('Freshness'), !cycle ? para('No cycle has been committed yet. Figures appear after the first collection.') : h('dl', null,
       def('Last cycle', bold(cycle.number), ', ', ago(cycle.committed_at)),
       def('Kind', cycle.kind, ', ', completeness(cycle)),
-      def('Committed', at(cycle.committed_at)),
       def('Resources', count(resources)),
       def('Subscriptions', count(list(subscriptions).length), unreadable > 0 && gap(`, ${unreadable} not readable`)),
-      def('Store', bytes(stored)))),
-    card(h('h2', null, 'Open drift'),
+      def('Store', isNumber(stored) ? size.format(stored) : kNone))),
+    card(h2('Open drift'),
       h('p.mid', null, a(link(['drift']), count((drift.baseline ?? 0) + (drift.configuration ?? 0)))),
       h('dl', null, def('From the baseline', count(drift.baseline ?? 0)), def('In configuration', count(drift.configuration ?? 0)))));
 }
@@ -457,8 +432,8 @@ const completeness = (cycle) => (cycle.complete === false ? gap('incomplete') : 
 const overview = {
   title: () => 'Overview',
   async load(route, signal) {
-    const [scores, checks] = await Promise.all([api('scores', null, signal), api('checks', null, signal)]);
-    return { scores, checks: list(checks.checks) };
+    const [scores, checks] = await Promise.all([api('scores', null, signal), apiList('checks', null, signal)]);
+    return { scores, checks };
   },
   draw({ scores, checks }) {
     const assignments = list(scores.assignments);
@@ -539,8 +514,7 @@ async function loadMore(data, filter) {
   drawView();
   try {
     const page = await readFindings(filter, data.checks, data.cursor, loading.signal);
-    const known = new Set(data.rows.map(rowKey));
-    data.rows = data.rows.concat(page.rows.filter((row) => !known.has(rowKey(row))));
+    data.rows = data.rows.concat(page.rows);
     data.read += page.read;
     data.cursor = page.cursor;
     data.pages += 1;
@@ -555,31 +529,32 @@ function findingsTable(data, filter, withCheck) {
   const { rows, read, cursor, checks, busy } = data;
   // The counts know how many there are, unless the filter is finer than they.
   const expected = filter.subscription ? null : checksOf(filter, checks).reduce((sum, check) => sum + countOf(check, filter.state), 0);
-  const soFar = cursor ? ' so far' : '';
-  const tell = filter.q ? `${plural(rows.length, 'match', 'matches')} among ${plural(read, 'verdict')} read${soFar}`
-    : cursor && expected !== null ? `${count(rows.length)} of ${plural(expected, 'verdict')}` : plural(rows.length, 'verdict') + soFar;
+  const known = cursor && expected !== null && !filter.q ? ` of ${count(expected)}` : '';
+  const tell = filter.q ? `${plural(rows.length, 'match', 'matches')} among ${plural(read, 'verdict')} read`
+    : `${count(rows.length)}${known} ${rows.length === 1 ? 'verdict' : 'verdicts'}`;
   return [
-    h('p.tell', { role: 'status' }, tell),
+    h('p.tell', { role: 'status' }, tell, cursor && !known && ' so far'),
     rows.length === 0 ? empty(cursor ? 'Nothing found in what was read so far.' : 'Nothing matches.')
-      : table('Findings', ['Resource', withCheck && 'Check', withCheck && 'Severity', 'State', 'Reason', 'Since|nowrap', 'Observed|nowrap'], rows.map((row) => ({ key: rowKey(row), cells: [
+      : table('Findings', ['Resource', withCheck && 'Check', withCheck && 'Severity', 'State', 'Reason', 'Since', 'Observed'], rows.map((row) => [rowKey(row),
         resourceCell(row.resource_id ?? row.resource_key, row),
         ...(withCheck ? [[checkLink(row), sub(row.reference)], severityLabel(row.severity)] : []),
-        stateLabel(row.state), reasonText(row.reason), cycleText(row.since_cycle), ago(row.observed_at)] }))),
+        stateLabel(row.state), reasonText(row.reason), cycleText(row.since_cycle), ago(row.observed_at)])),
     data.problem && problem(data.problem),
-    cursor && more(h('button', { type: 'button', 'aria-disabled': busy ? 'true' : null, onclick: () => loadMore(data, filter) },
+    cursor && more(h('button', { type: 'button', 'aria-disabled': busy, onclick: () => loadMore(data, filter) },
       busy ? 'Loading\u2026' : filter.q ? 'Search further' : 'Load more')),
   ];
 }
 
-function selector(name, label, value, options, onchange) {
-  const all = value && !options.some(([v]) => v === value) ? [...options, [value, value]] : options;
+function selector(label, value, options, onchange) {
+  const name = label.toLowerCase();
+  const all = options.some(([v]) => v === value) ? options : [...options, [value, value]];
   return h('label', { key: name }, label, h('select', { name, value, onchange }, all.map(([v, text]) => h('option', { key: v, value: v }, text))));
 }
 
 const findings = {
   title: () => 'Findings',
   async load(route, signal) {
-    const checks = list((await api('checks', null, signal)).checks);
+    const checks = await apiList('checks', null, signal);
     return { checks, pages: 1, ...await readFindings(findingFilter(route), checks, null, signal) };
   },
   draw(data, route) {
@@ -592,14 +567,14 @@ const findings = {
     return [
       heading('Findings'),
       h('form.filters', { role: 'search', 'aria-label': 'Filter findings', onsubmit: (event) => event.preventDefault() },
-        selector('state', 'State', filter.state || 'any', [...kStates.map((s) => option(s, s)), option('', 'any')], changed),
-        selector('severity', 'Severity', filter.severity, [['', 'any'], ...kSeverities.map((s) => [s, s])], changed),
-        selector('control', 'Control', filter.control, [['', 'any'], ...controls.map((c) => [c, c])], changed),
-        selector('subscription', 'Subscription', filter.subscription, [['', 'any'], ...list(app.status?.subscriptions).map((s) => [s.id, s.name || s.id])], changed),
+        selector('State', filter.state || 'any', [...kStates.map((s) => option(s, s)), option('', 'any')], changed),
+        selector('Severity', filter.severity, [['', 'any'], ...kSeverities.map((s) => [s, s])], changed),
+        selector('Control', filter.control, [['', 'any'], ...controls.map((c) => [c, c])], changed),
+        selector('Subscription', filter.subscription, [['', 'any'], ...list(app.status?.subscriptions).map((s) => [s.id, s.name || s.id])], changed),
         h('label.grow', { key: 'q' }, 'Text', h('input', { type: 'search', name: 'q', value: filter.q, placeholder: 'resource, check, type, reason',
-          autocomplete: 'off', spellcheck: 'false', oninput: ({ target }) => later(() => set('q', target.value, true)) })),
-        [['assignment', 'Assignment'], ['reference', 'Check']].filter(([name]) => filter[name]).map(([name, label]) => h('span.chip', { key: name }, `${label}: ${filter[name]}`,
-          h('button', { type: 'button', 'aria-label': `Remove the filter ${label}`, onclick: () => set(name, '', false) }, '\u00d7')))),
+          autocomplete: 'off', oninput: ({ target }) => later(() => set('q', target.value, true)) })),
+        ['assignment', 'reference'].filter((name) => filter[name]).map((name) => h('span.chip', { key: name }, `${name}: ${filter[name]}`,
+          h('button', { type: 'button', 'aria-label': `Remove the filter ${name}`, onclick: () => set(name, '', false) }, '\u00d7')))),
       findingsTable(data, filter, true),
     ];
   },
@@ -614,8 +589,8 @@ function later(action) {
 // ---------------------------------------------------------------- check
 
 function webAddress(text) {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  return ['https:', 'http:'].includes(url?.protocol) ? url : null;
+  const url = URL.canParse(text) && new URL(text);
+  return url && /^https?:$/.test(url.protocol) ? url : null;
 }
 
 const checkFilter = (check, route) => ({ state: route.params.get('state') ?? '', q: '', assignment: check.assignment, reference: check.reference });
@@ -625,7 +600,7 @@ const checkView = {
   place: (route) => route.path.join('/'),
   async load(route, signal) {
     const [, assignment, reference] = route.path;
-    const checks = list((await api('checks', null, signal)).checks);
+    const checks = await apiList('checks', null, signal);
     const check = checks.find((c) => same(c.assignment, assignment) && same(c.reference, reference));
     if (!check) throw new ApiError('refused', 'No such check', `${reference ?? ''} in ${assignment ?? ''}`);
     return { check, checks, pages: 1, ...await readFindings(checkFilter(check, route), checks, null, signal) };
@@ -638,8 +613,8 @@ const checkView = {
     return [
       heading(check.title || check.reference, aside(ident(`${check.assignment} / ${check.reference}`))),
       h('div.pair', null,
-        card(para(check.description), check.remediation && [h('h2', null, 'Remediation'), para(check.remediation)],
-          documentation && para(h('a', { href: documentation.href, rel: 'noopener noreferrer', target: '_blank' }, 'Documentation'), quiet(` (${documentation.host}, opens a new tab)`))),
+        card(para(check.description), check.remediation && [h2('Remediation'), para(check.remediation)],
+          documentation && para(a(documentation.href, 'Documentation'), quiet(` (${documentation.host})`))),
         card(h('dl', null,
           def('Score', bold(scoreText(check.score)), ' at ', coverageText(check.coverage), ' coverage'),
           def('Severity', severityLabel(check.severity)),
@@ -655,25 +630,23 @@ const checkView = {
 
 // ---------------------------------------------------------------- resource
 
-const kTruth = {
-  true: ['ok', 'true'], false: ['nc', 'false'], undetermined: ['ne', 'undetermined'], error: ['er', 'error'], not_evaluated: ['ot', 'not evaluated'],
-};
-
-const jsonText = (value) => (typeof value === 'string' ? value : JSON.stringify(value));
+const kTruthClass = { undetermined: 'ne', error: 'er' };
 const isBlank = (value) => value === undefined || value === null || value === '';
+const valueText = (value, none = 'absent') => (isBlank(value) ? h('i', null, none) : code(typeof value === 'string' ? value : JSON.stringify(value)));
 
 /** One condition of a rule, and those it is made of. */
 function condition(node, key, depth) {
-  const [cls, word] = kTruth[node.truth] ?? ['ot', String(node.truth ?? '')];
+  const truth = String(node.truth);
+  const cls = kTruthClass[truth];
   const kids = list(node.children);
   const field = /^(if: )?field /.test(node.text);
-  const settled = node.truth === true || node.truth === false || ['true', 'false'].includes(node.truth);
-  const line = [h('span.truth', { class: `t-${cls}` }, icon(cls), word), code(node.text), node.decisive && h('span.decisive', null, 'decisive')];
+  const settled = truth === 'true' || truth === 'false';
+  const line = [h('span.truth', { class: cls }, cls && icon(cls), truth.replace('_', ' ')), code(node.text), node.decisive && h('span.decisive', null, 'decisive')];
   const below = [
-    kids.length === 0 && node.truth !== 'not_evaluated' && (field || !isBlank(node.actual) || !isBlank(node.expected)) && h('dl.values', null,
+    kids.length === 0 && truth !== 'not_evaluated' && (field || !isBlank(node.actual) || !isBlank(node.expected)) && h('dl.values', null,
       // Only a settled condition knows that there is nothing.
-      def('actual', !isBlank(node.actual) ? code(jsonText(node.actual)) : h('i', null, field && settled ? 'absent' : 'not known')),
-      !isBlank(node.expected) && def('expected', code(jsonText(node.expected))),
+      def('actual', valueText(node.actual, field && settled ? 'absent' : 'not known')),
+      !isBlank(node.expected) && def('expected', valueText(node.expected)),
       !isBlank(node.path) && def('read at', code(node.path))),
     node.reason && h('p.why', null, `Reason: ${node.reason}${kReasons[node.reason] ? `, ${kReasons[node.reason]}` : ''}`),
   ];
@@ -703,12 +676,10 @@ const resourceView = {
     const verdicts = [...list(resource.verdicts)].sort(worstFirst);
     const chosen = verdicts.find((v) => same(v.assignment, params.get('assignment')) && same(v.reference, params.get('reference'))) ?? verdicts[0];
     const data = { resource, verdicts, chosen };
-    try {
-      if (chosen) data.explained = await api('explain', { assignment: chosen.assignment, reference: chosen.reference, resource: resource.id ?? params.get('id') }, signal);
-    } catch (error) {
+    data.explained = chosen && await api('explain', { assignment: chosen.assignment, reference: chosen.reference, resource: resource.id }, signal).catch((error) => {
       if (error.kind !== 'refused') throw error;
       data.unexplained = error;
-    }
+    });
     return data;
   },
   draw(data) {
@@ -717,7 +688,7 @@ const resourceView = {
     const { name, subscription, group } = parseId(id);
     const versions = list(resource.versions);
     return [
-      heading(name, h('p.id', { class: 'quiet whole' }, id)),
+      heading(name, aside(ident(id))),
       card(h('dl.across', null,
         div(def('Type', ident(resource.type))),
         subscription && div(def('Subscription', subscriptionName(subscription))),
@@ -726,17 +697,17 @@ const resourceView = {
         div(def('Version', resource.version, isNumber(resource.from_cycle) && `, since ${cycleText(resource.from_cycle)}`)),
         div(def('Source', ident(sourceText(resource.source)))))),
       section('Verdicts', null, verdicts.length === 0 ? empty('No check applies to this resource.')
-        : table('Verdicts', ['Check', 'State', 'Severity', 'Reason', 'Cause', 'Since|nowrap', 'Explanation|nowrap'], verdicts.map((v) => ({ key: rowKey(v), cls: v === chosen ? 'current' : null, cells: [
+        : table('Verdicts', ['Check', 'State', 'Severity', 'Reason', 'Cause', 'Since', 'Explanation'], verdicts.map((v) => [rowKey(v),
           [checkLink(v), sub(v.reference)], stateLabel(v.state), severityLabel(v.severity), reasonText(v.reason), v.cause, cycleText(v.since_cycle),
-          h('a', { href: link(['resource'], { id, assignment: v.assignment, reference: v.reference }), 'aria-current': v === chosen ? 'true' : null,
-            'aria-label': `Explain ${v.title ?? v.reference}` }, v === chosen ? 'shown below' : 'explain')] })))),
+          h('a', { href: link(['resource'], { id, assignment: v.assignment, reference: v.reference }), 'aria-current': v === chosen,
+            'aria-label': `Explain ${v.title ?? v.reference}` }, v === chosen ? 'shown below' : 'explain')]))),
       chosen && explanation(data),
       section('Configuration', 'As last observed. Secrets stand as redacted:\u2026 fingerprints.',
         isBlank(resource.configuration) ? empty('No configuration is stored.')
           : h('pre', { tabindex: '0', role: 'region', 'aria-label': 'Configuration' }, JSON.stringify(resource.configuration, null, 2))),
       section('Versions', null, versions.length === 0 ? empty('None is kept.')
-        : limited('versions', [...versions].sort((x, y) => y.from_cycle - x.from_cycle), 10, (some) => table('Versions', ['Version', 'From', 'To', 'Observed'],
-          some.map((v) => ({ key: String(v.version), cells: [v.version, cycleText(v.from_cycle), cycleText(v.to_cycle) ?? 'current', at(v.observed_at)] }))))),
+        : table('Versions', ['Version', 'From', 'To', 'Observed'], [...versions].sort((x, y) => y.from_cycle - x.from_cycle)
+          .map((v) => [v.version, v.version, cycleText(v.from_cycle), cycleText(v.to_cycle) ?? 'current', at(v.observed_at)]))),
     ];
   },
 };
@@ -746,26 +717,17 @@ const resourceView = {
 /** choices: `[value, ...content]` of the parameter `name`. */
 function tabs(label, route, name, choices, chosen) {
   return h('nav.tabs', { 'aria-label': label }, choices.map(([value, ...content]) => h('a', {
-    key: value, href: link(route.path, { [name]: value }), 'aria-current': value === chosen ? 'true' : null }, content)));
+    key: value, href: link(route.path, { [name]: value }), 'aria-current': value === chosen }, content)));
 }
 
-const limitOf = ({ params }) => Math.min(1000, Math.max(kPage, Number(params.get('limit')) || 0));
-
-function moreOf(route, rows) {
-  const limit = limitOf(route);
-  if (rows.length < limit) return null;
-  return limit >= 1000 ? aside('The last 1,000 are shown.')
-    : more(button(() => go(link(route.path, { ...Object.fromEntries(route.params), limit: limit * 3 }), true), 'Show more'));
-}
-
-const became = (from, to) => h('span.change', null, h('span', null, from), h('span.arrow', { role: 'img', 'aria-label': 'became' }, '\u2192'), h('span', null, to));
-const valueText = (value) => (isBlank(value) ? h('i', null, 'absent') : code(jsonText(value)));
+const latest = (rows) => rows.length >= kRows && aside(`The latest ${kRows} are shown.`);
+const became = (from, to) => h('span.change', null, h('span', null, from), h('span.arrow', null, '\u2192'), h('span', null, to));
 
 const driftView = {
   title: () => 'Drift',
   async load(route, signal) {
     const open = { resolved: 'false', all: '' }[route.params.get('show')] ?? 'true';
-    return { rows: list((await api('drift', { open, limit: limitOf(route) }, signal)).drift) };
+    return { rows: await apiList('drift', { open, limit: kRows }, signal) };
   },
   draw({ rows }, route) {
     const chosen = route.params.get('show') ?? 'open';
@@ -774,12 +736,12 @@ const driftView = {
       heading('Drift', aside('What moved away from what was agreed: verdicts that nobody accepted, and properties that differ from the version before.')),
       tabs('Drift', route, 'show', [['open', 'Open'], ['resolved', 'Resolved'], ['all', 'All']], chosen),
       rows.length === 0 ? empty(resolved ? 'There is no such drift.' : 'Nothing is adrift.')
-        : table('Drift', ['Resource', 'What moved', 'Change', 'Severity', 'Opened|nowrap', resolved && 'Resolved|nowrap'], rows.map((item) => ({ key: String(item.id), cells: [
+        : table('Drift', ['Resource', 'What moved', 'Change', 'Severity', 'Opened', resolved && 'Resolved'], rows.map((item) => [item.id,
           resourceCell(item.resource_id, item),
           [item.reference ? checkLink(item) : ident(item.path), sub(item.kind)],
           item.path || !isBlank(item.old) || !isBlank(item.new) ? became(valueText(item.old), valueText(item.new)) : ['became ', stateLabel('NonCompliant')],
-          severityLabel(item.severity), [ago(item.opened_at), sub(cycleText(item.opened_cycle))], resolved && ago(item.resolved_at, 'still open')].slice(0, resolved ? 6 : 5) }))),
-      moreOf(route, rows),
+          severityLabel(item.severity), [ago(item.opened_at), sub(cycleText(item.opened_cycle))], ...(resolved ? [ago(item.resolved_at, 'still open')] : [])])),
+      latest(rows),
     ];
   },
 };
@@ -788,7 +750,7 @@ const historyView = {
   title: () => 'History',
   async load(route, signal) {
     const what = route.params.get('show') === 'cycles' ? 'cycles' : 'transitions';
-    return { what, rows: list((await api(what, { limit: limitOf(route) }, signal))[what]) };
+    return { what, rows: await apiList(what, { limit: kRows }, signal) };
   },
   draw({ what, rows }, route) {
     const took = (c) => millis(c.committed_at) && millis(c.started_at) && duration(millis(c.committed_at) - millis(c.started_at));
@@ -797,24 +759,23 @@ const historyView = {
       heading('History'),
       tabs('History', route, 'show', [['transitions', 'Transitions'], ['cycles', 'Cycles']], what),
       rows.length === 0 ? empty(what === 'cycles' ? 'No cycle has been committed yet.' : 'No verdict has changed yet.')
-        : what === 'cycles' ? table('Cycles', ['Cycle', 'Kind', 'Scope', 'Committed', 'Took|num', 'Complete', ...numbers.map((n) => `${n[0].toUpperCase()}${n.slice(1)}|num`)],
-          rows.map((c) => ({ key: String(c.number), cells: [c.number, c.kind, c.scope, at(c.committed_at), took(c), completeness(c), ...numbers.map((n) => count(c[n]))] })))
-          : table('Transitions', ['Resource', 'Check', 'Change', 'Cause', 'Reason', 'When'], rows.map((t) => ({ key: `${t.cycle}\n${t.to}\n${rowKey(t)}`, cells: [
+        : what === 'cycles' ? table('Cycles', ['Cycle', 'Kind', 'Committed', 'Took|num', 'Result', ...numbers.map((n) => `${n[0].toUpperCase()}${n.slice(1)}|num`)],
+          rows.map((c) => [c.number, c.number, [c.kind, sub(c.scope)], at(c.committed_at), took(c), completeness(c), ...numbers.map((n) => count(c[n]))]))
+          : table('Transitions', ['Resource', 'Check', 'Change', 'Cause', 'Reason', 'When'], rows.map((t) => [`${t.cycle}\n${rowKey(t)}`,
             resourceCell(t.resource_key, t), [checkLink(t), sub(t.reference)], became(stateLabel(t.from), stateLabel(t.to)), t.cause, reasonText(t.reason),
-            [at(t.at), sub(cycleText(t.cycle))]] }))),
-      moreOf(route, rows),
+            [at(t.at), sub(cycleText(t.cycle))]])),
+      latest(rows),
     ];
   },
 };
 
 // ---------------------------------------------------------------- routes
 
-const kViews = { '': overview, findings, check: checkView, resource: resourceView, drift: driftView, history: historyView };
+const kViews = { __proto__: null, '': overview, findings, check: checkView, resource: resourceView, drift: driftView, history: historyView };
 const kNav = [['', 'Overview'], ['findings', 'Findings'], ['drift', 'Drift'], ['history', 'History']];
 
-const app = { status: null, answeredAt: null, failure: null, staleAfterMs: null, route: null, data: null, error: null, readAt: 0, readCycle: null, newer: false, slow: false };
-const remembered = new Map();  // hash -> data, for going back without a blank page
-const scrolls = new Map();     // history entry -> offset
+const app = { route: null, data: null, staleAfterMs: null, readAt: 0 };
+const scrolls = new Map();  // history entry -> offset
 let loading = new AbortController();
 let entry = 0;
 
@@ -826,8 +787,7 @@ function parseRoute(hash) {
   } catch {
     path = ['unknown'];
   }
-  const view = Object.hasOwn(kViews, path[0]) ? kViews[path[0]] : null;
-  return { hash, path, view, params: new URLSearchParams(search) };
+  return { hash, path, view: kViews[path[0]], params: new URLSearchParams(search) };
 }
 
 /** What the reader would call the same page: filters and tabs do not leave it. */
@@ -853,7 +813,7 @@ function navigate() {
   const samePlace = before !== null && placeOf(before) === placeOf(route);
   const offset = returning ? scrolls.get(entry) ?? 0 : 0;
   Object.assign(app, { route, error: null, newer: false, slow: false });
-  if (!samePlace || remembered.has(route.hash)) app.data = remembered.get(route.hash) ?? null;
+  if (!samePlace) app.data = null;
   drawView();
   if (!samePlace && before) {
     byId('main').querySelector('h1')?.focus({ preventScroll: true });
@@ -879,9 +839,6 @@ async function read(offset = 0) {
     const data = await route.view.load(route, signal);
     if (signal.aborted) return;
     Object.assign(app, { data, readCycle, error: null, readAt: Date.now(), newer: false });
-    remembered.delete(route.hash);
-    remembered.set(route.hash, data);
-    if (remembered.size > 12) remembered.delete(remembered.keys().next().value);
   } catch (error) {
     if (signal.aborted) return;
     app.error = error instanceof ApiError ? error : new ApiError('refused', 'The page could not read this', String(error));
@@ -893,19 +850,13 @@ async function read(offset = 0) {
   if (first && offset > 0) window.scrollTo(0, offset);
 }
 
-async function reload() {
-  await poll();
-  read();
-}
-
 function drawView() {
   const { route, data, error } = app;
   const { view } = route;
   const main = byId('main');
   document.title = `${view ? view.title(route, data) : 'Not found'} \u00b7 Plumbline`;
   byId('nav').hidden = false;
-  show(byId('nav'), kNav.map(([path, text]) => h('a', { key: path, href: '#/' + path, 'aria-current': route.path[0] === path ? 'page' : null }, text)));
-  main.classList.toggle('old', app.failure !== null && data !== null);
+  show(byId('nav'), kNav.map(([path, text]) => h('a', { key: path, href: '#/' + path, 'aria-current': route.path[0] === path }, text)));
   main.setAttribute('aria-busy', String(app.slow));
   let body;
   try {
@@ -915,9 +866,9 @@ function drawView() {
     body = [heading(view.title(route, null)), problem(new ApiError('refused', 'The page could not show this answer', String(fault)))];
   }
   show(main, h('div.view', { key: placeOf(route) },
-    error && problem(error),
+    data && error && problem(error),
     app.newer && h('p.note', { role: 'status' }, 'A newer cycle has been committed; the rows below are from an earlier one. ', button(() => read(), 'Read again')),
-    body));
+    body, !data && error && problem(error)));
 }
 
 // ---------------------------------------------------------------- staying current
@@ -953,7 +904,7 @@ async function ask() {
   drawFrame();
   if (app.failure || (app.staleAfterMs !== null && app.status.cycle?.number === before)) return;
   try {
-    app.staleAfterMs = rhythm(list((await api('cycles', { limit: 120 })).cycles));
+    app.staleAfterMs = rhythm(await apiList('cycles', { limit: 120 }));
   } catch {
     app.staleAfterMs ??= kStaleMs;
   }
@@ -1017,6 +968,7 @@ byId('skip').addEventListener('click', (event) => {
   event.preventDefault();
   byId('main').focus();
 });
+document.querySelector('.late').remove();
 await poll();
 navigate();
 setInterval(tick, kPollMs);
