@@ -102,7 +102,7 @@ Result<YAML::Node> parse_yaml(const std::string& text, const std::string& file) 
 }
 
 YamlReader::YamlReader(std::string file, std::string path, YAML::Node node, core::Status& status)
-    : file_(std::move(file)), path_(std::move(path)), node_(std::move(node)), status_(&status) {
+    : file_(std::move(file)), path_(std::move(path)), node_(node), status_(&status) {
   if (!node_.IsMap()) {
     fail_at(node_, fmt::format("{} must be a mapping", path_.empty() ? "the document" : path_));
   }

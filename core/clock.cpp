@@ -40,6 +40,7 @@ std::optional<int> take_number(std::string_view& text, std::size_t digits) {
     return std::nullopt;
   }
   int value = 0;
+  // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): the end is given
   const auto [end, error] = std::from_chars(text.data(), text.data() + digits, value);
   if (error != std::errc() || end != text.data() + digits || value < 0 || text.front() == '-') {
     return std::nullopt;

@@ -30,8 +30,7 @@ App::App(config::Settings settings, std::unique_ptr<core::Log> log)
 
 App::~App() {
   // Work in flight on one thread refers to the thread it came from. So the I/O thread, where all of
-  // it comes from, stops first; the others finish what
-  // they were given.
+  // it comes from, stops first; the others finish what they were given.
   io_.stop();
   for (net::Worker* worker : {&io_, &cpu_, &storage_}) {
     worker->join();

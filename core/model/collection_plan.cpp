@@ -64,6 +64,7 @@ constexpr std::array<std::string_view, 15> kOtherInventoryTypes = {
 
 std::vector<std::string_view> detail_types() {
   std::vector<std::string_view> types;
+  types.reserve(kDetails.size());
   for (const auto& [type, version] : kDetails) {
     types.push_back(type);
   }
