@@ -410,9 +410,7 @@ net::Task<Result<std::vector<std::pair<std::string, core::DetailPlan>>>> Invento
         return parents.error();
       }
       for (const auto& parent : *parents) {
-        const std::string key = core::is_extension_type(plan.type)
-                                    ? core::detail_key(parent, plan.type)
-                                    : parent + plan.type.substr(plan.type.rfind('/'));
+        const std::string key = core::detail_document_key(parent, plan.type);
         auto evidence = (*snapshot)->evidence(core::detail_evidence_key(key));
         if (!evidence) {
           return evidence.error();

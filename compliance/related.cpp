@@ -30,13 +30,6 @@ std::string target_of_evidence(std::string_view evidence_key) {
   return fmt::format("evidence:{}", evidence_key);
 }
 
-std::string detail_document_key(std::string_view parent_key, std::string_view type) {
-  if (core::is_extension_type(type)) {
-    return core::detail_key(parent_key, type);
-  }
-  return fmt::format("{}/{}", parent_key, type.substr(type.rfind('/') + 1));
-}
-
 Surroundings::Surroundings(core::Snapshot& snapshot, std::string_view key)
     : snapshot_(&snapshot), id_(core::parse_resource_id(key).value_or(core::ResourceId{})) {
   id_.key = key;
@@ -93,7 +86,7 @@ policy::RelatedAnswer Surroundings::find(const policy::ExistenceQuery& query) {
   const std::string type(query.type);
   const auto table = core::resource_graph_table(type);
   if (table.empty() && query.scope == policy::ExistenceScope::kResource) {
-    const std::string key = detail_document_key(id_.key, type);
+    const std::string key = core::detail_document_key(id_.key, type);
     dependencies_.insert(target_of_key(key));
     answer.missing = missing(core::detail_evidence_key(key));
     // A list whose last fetch failed tells what was, not what is.

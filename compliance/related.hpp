@@ -22,9 +22,6 @@ namespace plumbline::compliance {
 [[nodiscard]] std::string target_of_relation_sources(std::string_view relation);
 [[nodiscard]] std::string target_of_evidence(std::string_view evidence_key);
 
-/// The detail document of `type` that belongs to `parent`.
-[[nodiscard]] std::string detail_document_key(std::string_view parent_key, std::string_view type);
-
 /// One evaluated resource's surroundings. Parsed documents live as long as it does.
 class Surroundings final : public policy::RelatedResources {
  public:

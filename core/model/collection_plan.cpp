@@ -1,5 +1,7 @@
 #include "core/model/collection_plan.hpp"
 
+#include "core/model/resource.hpp"
+
 #include <array>
 #include <utility>
 
@@ -100,6 +102,13 @@ bool is_extension_type(std::string_view lower_type) noexcept {
   return lower_type == "microsoft.insights/diagnosticsettings" ||
          lower_type == "microsoft.insights/datacollectionruleassociations" ||
          lower_type == "microsoft.authorization/locks";
+}
+
+std::string detail_document_key(std::string_view parent_key, std::string_view type) {
+  if (is_extension_type(type)) {
+    return detail_key(parent_key, type);
+  }
+  return std::string(parent_key).append(type.substr(type.rfind('/')));
 }
 
 }  // namespace plumbline::core

@@ -23,8 +23,6 @@ struct DetailPlan {
 struct CollectionPlan {
   std::vector<TablePlan> tables;
   std::vector<DetailPlan> details;
-  /// Types that rules look up but that no known source provides: their verdicts are NoEvidence.
-  std::vector<std::string> unavailable;
 };
 
 /// The Resource Graph table that holds a type ("Azure Resource Graph table and resource type
@@ -40,6 +38,10 @@ struct CollectionPlan {
 /// Types outside `resources` and `resourcecontainers` that belong to an inventory of everything:
 /// configuration, not the states and assessments that share their tables.
 [[nodiscard]] std::vector<std::string_view> other_inventory_types();
+
+/// The key of the document that lists a parent's details of one type. Who collects and who looks up
+/// must agree on it, or what was collected counts as missing.
+[[nodiscard]] std::string detail_document_key(std::string_view parent_key, std::string_view type);
 
 /// True for types whose id is a resource's id + `/providers/<type>/<name>`.
 [[nodiscard]] bool is_extension_type(std::string_view lower_type) noexcept;
