@@ -39,8 +39,6 @@ file(GLOB pages CONFIGURE_DEPENDS docs/*.md)
 install(FILES README.md ARCHITECTURE.md SECURITY.md DESTINATION ${doc_dir} COMPONENT system)
 install(FILES ${pages} DESTINATION ${doc_dir}/docs COMPONENT system)
 install(FILES packaging/debian/copyright DESTINATION ${doc_dir} COMPONENT system)
-install(FILES packaging/debian/lintian-overrides DESTINATION ${CMAKE_INSTALL_DATADIR}/lintian/overrides
-  RENAME plumbline COMPONENT system)
 
 # Compressed while installing, without time stamps, as Debian's policy wants manuals and changelogs.
 function(plumbline_install_gzipped source destination)
