@@ -39,6 +39,8 @@ file(GLOB pages CONFIGURE_DEPENDS docs/*.md)
 install(FILES README.md ARCHITECTURE.md SECURITY.md DESTINATION ${doc_dir} COMPONENT system)
 install(FILES ${pages} DESTINATION ${doc_dir}/docs COMPONENT system)
 install(FILES packaging/debian/copyright DESTINATION ${doc_dir} COMPONENT system)
+install(FILES packaging/debian/lintian-overrides DESTINATION ${CMAKE_INSTALL_DATADIR}/lintian/overrides
+  RENAME plumbline COMPONENT system)
 
 # Compressed while installing, without time stamps, as Debian's policy wants manuals and changelogs.
 function(plumbline_install_gzipped source destination)
@@ -78,13 +80,13 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "ca-certificates, init-system-helpers (>= 1.54)")
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
 "configuration monitor for Azure Monitor
- Plumbline watches how Azure Monitor is configured and tells whether it still
- is what a baseline says. It reads Azure Resource Manager and Resource Graph,
- keeps the history of every configuration, evaluates rules written in the
- Azure Policy language on it, and serves scores, findings and drift as metrics,
- as an HTTP interface and as a status page. It never changes anything in Azure.
- .
- The package holds the daemon with its systemd unit, and a baseline.")
+Plumbline watches how Azure Monitor is configured and tells whether it still
+is what a baseline says. It reads Azure Resource Manager and Resource Graph,
+keeps the history of every configuration, evaluates rules written in the
+Azure Policy language on it, and serves scores, findings and drift as metrics,
+as an HTTP interface and as a status page. It never changes anything in Azure.
+
+The package holds the daemon with its systemd unit, and a baseline.")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
   ${CMAKE_SOURCE_DIR}/packaging/debian/conffiles

@@ -12,8 +12,9 @@
 
 namespace plumbline::daemon {
 
-/// Ticks on each of the daemon's threads. A thread that has not ticked for `limit` is stuck: the
-/// longest work that may hold one up is a cycle's commit.
+/// Ticks on each of the daemon's threads. A thread that has not ticked for `kLimit` is stuck: the
+/// longest work that may hold one up is a cycle's commit. The limit may be longer than the service
+/// manager's watchdog, which the main thread feeds: a busy thread then keeps nobody from pinging.
 class Heartbeats {
  public:
   enum class Thread : std::uint8_t { kIo, kCpu, kStorage };
