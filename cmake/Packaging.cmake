@@ -23,7 +23,8 @@ set(example_baseline "../baselines/azure-monitor")
 set(installed_baseline "/usr/share/plumbline/baselines/azure-monitor")
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS config/plumbline.yaml)
 file(READ config/plumbline.yaml example)
-string(REPLACE "initiative: ${example_baseline} " "initiative: ${installed_baseline} " installed "${example}")
+string(REPLACE "initiative: ${example_baseline} " "initiative: ${installed_baseline} "
+  installed "${example}")
 if(installed STREQUAL example)
   message(FATAL_ERROR "config/plumbline.yaml does not name ${example_baseline} any more")
 endif()
@@ -32,14 +33,16 @@ install(FILES ${CMAKE_BINARY_DIR}/packaging/plumbline.yaml
   DESTINATION ${PLUMBLINE_CONFIG_DIR} COMPONENT system)
 
 install(FILES systemd/plumbline.service DESTINATION ${PLUMBLINE_UNIT_DIR} COMPONENT system)
-install(FILES packaging/bash-completion DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+install(FILES packaging/bash-completion
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
   RENAME plumbline COMPONENT system)
 set(doc_dir ${CMAKE_INSTALL_DATADIR}/doc/plumbline)
 file(GLOB pages CONFIGURE_DEPENDS docs/*.md)
 install(FILES README.md ARCHITECTURE.md SECURITY.md DESTINATION ${doc_dir} COMPONENT system)
 install(FILES ${pages} DESTINATION ${doc_dir}/docs COMPONENT system)
 install(FILES packaging/debian/copyright DESTINATION ${doc_dir} COMPONENT system)
-install(FILES packaging/debian/lintian-overrides DESTINATION ${CMAKE_INSTALL_DATADIR}/lintian/overrides
+install(FILES packaging/debian/lintian-overrides
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/lintian/overrides
   RENAME plumbline COMPONENT system)
 
 # Compressed while installing, without time stamps, as Debian's policy wants manuals and changelogs.
