@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What scripts/test-container and scripts/test-systemd share. Sourced with `set -euo pipefail`, from
 # the repository's root; not run.
 
