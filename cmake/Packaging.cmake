@@ -30,20 +30,23 @@ if(installed STREQUAL example)
 endif()
 file(WRITE ${CMAKE_BINARY_DIR}/packaging/plumbline.yaml "${installed}")
 install(FILES ${CMAKE_BINARY_DIR}/packaging/plumbline.yaml
-  DESTINATION ${PLUMBLINE_CONFIG_DIR} COMPONENT system)
+  DESTINATION ${PLUMBLINE_CONFIG_DIR} COMPONENT system EXCLUDE_FROM_ALL)
 
-install(FILES systemd/plumbline.service DESTINATION ${PLUMBLINE_UNIT_DIR} COMPONENT system)
+install(FILES systemd/plumbline.service
+  DESTINATION ${PLUMBLINE_UNIT_DIR} COMPONENT system EXCLUDE_FROM_ALL)
 install(FILES packaging/bash-completion
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
-  RENAME plumbline COMPONENT system)
+  RENAME plumbline COMPONENT system EXCLUDE_FROM_ALL)
 set(doc_dir ${CMAKE_INSTALL_DATADIR}/doc/plumbline)
 file(GLOB pages CONFIGURE_DEPENDS docs/*.md)
-install(FILES README.md ARCHITECTURE.md SECURITY.md DESTINATION ${doc_dir} COMPONENT system)
-install(FILES ${pages} DESTINATION ${doc_dir}/docs COMPONENT system)
-install(FILES packaging/debian/copyright DESTINATION ${doc_dir} COMPONENT system)
+install(FILES README.md ARCHITECTURE.md SECURITY.md
+  DESTINATION ${doc_dir} COMPONENT system EXCLUDE_FROM_ALL)
+install(FILES ${pages} DESTINATION ${doc_dir}/docs COMPONENT system EXCLUDE_FROM_ALL)
+install(FILES packaging/debian/copyright
+  DESTINATION ${doc_dir} COMPONENT system EXCLUDE_FROM_ALL)
 install(FILES packaging/debian/lintian-overrides
   DESTINATION ${CMAKE_INSTALL_DATADIR}/lintian/overrides
-  RENAME plumbline COMPONENT system)
+  RENAME plumbline COMPONENT system EXCLUDE_FROM_ALL)
 
 # Compressed while installing, without time stamps, as Debian's policy wants manuals and changelogs.
 function(plumbline_install_gzipped source destination)
@@ -55,7 +58,7 @@ function(plumbline_install_gzipped source destination)
       OUTPUT_FILE \"\${to}\" COMMAND_ERROR_IS_FATAL ANY)
     file(CHMOD \"\${to}\" PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
     message(STATUS \"Installing: \${to}\")
-  " COMPONENT system)
+  " COMPONENT system EXCLUDE_FROM_ALL)
 endfunction()
 plumbline_install_gzipped(docs/man/plumbline.1 share/man/man1/plumbline.1.gz)
 plumbline_install_gzipped(docs/man/plumbline.yaml.5 share/man/man5/plumbline.yaml.5.gz)
