@@ -16,7 +16,8 @@ class Planner {
     }
   }
 
-  void add_everything() {
+  /// Every resource, but none of the lists that each of them might have.
+  void add_all_resources() {
     all_.insert("resources");
     all_.insert("resourcecontainers");
     tables_["resources"];
@@ -24,13 +25,20 @@ class Planner {
     for (const auto type : core::other_inventory_types()) {
       add_type(std::string(type));
     }
+  }
+
+  void add_everything() {
+    add_all_resources();
     for (const auto type : core::detail_types()) {
-      if (core::is_extension_type(type)) {
-        add_detail(std::string(type), {});
-      } else {
-        add_detail(std::string(type), {std::string(type.substr(0, type.rfind('/')))});
-      }
+      add_detail(std::string(type));
     }
+  }
+
+  /// A list that its own kind of parent has.
+  void add_detail(const std::string& type) {
+    const auto parent = core::detail_parent_type(type);
+    add_detail(type,
+               parent.empty() ? std::vector<std::string>{} : std::vector{std::string(parent)});
   }
 
   /// `parents` empty: every collected resource.
@@ -50,8 +58,8 @@ class Planner {
       add_type(lookup.type);
     } else if (lookup.scope == policy::ExistenceScope::kResource) {
       add_detail(lookup.type, subjects);
-    } else if (const auto cut = lookup.type.rfind('/'); cut != std::string::npos) {
-      add_detail(lookup.type, {lookup.type.substr(0, cut)});
+    } else {
+      add_detail(lookup.type);
     }
   }
 
@@ -97,7 +105,7 @@ core::CollectionPlan make_plan(const Baseline& baseline, bool everything) {
       planner.add_type(type);
     }
     if (info.types.empty() && info.mode != policy::Mode::kProvider) {
-      planner.add_everything();
+      planner.add_all_resources();
     }
     for (const auto& lookup : info.lookups) {
       planner.add_lookup(lookup, info.types);
@@ -105,7 +113,7 @@ core::CollectionPlan make_plan(const Baseline& baseline, bool everything) {
     for (const Relation* relation : check.relations) {
       for (const auto& type : {relation->source_type, relation->target_type}) {
         if (core::resource_graph_table(type).empty()) {
-          planner.add_detail(type, {});
+          planner.add_detail(type);
         } else {
           planner.add_type(type);
         }

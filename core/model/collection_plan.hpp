@@ -35,6 +35,9 @@ struct CollectionPlan {
 /// Every type that detail_api_version knows.
 [[nodiscard]] std::vector<std::string_view> detail_types();
 
+/// The type of the resources that a list of `lower_type` is asked of; empty: any resource.
+[[nodiscard]] std::string_view detail_parent_type(std::string_view lower_type) noexcept;
+
 /// Types outside `resources` and `resourcecontainers` that belong to an inventory of everything:
 /// configuration, not the states and assessments that share their tables.
 [[nodiscard]] std::vector<std::string_view> other_inventory_types();
