@@ -18,24 +18,6 @@ using core::iequals;
 constexpr std::size_t kMaxNodes = 100'000;
 constexpr std::size_t kMaxComputedNames = 256;
 
-constexpr std::string_view kEffects[] = {
-    "addtonetworkgroup",
-    "append",
-    "audit",
-    "auditaction",
-    "auditifnotexists",
-    "deny",
-    "denyaction",
-    "deployifnotexists",
-    "disabled",
-    "enforceopaconstraint",
-    "enforceregopolicy",
-    "enforcesetting",
-    "manual",
-    "modify",
-    "mutate",
-};
-
 /// A failure inside the compiler, with its place; turned into a Result at the edge.
 struct Failure {
   core::Error error;
@@ -141,7 +123,7 @@ class Compiler {
     if (compiled.op == Expr::Op::kConstant) {
       const std::string name =
           compiled.constant.is_string() ? core::to_lower(compiled.constant.text()) : std::string();
-      if (std::ranges::find(kEffects, name) == std::end(kEffects)) {
+      if (known_effect(name).empty()) {
         fail(effect.node->offset, fmt::format("unknown effect '{}'", effect.node->text));
       }
     }
@@ -365,9 +347,9 @@ class Compiler {
   Condition condition(const Constraint& constraint, FieldRef::Root root) {
     count_node(constraint.offset);
     Condition out{.kind = constraint.kind,
-                  .count_name = constraint.count_name,
                   .op = constraint.op,
                   .negated = constraint.negated,
+                  .count_name = constraint.count_name,
                   .op_text = constraint.op_text};
     switch (constraint.kind) {
       case Constraint::Kind::kAllOf:
@@ -456,7 +438,7 @@ class Compiler {
                           std::string_view text,
                           FieldRef::Root root,
                           std::size_t offset) {
-    FieldRef out{.name = std::string(text), .kind = FieldRef::Kind::kDynamic, .root = root};
+    FieldRef out{.kind = FieldRef::Kind::kDynamic, .root = root, .name = std::string(text)};
     if (const auto names = possible_texts(name); names && !aliases_.raw()) {
       for (const auto& possible : *names) {
         if (!possible.empty()) {
@@ -517,8 +499,7 @@ class Compiler {
       return std::nullopt;
     }
     FieldRef out{.name = std::string(name)};
-    out.has_star = count_stars(*path) > 0;
-    out.paths.push_back({.path = std::move(*path)});
+    out.add_path(std::move(*path));
     return out;
   }
 
@@ -532,8 +513,7 @@ class Compiler {
                          const std::string& text,
                          const std::vector<std::string>& versions) {
       if (auto path = parse_path(text)) {
-        out.has_star = out.has_star || count_stars(*path) > 0;
-        out.paths.push_back({type, versions, std::move(*path)});
+        out.add_path(std::move(*path), program_->intern_type(type), versions);
       }
     };
     for (const auto& target : targets) {
