@@ -3,6 +3,7 @@
 #include "compliance/explain.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
+#include "daemon/explanation.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -327,22 +328,6 @@ class Api {
     }
     for (const auto& verdict : *verdicts) {
       out["verdicts"].push_back(verdict_json(verdict));
-    }
-    return out;
-  }
-
-  static json explanation_json(const policy::Explanation& node) {
-    constexpr std::array kTruths = {"false", "true", "undetermined", "error", "not_evaluated"};
-    json out = {{"text", node.text},
-                {"path", node.path},
-                {"expected", node.expected},
-                {"actual", node.actual},
-                {"truth", kTruths.at(static_cast<std::size_t>(node.truth))},
-                {"reason", node.reason},
-                {"decisive", node.decisive},
-                {"children", json::array()}};
-    for (const auto& child : node.children) {
-      out["children"].push_back(explanation_json(child));
     }
     return out;
   }
