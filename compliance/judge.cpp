@@ -32,6 +32,10 @@ std::optional<ComplianceState> state_of(policy::Outcome outcome) {
       return ComplianceState::kNoEvidence;
     case policy::Outcome::kError:
       return ComplianceState::kError;
+    case policy::Outcome::kUnknown:
+      return ComplianceState::kUnknown;
+    case policy::Outcome::kProtected:
+      return ComplianceState::kProtected;
     case policy::Outcome::kNotApplicable:
     case policy::Outcome::kNotEvaluated:
       return std::nullopt;

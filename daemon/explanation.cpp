@@ -73,10 +73,4 @@ std::string explanation_text(const policy::Explanation& node) {
   return out;
 }
 
-std::string_view outcome_name(policy::Outcome outcome) noexcept {
-  constexpr std::array<std::string_view, 6> kNames = {
-      "NotApplicable", "Compliant", "NonCompliant", "NoEvidence", "Error", "NotEvaluated"};
-  return kNames.at(static_cast<std::size_t>(outcome));
-}
-
 }  // namespace plumbline::daemon

@@ -16,7 +16,4 @@ namespace plumbline::daemon {
 /// what decided.
 [[nodiscard]] std::string explanation_text(const policy::Explanation& node);
 
-/// `Compliant`, `NonCompliant`, `NotApplicable`, `NoEvidence`, `Error`, `NotEvaluated`.
-[[nodiscard]] std::string_view outcome_name(policy::Outcome outcome) noexcept;
-
 }  // namespace plumbline::daemon

@@ -2,6 +2,7 @@
 
 #include "core/text.hpp"
 #include "policy/parser.hpp"
+#include "policy/suggestion.hpp"
 
 #include <fmt/format.h>
 
@@ -17,6 +18,28 @@ using core::iequals;
 
 constexpr std::size_t kMaxNodes = 100'000;
 constexpr std::size_t kMaxComputedNames = 256;
+
+/// Every function that a rule may call, those that the compiler itself knows among them.
+std::vector<std::string_view> function_names() {
+  std::vector<std::string_view> names = {"parameters",
+                                         "field",
+                                         "current",
+                                         "if",
+                                         "and",
+                                         "or",
+                                         "coalesce",
+                                         "requestContext",
+                                         "policy",
+                                         "subscription",
+                                         "resourceGroup",
+                                         "utcNow"};
+  for (const auto& function : all_functions()) {
+    if (!function.forbidden) {
+      names.push_back(function.name);
+    }
+  }
+  return names;
+}
 
 /// A failure inside the compiler, with its place; turned into a Result at the edge.
 struct Failure {
@@ -55,6 +78,7 @@ class Compiler {
     program_->condition_ = condition(definition_.condition, FieldRef::Root::kPrimary);
     compile_effect();
     program_->evaluated_here_ = may_be_evaluated();
+    compile_manual_state();
     compile_existence();
     check_operations();
     fill_types();
@@ -124,7 +148,10 @@ class Compiler {
       const std::string name =
           compiled.constant.is_string() ? core::to_lower(compiled.constant.text()) : std::string();
       if (known_effect(name).empty()) {
-        fail(effect.node->offset, fmt::format("unknown effect '{}'", effect.node->text));
+        fail(effect.node->offset,
+             fmt::format("unknown effect '{}'{}",
+                         effect.node->text,
+                         suggestion(effect.node->text, known_effects())));
       }
     }
   }
@@ -145,6 +172,24 @@ class Compiler {
     return !names || std::ranges::any_of(*names, [](const std::string& name) {
       return is_evaluated_effect(core::to_lower(name));
     });
+  }
+
+  void compile_manual_state() {
+    const JsonNode* details = definition_.then.details;
+    const JsonNode* state = details == nullptr ? nullptr : details->find("defaultState");
+    if (state == nullptr || !state->is_string()) {
+      return;
+    }
+    if (iequals(state->text, "Compliant")) {
+      program_->manual_state_ = Outcome::kCompliant;
+    } else if (iequals(state->text, "NonCompliant") || iequals(state->text, "Non-compliant")) {
+      program_->manual_state_ = Outcome::kNonCompliant;
+    } else if (!iequals(state->text, "Unknown")) {
+      static constexpr std::string_view kStates[] = {"Unknown", "Compliant", "NonCompliant"};
+      fail(state->offset,
+           fmt::format(
+               "unknown defaultState '{}'{}", state->text, suggestion(state->text, kStates)));
+    }
   }
 
   void compile_existence() {
@@ -735,7 +780,8 @@ class Compiler {
       fail(offset_,
            is_forbidden_function(name)
                ? fmt::format("the function {}() cannot be used in a policy rule", e.text)
-               : fmt::format("unknown function {}()", e.text));
+               : fmt::format(
+                     "unknown function {}(){}", e.text, suggestion(e.text, function_names())));
     }
     expect_arguments(e,
                      function->min_arguments,
@@ -759,7 +805,12 @@ class Compiler {
         std::ranges::find_if(parameters, [&](const Parameter& p) { return iequals(p.name, name); });
     if (found == parameters.end()) {
       if (!definition_.bare_rule && !options_.allow_undeclared_parameters) {
-        fail(offset_, fmt::format("the parameter '{}' is not declared", name));
+        std::vector<std::string_view> declared;
+        for (const auto& parameter : parameters) {
+          declared.emplace_back(parameter.name);
+        }
+        fail(offset_,
+             fmt::format("the parameter '{}' is not declared{}", name, suggestion(name, declared)));
       }
       parameters.push_back({.name = name, .declared = false});
       found = std::prev(parameters.end());

@@ -133,8 +133,13 @@ enum class Outcome : std::uint8_t {
   kNonCompliant,
   kNoEvidence,    // the outcome depends on evidence that is missing
   kError,         // the rule cannot be evaluated on this resource
-  kNotEvaluated,  // effect disabled, provider mode, denyAction, ...
+  kNotEvaluated,  // effect disabled, provider mode, addToNetworkGroup, ...
+  kUnknown,       // effect manual and the rule holds: an attestation has to tell
+  kProtected,     // effect denyAction and the rule holds
 };
+
+/// `NotApplicable`, `Compliant`, ...
+[[nodiscard]] std::string_view to_string(Outcome outcome) noexcept;
 
 /// One condition of the rule, with what it saw. Trees mirror the rule.
 struct Explanation {

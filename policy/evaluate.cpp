@@ -1083,7 +1083,9 @@ Evaluation evaluate_checked(const BoundProgram& bound,
   }
   switch (result.fires.kind) {
     case Truth::Kind::kTrue:
-      decide(Outcome::kNonCompliant);
+      decide(result.effect == "manual"       ? program.manual_state_
+             : result.effect == "denyaction" ? Outcome::kProtected
+                                             : Outcome::kNonCompliant);
       break;
     case Truth::Kind::kUndetermined:
       decide(Outcome::kNoEvidence, result.fires.reason);
@@ -1119,6 +1121,28 @@ const BoundProgram& program_of(const BoundDefinition& definition) {
 }
 
 }  // namespace
+
+std::string_view to_string(Outcome outcome) noexcept {
+  switch (outcome) {
+    case Outcome::kNotApplicable:
+      return "NotApplicable";
+    case Outcome::kCompliant:
+      return "Compliant";
+    case Outcome::kNonCompliant:
+      return "NonCompliant";
+    case Outcome::kNoEvidence:
+      return "NoEvidence";
+    case Outcome::kError:
+      return "Error";
+    case Outcome::kNotEvaluated:
+      return "NotEvaluated";
+    case Outcome::kUnknown:
+      return "Unknown";
+    case Outcome::kProtected:
+      return "Protected";
+  }
+  return "Error";
+}
 
 Evaluation evaluate(const BoundDefinition& definition,
                     Json resource,

@@ -92,13 +92,18 @@ std::string_view known_effect(std::string_view effect) noexcept {
   return found == kEffects.end() ? std::string_view() : *found;
 }
 
+std::span<const std::string_view> known_effects() noexcept {
+  return kEffects;
+}
+
 bool is_existence_effect(std::string_view lower_effect) noexcept {
   return lower_effect == "auditifnotexists" || lower_effect == "deployifnotexists";
 }
 
 bool is_evaluated_effect(std::string_view lower_effect) noexcept {
   return lower_effect == "audit" || lower_effect == "deny" || lower_effect == "append" ||
-         lower_effect == "modify" || is_existence_effect(lower_effect);
+         lower_effect == "modify" || lower_effect == "manual" || lower_effect == "denyaction" ||
+         is_existence_effect(lower_effect);
 }
 
 std::optional<FieldRef> builtin_field(std::string_view name) {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -155,6 +156,8 @@ class Program final : public CompiledDefinition {
   Condition condition_;
   Expr effect_;
   std::unique_ptr<Existence> existence_;  // null where it looks for nothing
+  /// What effect manual says before there is an attestation (details.defaultState).
+  Outcome manual_state_ = Outcome::kUnknown;
   bool reads_location_ = false;
   bool raw_paths_ = false;
   /// False where the mode or every possible effect leaves the evaluation to others.
@@ -181,7 +184,8 @@ class BoundProgram final : public BoundDefinition {
 [[nodiscard]] bool is_existence_effect(std::string_view lower_effect) noexcept;
 /// The spelling of an effect that Azure Policy has, in lower case and for ever; empty for others.
 [[nodiscard]] std::string_view known_effect(std::string_view effect) noexcept;
-/// Effects that decide the compliance of an existing resource.
+[[nodiscard]] std::span<const std::string_view> known_effects() noexcept;
+/// Effects that give an existing resource a compliance state.
 [[nodiscard]] bool is_evaluated_effect(std::string_view lower_effect) noexcept;
 
 /// How a field of that name that needs no catalogue is read; nullopt for aliases.

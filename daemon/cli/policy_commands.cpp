@@ -106,7 +106,7 @@ class ListedResources final : public policy::RelatedResources {
 };
 
 std::string render_evaluation(const policy::Evaluation& evaluation, Format format) {
-  const auto outcome = outcome_name(evaluation.outcome);
+  const auto outcome = policy::to_string(evaluation.outcome);
   if (format == Format::kJson) {
     const nlohmann::json out = {
         {"state", outcome},
