@@ -240,6 +240,29 @@ Result<std::vector<core::Evidence>> SnapshotReads<Base>::all_evidence() {
 }
 
 template <class Base>
+Result<std::vector<core::Evidence>> SnapshotReads<Base>::incomplete_evidence() {
+  const Use use(
+      connection_->prepare("SELECT key, complete, reason, message, observed_at FROM evidence "
+                           "WHERE complete = 0 ORDER BY key"));
+  return all_rows<core::Evidence>(*use, read_evidence);
+}
+
+template <class Base>
+Result<std::int64_t> SnapshotReads<Base>::count_evidence(std::string_view prefix,
+                                                         std::string_view suffix,
+                                                         std::int64_t at_most) {
+  const Use use(connection_->prepare(
+      "SELECT count(*) FROM (SELECT 1 FROM evidence WHERE key >= ?1 AND key < ?1 || char(1114111) "
+      "AND (?2 = '' OR substr(key, -length(?2)) = ?2) LIMIT ?3)"));
+  use->bind(1, prefix).bind(2, suffix).bind(3, at_most);
+  const auto row = use->step();
+  if (!row) {
+    return row.error();
+  }
+  return use->integer(0);
+}
+
+template <class Base>
 Result<std::vector<core::CheckRow>> SnapshotReads<Base>::checks() {
   const Use use(connection_->prepare(
       "SELECT id, assignment, reference, definition_hash, parameters_hash FROM policy_check "

@@ -31,6 +31,10 @@ class SnapshotReads : public Base {
                                                     std::string_view target) override;
   core::Result<std::optional<core::Evidence>> evidence(std::string_view key) override;
   core::Result<std::vector<core::Evidence>> all_evidence() override;
+  core::Result<std::vector<core::Evidence>> incomplete_evidence() override;
+  core::Result<std::int64_t> count_evidence(std::string_view prefix,
+                                            std::string_view suffix,
+                                            std::int64_t at_most) override;
   core::Result<std::vector<core::CheckRow>> checks() override;
   core::Result<std::vector<core::VerdictCount>> verdict_counts() override;
   core::Result<std::vector<core::VerdictRow>> verdicts(const core::VerdictFilter& filter) override;

@@ -134,6 +134,13 @@ class Snapshot {
 
   virtual Result<std::optional<Evidence>> evidence(std::string_view key) = 0;
   virtual Result<std::vector<Evidence>> all_evidence() = 0;
+  /// Only the sources that could not be asked, in the order of keys.
+  virtual Result<std::vector<Evidence>> incomplete_evidence() = 0;
+  /// How many sources are known whose key begins with `prefix` and ends with `suffix`; counts up to
+  /// `at_most`.
+  virtual Result<std::int64_t> count_evidence(std::string_view prefix,
+                                              std::string_view suffix,
+                                              std::int64_t at_most) = 0;
 
   virtual Result<std::vector<CheckRow>> checks() = 0;
   virtual Result<std::vector<VerdictCount>> verdict_counts() = 0;
