@@ -144,6 +144,9 @@ class CycleJudge {
         return done;
       }
     }
+    if (auto done = mark_gaps(); !done) {
+      return done;
+    }
     if (auto done = mark_time_dependent(); !done) {
       return done;
     }
@@ -227,50 +230,73 @@ class CycleJudge {
     if (!rows) {
       return rows.error();
     }
-    for (const auto row : *rows) {
-      auto resource = view_->find_row(row);
-      if (!resource) {
-        return resource.error();
-      }
-      if (!*resource) {
-        continue;
-      }
-      for (const auto check : checks_for((*resource)->type)) {
-        mark({check, row}, Cause::kEvidence);
-      }
-      if (change.now.key.starts_with(core::kResourceEvidencePrefix)) {
-        if (auto done = touch_targets(**resource); !done) {
-          return done;
+    // What was read for the first time, and read well, was in no doubt before.
+    const bool doubted = change.was_known || !change.now.complete;
+    for (const auto& row : *rows) {
+      if (!row.is_detail) {
+        for (const auto check : checks_for(row.type)) {
+          mark({check, row.row}, Cause::kEvidence);
         }
       }
-    }
-    for (const auto& relation : baseline_->relations) {
-      if (relation->is_forward() &&
-          std::ranges::any_of(relation->source_types, [&](const std::string& type) {
-            return tells_of(change.now.key, type);
-          })) {
-        touch(target_of_relation_sources(relation->name), Cause::kEvidence);
+      if (doubted) {
+        if (auto done = touch_targets(row); !done) {
+          return done;
+        }
       }
     }
     return Status::ok();
   }
 
-  /// Whether an evidence key is that of a partition or list with resources of a type.
-  static bool tells_of(const std::string& evidence_key, const std::string& type) {
-    const auto table = core::resource_graph_table(type);
-    return table.empty() ? evidence_key.starts_with(core::detail_evidence_key("")) &&
-                               evidence_key.ends_with(core::detail_document_key("", type))
-                         : evidence_key.starts_with(core::partition_evidence_key(table, ""));
+  /// Whoever reads a relation backwards asks whether all its sources could be read.
+  Status mark_gaps() {
+    for (const auto& relation : baseline_->relations) {
+      if (!relation->is_forward()) {
+        continue;
+      }
+      for (const auto& type : relation->source_types) {
+        auto changed = gap_changed(*relation, type);
+        if (!changed) {
+          return changed.error();
+        }
+        if (*changed) {
+          touch(target_of_relation_sources(relation->name), Cause::kEvidence);
+        }
+      }
+    }
+    return Status::ok();
+  }
+
+  Result<bool> gap_changed(const Relation& relation, const std::string& type) {
+    const auto sources = sources_of(type, "");
+    if (std::ranges::none_of(changes_->evidence, [&](const core::EvidenceChange& change) {
+          return sources.contain(change.now.key);
+        })) {
+      return false;
+    }
+    // Of a container's own sources alone a target sees only some, so any change may matter to it.
+    if (!relation.reads_body()) {
+      return true;
+    }
+    auto before = reads_.type_was_incomplete(type, changes_->evidence);
+    auto after = reads_.type_incomplete(type, "");
+    if (!before || !after) {
+      return !before ? before.error() : after.error();
+    }
+    return *before != *after;
   }
 
   /// What points at something is in doubt for it as well.
-  Status touch_targets(const core::StoredResource& resource) {
-    auto document = reads_.find_row(resource.row);
-    if (!document) {
-      return document.error();
+  Status touch_targets(const core::TypedRow& row) {
+    const auto relations = relations_from(row.type);
+    if (relations.empty()) {
+      return Status::ok();
     }
-    const auto ends = ends_of(resource.key, resource.type, (*document)->root());
-    for (const Relation* relation : relations_from(resource.type)) {
+    auto document = reads_.find_row(row.row);
+    if (!document || *document == nullptr) {
+      return document ? Status::ok() : Status(document.error());
+    }
+    const auto ends = ends_of((*document)->stored.key, row.type, (*document)->root());
+    for (const Relation* relation : relations) {
       for (const auto& target : all_targets(*relation, ends)) {
         touch(target_of_relation(relation->name, target), Cause::kEvidence);
       }
@@ -278,8 +304,8 @@ class CycleJudge {
     return Status::ok();
   }
 
-  /// The resources whose own evidence this is: one resource's, or a whole partition's.
-  Result<std::vector<std::int64_t>> rows_concerned(const std::string& evidence_key) {
+  /// The resources whose own evidence this is: one resource's, or a whole source's.
+  Result<std::vector<core::TypedRow>> rows_concerned(const std::string& evidence_key) {
     if (!evidence_key.starts_with(core::kResourceEvidencePrefix)) {
       return view_->rows_of_source(evidence_key);
     }
@@ -287,9 +313,9 @@ class CycleJudge {
     if (!resource) {
       return resource.error();
     }
-    std::vector<std::int64_t> rows;
+    std::vector<core::TypedRow> rows;
     if (*resource) {
-      rows.push_back((*resource)->row);
+      rows.push_back({(*resource)->row, (*resource)->type, false});
     }
     return rows;
   }

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace plumbline::compliance {
 
 using core::Result;
@@ -19,6 +21,21 @@ std::size_t cost_of(const Document& document) {
 }
 
 }  // namespace
+
+bool Sources::contain(std::string_view evidence_key) const {
+  return evidence_key.size() >= prefix.size() + suffix.size() && evidence_key.starts_with(prefix) &&
+         evidence_key.ends_with(suffix);
+}
+
+Sources sources_of(const std::string& type, const std::string& within) {
+  const auto table = core::resource_graph_table(type);
+  if (!table.empty()) {
+    return {core::partition_evidence_key(table, ""), ""};
+  }
+  // The key of a list begins with that of its resource.
+  return {core::detail_evidence_key(within.empty() ? within : within + "/"),
+          core::detail_document_key("", type)};
+}
 
 Result<DocumentPointer> SharedReads::parse(core::StoredResource stored) {
   auto document = std::make_shared<Document>();
@@ -155,61 +172,58 @@ Result<std::optional<std::string>> SharedReads::incomplete(const std::string& ev
 }
 
 Result<std::optional<std::string>> SharedReads::type_incomplete(const std::string& type,
-                                                                const std::string& scope) {
-  const auto known = type_gaps_.find({type, scope});
+                                                                const std::string& within) {
+  const auto known = type_gaps_.find({type, within});
   if (known != type_gaps_.end()) {
     return known->second;
   }
   if (auto loaded = load_gaps(); !loaded) {
     return loaded.error();
   }
-  auto reason = core::resource_graph_table(type).empty() ? lists_incomplete(type, scope)
-                                                         : partitions_incomplete(type, scope);
+  auto reason = first_gap(*gaps_, sources_of(type, within), 0);
   if (reason) {
-    type_gaps_.emplace(std::pair(type, scope), *reason);
+    type_gaps_.emplace(std::pair(type, within), *reason);
   }
   return reason;
 }
 
-Result<std::optional<std::string>> SharedReads::lists_incomplete(const std::string& type,
-                                                                 const std::string& scope) {
-  // The key of a list begins with that of its resource.
-  const auto prefix = core::detail_evidence_key(scope.empty() ? scope : scope + "/");
-  const auto suffix = core::detail_document_key("", type);
-  for (auto gap = gaps_->lower_bound(prefix); gap != gaps_->end() && gap->first.starts_with(prefix);
+Result<std::optional<std::string>> SharedReads::type_was_incomplete(
+    const std::string& type, const std::vector<core::EvidenceChange>& changes) {
+  if (auto loaded = load_gaps(); !loaded) {
+    return loaded.error();
+  }
+  if (!gaps_before_) {
+    gaps_before_ = gaps_;
+    for (const auto& change : changes) {
+      gaps_before_->erase(change.now.key);
+      if (change.was_known && !change.was_complete) {
+        gaps_before_->emplace(change.now.key, change.was_reason);
+      }
+    }
+  }
+  const auto sources = sources_of(type, "");
+  return first_gap(*gaps_before_,
+                   sources,
+                   std::ranges::count_if(changes, [&](const core::EvidenceChange& change) {
+                     return !change.was_known && sources.contain(change.now.key);
+                   }));
+}
+
+Result<std::optional<std::string>> SharedReads::first_gap(const Gaps& gaps,
+                                                          const Sources& sources,
+                                                          std::int64_t not_counted) {
+  for (auto gap = gaps.lower_bound(sources.prefix);
+       gap != gaps.end() && gap->first.starts_with(sources.prefix);
        ++gap) {
-    if (gap->first.ends_with(suffix)) {
+    if (sources.contain(gap->first)) {
       return std::optional(gap->second);
     }
   }
-  return unless_asked(prefix, suffix);
-}
-
-Result<std::optional<std::string>> SharedReads::partitions_incomplete(const std::string& type,
-                                                                      const std::string& scope) {
-  const auto table = core::resource_graph_table(type);
-  const auto key = core::partition_evidence_key(table, core::subscription_of_key(scope));
-  const auto gap = gaps_->lower_bound(key);
-  if (gap != gaps_->end() && (scope.empty() ? gap->first.starts_with(key) : gap->first == key)) {
-    return std::optional(gap->second);
-  }
-  if (scope.empty()) {
-    return unless_asked(key, "");
-  }
-  auto evidence = snapshot_->evidence(key);
-  if (!evidence) {
-    return evidence.error();
-  }
-  return *evidence ? std::nullopt : std::optional<std::string>("not_collected");
-}
-
-Result<std::optional<std::string>> SharedReads::unless_asked(std::string_view prefix,
-                                                             std::string_view suffix) {
-  auto asked = snapshot_->count_evidence(prefix, suffix, 1);
+  auto asked = snapshot_->count_evidence(sources.prefix, sources.suffix, not_counted + 1);
   if (!asked) {
     return asked.error();
   }
-  return *asked > 0 ? std::nullopt : std::optional<std::string>("not_collected");
+  return *asked > not_counted ? std::nullopt : std::optional<std::string>("not_collected");
 }
 
 }  // namespace plumbline::compliance

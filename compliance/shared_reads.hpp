@@ -3,7 +3,7 @@
 #pragma once
 
 #include "compliance/bounded_cache.hpp"
-#include "core/ports/snapshot.hpp"
+#include "core/ports/store.hpp"
 #include "policy/engine.hpp"
 
 #include <map>
@@ -25,6 +25,17 @@ struct Document {
 
 using DocumentPointer = std::shared_ptr<const Document>;
 using Documents = std::vector<DocumentPointer>;
+
+/// The evidence keys of everything that holds resources of a type.
+struct Sources {
+  std::string prefix;
+  std::string suffix;
+
+  [[nodiscard]] bool contain(std::string_view evidence_key) const;
+};
+
+/// `within`: only lists of what lies under that key; empty: everywhere.
+[[nodiscard]] Sources sources_of(const std::string& type, const std::string& within);
 
 /// Memory is bounded, but for one entry for each subscription and each gap in the evidence. Used by
 /// one thread. What it has read must not change while it lives, so a judge makes one for each
@@ -48,22 +59,24 @@ class SharedReads {
   /// Why the source of an evidence key could not be asked; nullopt: it could, or nobody tried.
   [[nodiscard]] core::Result<std::optional<std::string>> incomplete(
       const std::string& evidence_key);
-  /// Why what is known of a type's resources under `scope` (a subscription's key; empty:
-  /// everywhere) may not be all there is; `not_collected` where nobody asked.
+  /// Why what is known of a type's resources may not be all there is; `not_collected` where nobody
+  /// asked. `within`: only lists of what lies under that key; empty: everywhere.
   [[nodiscard]] core::Result<std::optional<std::string>> type_incomplete(const std::string& type,
-                                                                         const std::string& scope);
+                                                                         const std::string& within);
+  /// What type_incomplete(type, "") was before a cycle's `changes`, which are the same at each
+  /// call.
+  [[nodiscard]] core::Result<std::optional<std::string>> type_was_incomplete(
+      const std::string& type, const std::vector<core::EvidenceChange>& changes);
 
  private:
   using Gaps = std::map<std::string, std::string, std::less<>>;
 
   [[nodiscard]] core::Result<DocumentPointer> parse(core::StoredResource stored);
   [[nodiscard]] core::Status load_gaps();
-  [[nodiscard]] core::Result<std::optional<std::string>> lists_incomplete(const std::string& type,
-                                                                          const std::string& scope);
-  [[nodiscard]] core::Result<std::optional<std::string>> partitions_incomplete(
-      const std::string& type, const std::string& scope);
-  [[nodiscard]] core::Result<std::optional<std::string>> unless_asked(std::string_view prefix,
-                                                                      std::string_view suffix);
+  /// `not_counted`: so many of the sources do not count as asked.
+  [[nodiscard]] core::Result<std::optional<std::string>> first_gap(const Gaps& gaps,
+                                                                   const Sources& sources,
+                                                                   std::int64_t not_counted);
 
   core::Snapshot* snapshot_;
   simdjson::dom::parser parser_;
@@ -71,6 +84,7 @@ class SharedReads {
   BoundedCache<Documents> types_{std::size_t{48} << 20U};
   std::map<std::string, simdjson::dom::document> subscriptions_;
   std::optional<Gaps> gaps_;  // evidence key to reason
+  std::optional<Gaps> gaps_before_;
   std::map<std::pair<std::string, std::string>, std::optional<std::string>> type_gaps_;
 };
 

@@ -553,8 +553,8 @@ Status SqliteCycle::merge_deletions(core::CycleChanges& changes) {
 
 Status SqliteCycle::merge_evidence(core::CycleChanges& changes) {
   for (const auto& evidence : evidence_) {
-    bool known = false;
-    bool same = false;
+    core::EvidenceChange change;
+    change.now = evidence;
     {
       const Use use(connection_->prepare("SELECT complete, reason FROM evidence WHERE key = ?"));
       use->bind(1, evidence.key);
@@ -563,8 +563,9 @@ Status SqliteCycle::merge_evidence(core::CycleChanges& changes) {
         return row.error();
       }
       if (*row) {
-        known = true;
-        same = (use->integer(0) != 0) == evidence.complete && use->text(1) == evidence.reason;
+        change.was_known = true;
+        change.was_complete = use->integer(0) != 0;
+        change.was_reason = use->text(1);
       }
     }
     if (auto done = connection_->prepare("INSERT OR REPLACE INTO evidence VALUES (?,?,?,?,?)")
@@ -577,8 +578,9 @@ Status SqliteCycle::merge_evidence(core::CycleChanges& changes) {
         !done) {
       return done;
     }
-    if (!known || !same) {
-      changes.evidence.push_back({evidence, known});
+    if (!change.was_known || change.was_complete != evidence.complete ||
+        change.was_reason != evidence.reason) {
+      changes.evidence.push_back(std::move(change));
     }
   }
   return Status::ok();

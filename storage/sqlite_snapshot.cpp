@@ -183,11 +183,13 @@ Result<std::vector<std::int64_t>> SnapshotReads<Base>::resource_rows(
 }
 
 template <class Base>
-Result<std::vector<std::int64_t>> SnapshotReads<Base>::rows_of_source(std::string_view source) {
+Result<std::vector<core::TypedRow>> SnapshotReads<Base>::rows_of_source(std::string_view source) {
   const Use use(connection_->prepare(
-      "SELECT id FROM resource WHERE source = ? AND version_id IS NOT NULL AND is_detail = 0"));
+      "SELECT id, type, is_detail FROM resource WHERE source = ? AND version_id IS NOT NULL"));
   use->bind(1, source);
-  return all_rows<std::int64_t>(*use, [](const Statement& row) { return row.integer(0); });
+  return all_rows<core::TypedRow>(*use, [](const Statement& row) {
+    return core::TypedRow{row.integer(0), std::string(row.text(1)), row.integer(2) != 0};
+  });
 }
 
 template <class Base>

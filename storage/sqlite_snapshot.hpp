@@ -24,7 +24,7 @@ class SnapshotReads : public Base {
                                 const core::Snapshot::ResourceVisitor& visit) override;
   core::Result<std::vector<std::int64_t>> resource_rows(
       const std::vector<std::string>& types) override;
-  core::Result<std::vector<std::int64_t>> rows_of_source(std::string_view source) override;
+  core::Result<std::vector<core::TypedRow>> rows_of_source(std::string_view source) override;
   core::Result<std::vector<std::string>> resource_keys(
       std::string_view subscription, const std::vector<std::string>& types) override;
   core::Result<std::vector<std::int64_t>> referring(std::string_view relation,
