@@ -267,15 +267,16 @@ class CycleJudge {
   }
 
   Result<bool> gap_changed(const Relation& relation, const std::string& type) {
-    const auto sources = sources_of(type, "");
-    if (std::ranges::none_of(changes_->evidence, [&](const core::EvidenceChange& change) {
-          return sources.contain(change.now.key);
-        })) {
-      return false;
+    const auto [known, added] = sources_changed_.try_emplace(type, false);
+    if (added) {
+      const auto sources = sources_of(type, "");
+      known->second = std::ranges::any_of(
+          changes_->evidence,
+          [&](const core::EvidenceChange& change) { return sources.contain(change.now.key); });
     }
-    // Of a container's own sources alone a target sees only some, so any change may matter to it.
-    if (!relation.reads_body()) {
-      return true;
+    // Of what only points at its container a target sees its own part, so any change may matter.
+    if (!known->second || !relation.reads_body()) {
+      return known->second;
     }
     auto before = reads_.type_was_incomplete(type, changes_->evidence);
     auto after = reads_.type_incomplete(type, "");
@@ -743,6 +744,7 @@ class CycleJudge {
   std::vector<std::int64_t> for_any_type_;
   std::unordered_map<std::string, std::vector<std::int64_t>> by_type_;
   std::map<std::string, Cause> touched_;
+  std::map<std::string, bool> sources_changed_;  // by type: any of its evidence
   // Ordered by resource, so that each is loaded once.
   std::map<std::pair<std::int64_t, std::int64_t>, Cause> marked_;
 };

@@ -110,12 +110,14 @@ std::string_view path_kind_text(RelationPath::Kind kind) {
 
 std::string describe(const Relation& relation) {
   std::vector<std::string> paths;
+  paths.reserve(relation.paths.size());
   for (const auto& path : relation.paths) {
     paths.push_back(path.kind == RelationPath::Kind::kBody
                         ? core::to_lower(policy::path_text(path.steps))
                         : std::string(path_kind_text(path.kind)));
   }
   std::vector<std::string> parts;
+  parts.reserve(relation.parts.size());
   for (const auto& part : relation.parts) {
     parts.push_back(fmt::format("{}={}", core::to_lower(part->name), part->definition));
   }
