@@ -1,5 +1,6 @@
 #include "compliance/plan.hpp"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -82,7 +83,37 @@ class Planner {
     return plan;
   }
 
+  /// Both ends of a forward relation. A target of any type adds nothing: what else is collected
+  /// decides whether it is known.
+  void add_relation(const Relation& relation) {
+    for (const auto& type : relation.source_types) {
+      add_end(type, parents_pointed_at(relation));
+    }
+    for (const auto& type : relation.target_types) {
+      add_end(type, {});
+    }
+  }
+
  private:
+  /// Where a list matters only for the resource it is of: the types of those resources.
+  static std::vector<std::string> parents_pointed_at(const Relation& relation) {
+    const bool only_parent =
+        !relation.ancestor && std::ranges::all_of(relation.paths, [](const RelationPath& path) {
+          return path.kind == RelationPath::Kind::kParent;
+        });
+    return only_parent ? relation.target_types : std::vector<std::string>();
+  }
+
+  void add_end(const std::string& type, const std::vector<std::string>& parents) {
+    if (!core::resource_graph_table(type).empty()) {
+      add_type(type);
+    } else if (core::is_extension_type(type)) {
+      add_detail(type, parents);
+    } else {
+      add_detail(type);
+    }
+  }
+
   std::map<std::string, std::set<std::string>> tables_;
   std::set<std::string> all_;
   std::map<std::string, std::set<std::string>> details_;
@@ -111,12 +142,8 @@ core::CollectionPlan make_plan(const Baseline& baseline, bool everything) {
       planner.add_lookup(lookup, info.types);
     }
     for (const Relation* relation : check.relations) {
-      for (const auto& type : {relation->source_type, relation->target_type}) {
-        if (core::resource_graph_table(type).empty()) {
-          planner.add_detail(type);
-        } else {
-          planner.add_type(type);
-        }
+      for (const Relation* forward : forward_relations(*relation)) {
+        planner.add_relation(*forward);
       }
     }
   }

@@ -232,4 +232,11 @@ std::string detail_document_key(std::string_view parent_key, std::string_view ty
   return std::string(parent_key).append(type.substr(type.rfind('/')));
 }
 
+std::string detail_parent_key(std::string_view document_key, std::string_view type) {
+  const auto suffix = detail_document_key("", type);
+  return std::string(document_key.ends_with(suffix)
+                         ? document_key.substr(0, document_key.size() - suffix.size())
+                         : document_key);
+}
+
 }  // namespace plumbline::core

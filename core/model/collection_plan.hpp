@@ -46,6 +46,9 @@ struct CollectionPlan {
 /// must agree on it, or what was collected counts as missing.
 [[nodiscard]] std::string detail_document_key(std::string_view parent_key, std::string_view type);
 
+/// The resource whose details a document of that key and type lists.
+[[nodiscard]] std::string detail_parent_key(std::string_view document_key, std::string_view type);
+
 /// True for types whose id is a resource's id + `/providers/<type>/<name>`.
 [[nodiscard]] bool is_extension_type(std::string_view lower_type) noexcept;
 

@@ -356,9 +356,16 @@ class Api {
     // The rule is evaluated again on the stored evidence, at the instant of the verdict.
     const auto now =
         verdicts->empty() ? app_->clock().now() : verdicts->front().verdict.evaluated_at;
-    compliance::Surroundings surroundings(*snapshot_, stored->key);
-    const auto evaluation =
-        compliance::evaluate_check(*check, *stored, surroundings, now, /*explain=*/true);
+    compliance::SharedReads reads(*snapshot_);
+    auto document = reads.find(stored->key);
+    if (!document) {
+      return document.error();
+    }
+    if (*document == nullptr) {
+      return Error{Errc::kNotFound, fmt::format("no resource `{}`", stored->key)};
+    }
+    compliance::Surroundings surroundings(reads, *document);
+    const auto evaluation = compliance::evaluate_check(*check, surroundings, now, /*explain=*/true);
     if (surroundings.failure()) {
       return *surroundings.failure();
     }
