@@ -148,21 +148,15 @@ class InitiativeCompiler {
     for (auto& relation : *relations) {
       // A relation is known by its name throughout the store; two initiatives may share one.
       const auto same = std::ranges::find_if(out_->relations, [&](const auto& other) {
-        return core::iequals(other->name, relation.name);
+        return core::iequals(other->name, relation->name);
       });
-      if (relation.is_inverse()) {
-        const auto forward = std::ranges::find_if(out_->relations, [&](const auto& other) {
-          return core::iequals(other->name, relation.inverse_of);
-        });
-        relation.forward = forward->get();  // parse_relations saw it declared before
-      }
       if (same == out_->relations.end()) {
-        out_->relations.push_back(std::make_unique<const Relation>(std::move(relation)));
-      } else if ((*same)->path != relation.path || (*same)->source_type != relation.source_type) {
+        out_->relations.push_back(std::move(relation));
+      } else if ((*same)->definition != relation->definition) {
         return Error{Errc::kInvalidArgument,
                      fmt::format("{}: relation {} differs from another initiative's of that name",
                                  file.path,
-                                 relation.name)};
+                                 relation->name)};
       }
     }
     return Status::ok();

@@ -71,7 +71,7 @@ struct Assignment {
 struct Baseline {
   std::vector<Assignment> assignments;
   std::vector<Check> checks;
-  std::vector<std::unique_ptr<const Relation>> relations;
+  std::vector<std::shared_ptr<const Relation>> relations;
 
   [[nodiscard]] const Assignment* find_assignment(std::string_view name) const;
 };

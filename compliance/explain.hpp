@@ -7,9 +7,8 @@
 
 namespace plumbline::compliance {
 
-/// Evaluates a check on a stored resource among its surroundings. Scope is the caller's business.
+/// Evaluates a check on a resource among its surroundings. Scope is the caller's business.
 [[nodiscard]] policy::Evaluation evaluate_check(const Check& check,
-                                                const core::StoredResource& resource,
                                                 Surroundings& surroundings,
                                                 core::Time now,
                                                 bool explain);

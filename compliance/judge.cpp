@@ -32,6 +32,10 @@ std::optional<ComplianceState> state_of(policy::Outcome outcome) {
       return ComplianceState::kNoEvidence;
     case policy::Outcome::kError:
       return ComplianceState::kError;
+    case policy::Outcome::kUnknown:
+      return ComplianceState::kUnknown;
+    case policy::Outcome::kProtected:
+      return ComplianceState::kProtected;
     case policy::Outcome::kNotApplicable:
     case policy::Outcome::kNotEvaluated:
       return std::nullopt;
@@ -48,7 +52,7 @@ struct Decision {
 class CycleJudge {
  public:
   CycleJudge(const Baseline& baseline, core::JudgeView& view, const core::CycleChanges& changes)
-      : baseline_(&baseline), view_(&view), changes_(&changes) {}
+      : baseline_(&baseline), view_(&view), changes_(&changes), reads_(view) {}
 
   Status load_checks() {
     auto rows = view_->checks();
@@ -144,6 +148,9 @@ class CycleJudge {
         return done;
       }
     }
+    if (auto done = mark_gaps(); !done) {
+      return done;
+    }
     if (auto done = mark_time_dependent(); !done) {
       return done;
     }
@@ -204,9 +211,7 @@ class CycleJudge {
       // to.
       touch(target_of_type(change.type, id->parent), related);
     }
-    if (auto done =
-            refresh_references(change.row, change.type, change.is_detail, change.new_version == 0);
-        !done) {
+    if (auto done = refresh_references(change, related); !done) {
       return done;
     }
     if (change.new_version == 0) {
@@ -229,31 +234,83 @@ class CycleJudge {
     if (!rows) {
       return rows.error();
     }
-    for (const auto row : *rows) {
-      auto resource = view_->find_row(row);
-      if (!resource) {
-        return resource.error();
-      }
-      if (*resource) {
-        for (const auto check : checks_for((*resource)->type)) {
-          mark({check, row}, Cause::kEvidence);
+    // What was read for the first time, and read well, was in no doubt before.
+    const bool doubted = change.was_known || !change.now.complete;
+    for (const auto& row : *rows) {
+      if (!row.is_detail) {
+        for (const auto check : checks_for(row.type)) {
+          mark({check, row.row}, Cause::kEvidence);
         }
       }
-    }
-    for (const auto& relation : baseline_->relations) {
-      const auto table = core::resource_graph_table(relation->source_type);
-      const bool concerned =
-          table.empty() ? change.now.key.starts_with("detail:")
-                        : change.now.key.starts_with(core::partition_evidence_key(table, ""));
-      if (concerned && !relation->is_inverse()) {
-        touch(target_of_relation_sources(relation->name), Cause::kEvidence);
+      if (doubted) {
+        if (auto done = touch_targets(row); !done) {
+          return done;
+        }
       }
     }
     return Status::ok();
   }
 
-  /// The resources whose own evidence this is: one resource's, or a whole partition's.
-  Result<std::vector<std::int64_t>> rows_concerned(const std::string& evidence_key) {
+  /// Whoever reads a relation backwards asks whether all its sources could be read.
+  Status mark_gaps() {
+    for (const auto& relation : baseline_->relations) {
+      if (!relation->is_forward()) {
+        continue;
+      }
+      for (const auto& type : relation->source_types) {
+        auto changed = gap_changed(*relation, type);
+        if (!changed) {
+          return changed.error();
+        }
+        if (*changed) {
+          touch(target_of_relation_sources(relation->name), Cause::kEvidence);
+        }
+      }
+    }
+    return Status::ok();
+  }
+
+  Result<bool> gap_changed(const Relation& relation, const std::string& type) {
+    const auto [known, added] = sources_changed_.try_emplace(type, false);
+    if (added) {
+      const auto sources = sources_of(type, "");
+      known->second = std::ranges::any_of(
+          changes_->evidence,
+          [&](const core::EvidenceChange& change) { return sources.contain(change.now.key); });
+    }
+    // Of what only points at its container a target sees its own part, so any change may matter.
+    if (!known->second || !relation.reads_body()) {
+      return known->second;
+    }
+    auto before = reads_.type_was_incomplete(type, changes_->evidence);
+    auto after = reads_.type_incomplete(type, "");
+    if (!before || !after) {
+      return !before ? before.error() : after.error();
+    }
+    return *before != *after;
+  }
+
+  /// What points at something is in doubt for it as well.
+  Status touch_targets(const core::TypedRow& row) {
+    const auto relations = relations_from(row.type);
+    if (relations.empty()) {
+      return Status::ok();
+    }
+    auto document = reads_.find_row(row.row);
+    if (!document || *document == nullptr) {
+      return document ? Status::ok() : Status(document.error());
+    }
+    const auto ends = ends_of((*document)->stored.key, row.type, (*document)->root());
+    for (const Relation* relation : relations) {
+      for (const auto& target : all_targets(*relation, ends)) {
+        touch(target_of_relation(relation->name, target), Cause::kEvidence);
+      }
+    }
+    return Status::ok();
+  }
+
+  /// The resources whose own evidence this is: one resource's, or a whole source's.
+  Result<std::vector<core::TypedRow>> rows_concerned(const std::string& evidence_key) {
     if (!evidence_key.starts_with(core::kResourceEvidencePrefix)) {
       return view_->rows_of_source(evidence_key);
     }
@@ -261,9 +318,9 @@ class CycleJudge {
     if (!resource) {
       return resource.error();
     }
-    std::vector<std::int64_t> rows;
+    std::vector<core::TypedRow> rows;
     if (*resource) {
-      rows.push_back((*resource)->row);
+      rows.push_back({(*resource)->row, (*resource)->type, false});
     }
     return rows;
   }
@@ -315,62 +372,142 @@ class CycleJudge {
     return out;
   }
 
-  Status refresh_all_references() {
+  /// Forward relations that start at a type.
+  std::vector<const Relation*> relations_from(const std::string& type) const {
+    std::vector<const Relation*> out;
     for (const auto& relation : baseline_->relations) {
-      if (relation->is_inverse()) {
-        continue;
+      if (relation->is_forward() && relation->starts_at(type)) {
+        out.push_back(relation.get());
       }
-      std::vector<std::pair<std::int64_t, bool>> rows;
-      const bool is_detail = core::resource_graph_table(relation->source_type).empty();
-      auto visited =
-          view_->for_each_of_type(relation->source_type, "", [&](const core::StoredResource& r) {
-            rows.emplace_back(r.row, is_detail);
-          });
-      if (!visited) {
-        return visited;
+    }
+    return out;
+  }
+
+  Status refresh_all_references() {
+    std::set<std::string> types;
+    for (const auto& relation : baseline_->relations) {
+      if (relation->is_forward()) {
+        types.insert(relation->source_types.begin(), relation->source_types.end());
       }
-      for (const auto& [row, detail] : rows) {
-        if (auto done = refresh_references(row, relation->source_type, detail, false); !done) {
-          return done;
+    }
+    for (const auto& type : types) {
+      const auto relations = relations_from(type);
+      Status done = Status::ok();
+      simdjson::dom::parser parser;
+      auto visited = view_->for_each_of_type(type, "", [&](const core::StoredResource& resource) {
+        simdjson::dom::element body;
+        if (!done || parser.parse(resource.body).get(body) != simdjson::SUCCESS) {
+          return;
+        }
+        const auto ends = ends_of(resource.key, type, body);
+        for (const Relation* relation : relations) {
+          auto before =
+              view_->set_references(resource.row, relation->name, all_targets(*relation, ends));
+          if (!before) {
+            done = before.error();
+            return;
+          }
+        }
+      });
+      if (!visited || !done) {
+        return !visited ? visited : done;
+      }
+    }
+    return Status::ok();
+  }
+
+  static std::vector<std::string> all_targets(const Relation& relation,
+                                              const std::vector<RelationEnd>& ends) {
+    std::set<std::string> targets;
+    for (const auto& end : ends) {
+      targets.merge(as_set(relation_targets(relation, end)));
+    }
+    return {targets.begin(), targets.end()};
+  }
+
+  /// The elements of a version of a list, as text, with what they point at through any of
+  /// `relations`.
+  Result<std::map<std::string, std::set<std::string>>> elements_of(
+      const core::ResourceChange& change,
+      std::int64_t version,
+      const std::vector<const Relation*>& relations) {
+    std::map<std::string, std::set<std::string>> elements;
+    auto stored = view_->find_version(version);
+    if (!stored) {
+      return stored.error();
+    }
+    simdjson::dom::parser parser;
+    simdjson::dom::element body;
+    if (*stored && parser.parse((*stored)->body).get(body) == simdjson::SUCCESS) {
+      for (const auto& end : ends_of(change.key, change.type, body)) {
+        auto& targets = elements[simdjson::minify(*end.body)];
+        for (const Relation* relation : relations) {
+          for (const auto& target : relation_targets(*relation, end)) {
+            targets.insert(target_of_relation(relation->name, target));
+          }
+        }
+      }
+    }
+    return elements;
+  }
+
+  /// Touches what the elements point at that are in one version of a list and not in the other.
+  Status touch_changed_elements(const core::ResourceChange& change,
+                                const std::vector<const Relation*>& relations,
+                                Cause cause) {
+    auto before = elements_of(change, change.old_version, relations);
+    auto after = elements_of(change, change.new_version, relations);
+    if (!before || !after) {
+      return !before ? before.error() : after.error();
+    }
+    for (const auto& [some, others] :
+         {std::pair(&*before, &*after), std::pair(&*after, &*before)}) {
+      for (const auto& [text, targets] : *some) {
+        if (!others->contains(text)) {
+          for (const auto& target : targets) {
+            touch(target, cause);
+          }
         }
       }
     }
     return Status::ok();
   }
 
-  Status refresh_references(std::int64_t row,
-                            const std::string& type,
-                            bool is_detail,
-                            bool deleted) {
-    for (const auto& relation : baseline_->relations) {
-      if (relation->is_inverse() || relation->source_type != type) {
-        continue;
+  Status refresh_references(const core::ResourceChange& change, Cause cause) {
+    const auto relations = relations_from(change.type);
+    if (relations.empty()) {
+      return Status::ok();
+    }
+    std::vector<RelationEnd> ends;
+    DocumentPointer document;
+    if (change.new_version != 0) {
+      auto found = reads_.find_row(change.row);
+      if (!found) {
+        return found.error();
       }
-      std::set<std::string> targets;
-      if (!deleted) {
-        auto resource = view_->find_row(row);
-        if (!resource) {
-          return resource.error();
-        }
-        simdjson::dom::parser parser;
-        simdjson::dom::element body;
-        if (*resource && parser.parse((*resource)->body).get(body) == simdjson::SUCCESS) {
-          for (const auto item : source_elements(body, is_detail)) {
-            targets.merge(as_set(relation_targets(*relation, item)));
-          }
-        }
-      }
-      auto before = view_->set_references(row, relation->name, {targets.begin(), targets.end()});
+      document = *std::move(found);
+    }
+    if (document != nullptr) {
+      ends = ends_of(change.key, change.type, document->root());
+    }
+    const bool changed_list =
+        change.is_detail && change.old_version != 0 && change.new_version != 0;
+    for (const Relation* relation : relations) {
+      const auto targets = all_targets(*relation, ends);
+      auto before = view_->set_references(change.row, relation->name, targets);
       if (!before) {
         return before.error();
       }
       // The sources are objects that rules read, so a target that stays is touched as well.
-      targets.insert(before->begin(), before->end());
-      for (const auto& target : targets) {
-        touch(target_of_relation(relation->name, target), Cause::kRelated);
+      if (!changed_list) {
+        for (const auto& some : {targets, *before}) {
+          for (const auto& target : some) {
+            touch(target_of_relation(relation->name, target), cause);
+          }
+        }
       }
     }
-    return Status::ok();
+    return changed_list ? touch_changed_elements(change, relations, cause) : Status::ok();
   }
 
   static std::set<std::string> as_set(std::vector<std::string> values) {
@@ -382,17 +519,25 @@ class CycleJudge {
     auto next = marked_.begin();
     while (next != marked_.end()) {
       const std::int64_t row = next->first.first;
-      auto resource = view_->find_row(row);
+      auto resource = reads_.find_row(row);
       if (!resource) {
         return resource.error();
       }
+      std::optional<Surroundings> surroundings;
+      if (*resource != nullptr) {
+        surroundings.emplace(reads_, *resource);
+      }
       for (; next != marked_.end() && next->first.first == row; ++next) {
         const auto check = checks_.find(next->first.second);
-        if (!*resource || check == checks_.end()) {
+        if (!surroundings || check == checks_.end()) {
           continue;
         }
         ++evaluations;
-        if (auto done = decide({next->first.second, row}, *check->second, **resource, next->second);
+        if (auto done = decide({next->first.second, row},
+                               *check->second,
+                               (*resource)->stored,
+                               *surroundings,
+                               next->second);
             !done) {
           return done;
         }
@@ -402,47 +547,29 @@ class CycleJudge {
     return Status::ok();
   }
 
-  /// A resource whose own partition could not be read has no verdict but NoEvidence.
-  Result<std::optional<std::string>> own_evidence_missing(const std::string& source) {
-    const auto found = source_state_.find(source);
-    if (found != source_state_.end()) {
-      return found->second;
-    }
-    auto evidence = view_->evidence(source);
-    if (!evidence) {
-      return evidence.error();
-    }
-    std::optional<std::string> missing;
-    if (*evidence && !(*evidence)->complete) {
-      missing = (*evidence)->reason;
-    }
-    source_state_.emplace(source, missing);
-    return missing;
-  }
-
   Result<Decision> evaluate(const Subject& subject,
                             const Check& check,
-                            const core::StoredResource& resource) {
+                            const core::StoredResource& resource,
+                            Surroundings& surroundings) {
     const Assignment* assignment = baseline_->find_assignment(check.assignment);
     if (assignment == nullptr || !in_scope(*assignment, resource.key)) {
       return Decision{};
     }
-    Surroundings surroundings(*view_, resource.key);
-    const auto evaluation =
-        evaluate_check(check, resource, surroundings, changes_->now, /*explain=*/false);
+    const auto evaluation = evaluate_check(check, surroundings, changes_->now, /*explain=*/false);
     if (surroundings.failure()) {
       return *surroundings.failure();
     }
-    if (auto done = view_->set_dependencies(subject, surroundings.dependencies()); !done) {
+    if (auto done = view_->set_dependencies(subject, surroundings.take_dependencies()); !done) {
       return done.error();
     }
     Decision decision{state_of(evaluation.outcome), evaluation.reason};
     if (!decision.state) {
       return decision;
     }
+    // A resource whose own partition could not be read has no verdict but NoEvidence.
     const std::string own = std::string(core::kResourceEvidencePrefix) + resource.key;
     for (const auto& source : {resource.source, own}) {
-      auto missing = own_evidence_missing(source);
+      auto missing = reads_.incomplete(source);
       if (!missing) {
         return missing.error();
       }
@@ -479,8 +606,9 @@ class CycleJudge {
   Status decide(const Subject& subject,
                 const Check& check,
                 const core::StoredResource& resource,
+                Surroundings& surroundings,
                 Cause trigger) {
-    auto decision = evaluate(subject, check, resource);
+    auto decision = evaluate(subject, check, resource, surroundings);
     if (!decision) {
       return decision.error();
     }
@@ -615,13 +743,14 @@ class CycleJudge {
   const Baseline* baseline_;
   core::JudgeView* view_;
   const core::CycleChanges* changes_;
+  SharedReads reads_;
   std::map<std::int64_t, const Check*> checks_;
   std::vector<std::int64_t> for_any_type_;
   std::unordered_map<std::string, std::vector<std::int64_t>> by_type_;
   std::map<std::string, Cause> touched_;
+  std::map<std::string, bool> sources_changed_;  // by type: any of its evidence
   // Ordered by resource, so that each is loaded once.
   std::map<std::pair<std::int64_t, std::int64_t>, Cause> marked_;
-  std::map<std::string, std::optional<std::string>> source_state_;
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "compliance/plan.hpp"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -16,7 +17,8 @@ class Planner {
     }
   }
 
-  void add_everything() {
+  /// Every resource, but none of the lists that each of them might have.
+  void add_all_resources() {
     all_.insert("resources");
     all_.insert("resourcecontainers");
     tables_["resources"];
@@ -24,13 +26,20 @@ class Planner {
     for (const auto type : core::other_inventory_types()) {
       add_type(std::string(type));
     }
+  }
+
+  void add_everything() {
+    add_all_resources();
     for (const auto type : core::detail_types()) {
-      if (core::is_extension_type(type)) {
-        add_detail(std::string(type), {});
-      } else {
-        add_detail(std::string(type), {std::string(type.substr(0, type.rfind('/')))});
-      }
+      add_detail(std::string(type));
     }
+  }
+
+  /// A list that its own kind of parent has.
+  void add_detail(const std::string& type) {
+    const auto parent = core::detail_parent_type(type);
+    add_detail(type,
+               parent.empty() ? std::vector<std::string>{} : std::vector{std::string(parent)});
   }
 
   /// `parents` empty: every collected resource.
@@ -50,8 +59,8 @@ class Planner {
       add_type(lookup.type);
     } else if (lookup.scope == policy::ExistenceScope::kResource) {
       add_detail(lookup.type, subjects);
-    } else if (const auto cut = lookup.type.rfind('/'); cut != std::string::npos) {
-      add_detail(lookup.type, {lookup.type.substr(0, cut)});
+    } else {
+      add_detail(lookup.type);
     }
   }
 
@@ -74,7 +83,37 @@ class Planner {
     return plan;
   }
 
+  /// Both ends of a forward relation. A target of any type adds nothing: what else is collected
+  /// decides whether it is known.
+  void add_relation(const Relation& relation) {
+    for (const auto& type : relation.source_types) {
+      add_end(type, parents_pointed_at(relation));
+    }
+    for (const auto& type : relation.target_types) {
+      add_end(type, {});
+    }
+  }
+
  private:
+  /// Where a list matters only for the resource it is of: the types of those resources.
+  static std::vector<std::string> parents_pointed_at(const Relation& relation) {
+    const bool only_parent =
+        !relation.ancestor && std::ranges::all_of(relation.paths, [](const RelationPath& path) {
+          return path.kind == RelationPath::Kind::kParent;
+        });
+    return only_parent ? relation.target_types : std::vector<std::string>();
+  }
+
+  void add_end(const std::string& type, const std::vector<std::string>& parents) {
+    if (!core::resource_graph_table(type).empty()) {
+      add_type(type);
+    } else if (core::is_extension_type(type)) {
+      add_detail(type, parents);
+    } else {
+      add_detail(type);
+    }
+  }
+
   std::map<std::string, std::set<std::string>> tables_;
   std::set<std::string> all_;
   std::map<std::string, std::set<std::string>> details_;
@@ -97,18 +136,14 @@ core::CollectionPlan make_plan(const Baseline& baseline, bool everything) {
       planner.add_type(type);
     }
     if (info.types.empty() && info.mode != policy::Mode::kProvider) {
-      planner.add_everything();
+      planner.add_all_resources();
     }
     for (const auto& lookup : info.lookups) {
       planner.add_lookup(lookup, info.types);
     }
     for (const Relation* relation : check.relations) {
-      for (const auto& type : {relation->source_type, relation->target_type}) {
-        if (core::resource_graph_table(type).empty()) {
-          planner.add_detail(type, {});
-        } else {
-          planner.add_type(type);
-        }
+      for (const Relation* forward : forward_relations(*relation)) {
+        planner.add_relation(*forward);
       }
     }
   }

@@ -5,10 +5,35 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace plumbline::compliance {
 
 using policy::Json;
+
+namespace {
+
+void append_element(std::string& out, std::string_view text) {
+  if (!out.ends_with('[')) {
+    out += ',';
+  }
+  out += text;
+}
+
+/// Every path is one like `$subscription`: only what lies under a target, or belongs to it, can
+/// point at it.
+bool points_at_own_container(const Relation& forward) {
+  return std::ranges::none_of(
+      forward.paths, [](const auto& path) { return path.kind == RelationPath::Kind::kBody; });
+}
+
+bool points_at_parent_only(const Relation& forward) {
+  return !forward.ancestor && std::ranges::all_of(forward.paths, [](const auto& path) {
+    return path.kind == RelationPath::Kind::kParent;
+  });
+}
+
+}  // namespace
 
 std::string target_of_key(std::string_view key) {
   return fmt::format("key:{}", key);
@@ -30,35 +55,48 @@ std::string target_of_evidence(std::string_view evidence_key) {
   return fmt::format("evidence:{}", evidence_key);
 }
 
-Surroundings::Surroundings(core::Snapshot& snapshot, std::string_view key)
-    : snapshot_(&snapshot), id_(core::parse_resource_id(key).value_or(core::ResourceId{})) {
-  id_.key = key;
+void Surroundings::Found::add(Node node) {
+  if (seen.insert(node.identity).second) {
+    nodes.push_back(std::move(node));
+  }
 }
 
-std::optional<Json> Surroundings::keep(const std::string& body) {
-  documents_.push_back(std::make_unique<simdjson::dom::parser>());
-  Json root;
-  if (const auto error = documents_.back()->parse(body).get(root); error != simdjson::SUCCESS) {
-    failure_ = core::Error{core::Errc::kCorrupt, simdjson::error_message(error)};
-    return std::nullopt;
-  }
-  return root;
+Surroundings::Surroundings(SharedReads& reads, DocumentPointer resource)
+    : reads_(&reads),
+      resource_(std::move(resource)),
+      id_(core::parse_resource_id(resource_->stored.key).value_or(core::ResourceId{})) {
+  id_.key = resource_->stored.key;
 }
 
-std::optional<core::StoredResource> Surroundings::load(std::string_view key) {
-  auto found = snapshot_->find(key);
-  if (!found) {
-    failure_ = found.error();
+template <class T>
+std::optional<T> Surroundings::check(core::Result<T> result) {
+  if (!result) {
+    if (!failure_) {
+      failure_ = result.error();
+    }
     return std::nullopt;
   }
-  return *std::move(found);
+  return *std::move(result);
+}
+
+/// A failed look-up is missing evidence as well, so that nothing is decided on it.
+std::optional<std::string> Surroundings::check_reason(
+    core::Result<std::optional<std::string>> result) {
+  return check(std::move(result)).value_or(std::optional<std::string>("store_failed"));
+}
+
+DocumentPointer Surroundings::load(std::string_view key) {
+  auto document = check(reads_->find(key)).value_or(nullptr);
+  if (document != nullptr) {
+    held_.push_back(document);
+  }
+  return document;
 }
 
 std::optional<std::string> Surroundings::missing(const std::string& evidence_key) {
   dependencies_.insert(target_of_evidence(evidence_key));
-  const auto evidence = snapshot_->evidence(evidence_key);
+  const auto evidence = check(reads_->snapshot().evidence(evidence_key));
   if (!evidence) {
-    failure_ = evidence.error();
     return "store_failed";
   }
   if (!*evidence) {
@@ -67,15 +105,14 @@ std::optional<std::string> Surroundings::missing(const std::string& evidence_key
   return (*evidence)->complete ? std::nullopt : std::optional((*evidence)->reason);
 }
 
-std::optional<std::string> Surroundings::lost(const core::StoredResource& resource) {
+std::optional<std::string> Surroundings::lost(const core::StoredResource& resource, bool record) {
   for (const auto& key :
        {resource.source, std::string(core::kResourceEvidencePrefix) + resource.key}) {
-    dependencies_.insert(target_of_evidence(key));
-    const auto evidence = snapshot_->evidence(key);
-    if (!evidence) {
-      failure_ = evidence.error();
-    } else if (*evidence && !(*evidence)->complete) {
-      return (*evidence)->reason;
+    if (record) {
+      dependencies_.insert(target_of_evidence(key));
+    }
+    if (auto reason = check_reason(reads_->incomplete(key))) {
+      return reason;
     }
   }
   return std::nullopt;
@@ -90,9 +127,9 @@ policy::RelatedAnswer Surroundings::find(const policy::ExistenceQuery& query) {
     dependencies_.insert(target_of_key(key));
     answer.missing = missing(core::detail_evidence_key(key));
     // A list whose last fetch failed tells what was, not what is.
-    if (const auto document = answer.missing ? std::nullopt : load(key)) {
-      if (const auto root = keep(document->body)) {
-        answer.candidates = source_elements(*root, true);
+    if (const auto document = answer.missing ? nullptr : load(key)) {
+      for (const auto& end : ends_of(key, type, document->root())) {
+        answer.candidates.push_back(*end.body);
       }
     }
     return answer;
@@ -115,157 +152,251 @@ policy::RelatedAnswer Surroundings::find(const policy::ExistenceQuery& query) {
   if (answer.missing) {
     return answer;
   }
-  const auto visited =
-      snapshot_->for_each_of_type(type, scope, [&](const core::StoredResource& resource) {
-        if (const auto root = keep(resource.body)) {
-          answer.candidates.push_back(*root);
-        }
-      });
-  if (!visited) {
-    failure_ = visited.error();
+  if (const auto documents = check(reads_->find_type(type, scope))) {
+    held_lists_.push_back(*documents);
+    for (const auto& document : **documents) {
+      answer.candidates.push_back(document->root());
+    }
   }
   return answer;
 }
 
-void Surroundings::add_related(std::string& out, std::string_view target) {
-  dependencies_.insert(target_of_key(target));
-  const auto resource = load(target);
-  if (!out.ends_with('[')) {
-    out += ',';
-  }
-  // A target outside the inventory is known by its id only: it may not exist, or not be readable.
-  // One whose own evidence is lost is no better known than that.
-  const auto reason = resource ? lost(*resource) : std::optional<std::string>("not_collected");
-  if (!reason) {
-    out += resource->body;
+void Surroundings::resolve_element(Node& node) {
+  const auto key = core::detail_document_key(node.end.parent, node.end.type);
+  dependencies_.insert(target_of_key(key));
+  if (auto reason = missing(core::detail_evidence_key(key))) {
+    node.reason = *std::move(reason);
     return;
   }
-  out += fmt::format("{{\"{}\":{},\"id\":{}}}",
-                     policy::kNoEvidenceKey,
-                     core::json_quote(*reason),
-                     core::json_quote(target));
-}
-
-std::optional<std::string> Surroundings::sources_missing(const Relation& relation) {
-  dependencies_.insert(target_of_relation_sources(relation.name));
-  const auto all = snapshot_->all_evidence();
-  if (!all) {
-    failure_ = all.error();
-    return "store_failed";
-  }
-  const auto table = core::resource_graph_table(relation.source_type);
-  const std::string partition = core::partition_evidence_key(table, "");
-  const std::string detail_suffix =
-      table.empty() ? (core::is_extension_type(relation.source_type)
-                           ? "/providers/" + relation.source_type
-                           : relation.source_type.substr(relation.source_type.rfind('/')))
-                    : std::string();
-  bool asked = false;
-  for (const auto& evidence : *all) {
-    const bool concerned =
-        table.empty() ? evidence.key.starts_with("detail:") && evidence.key.ends_with(detail_suffix)
-                      : evidence.key.starts_with(partition);
-    asked = asked || concerned;
-    if (concerned && !evidence.complete) {
-      return evidence.reason;
-    }
-  }
-  return asked ? std::nullopt : std::optional<std::string>("not_collected");
-}
-
-void Surroundings::add_sources(std::string& out, const Relation& forward) {
-  dependencies_.insert(target_of_relation(forward.name, id_.key));
-  const auto rows = snapshot_->referring(forward.name, id_.key);
-  if (!rows) {
-    failure_ = rows.error();
+  node.document = load(key);
+  if (node.document == nullptr) {
     return;
   }
-  const bool is_detail = core::resource_graph_table(forward.source_type).empty();
-  for (const auto row : *rows) {
-    const auto source = snapshot_->find_row(row);
-    if (!source) {
-      failure_ = source.error();
+  for (auto& end : ends_of(key, node.end.type, node.document->root())) {
+    if (end.key == node.end.key) {
+      node.end = std::move(end);
       return;
     }
-    const auto root = *source ? keep((*source)->body) : std::nullopt;
-    if (!root) {
-      continue;
+  }
+}
+
+void Surroundings::resolve(Node& node) {
+  if (node.resolved) {
+    return;
+  }
+  node.resolved = true;
+  // A target outside the inventory is known by its id only: it may not exist, or not be readable.
+  node.reason = "not_collected";
+  if (core::resource_graph_table(node.end.type).empty()) {
+    resolve_element(node);
+    return;
+  }
+  dependencies_.insert(target_of_key(node.end.key));
+  node.document = load(node.end.key);
+  if (node.document == nullptr) {
+    return;
+  }
+  // One whose own evidence is lost is no better known than that.
+  if (auto reason = lost(node.document->stored, /*record=*/true)) {
+    node.reason = *std::move(reason);
+    return;
+  }
+  node.end.type = node.document->stored.type;
+  node.end.body = node.document->root();
+}
+
+void Surroundings::add_targets(const Relation& forward, Node& from, Found& out) {
+  if (!forward.starts_at(from.end.type)) {
+    return;
+  }
+  if (forward.reads_body()) {
+    resolve(from);
+    if (!from.end.body) {
+      out.missing.insert(from.reason);
     }
-    for (const auto item : source_elements(*root, is_detail)) {
-      // A detail document holds several elements; only those that point here belong.
-      if (std::ranges::binary_search(relation_targets(forward, item), id_.key)) {
-        if (!out.ends_with('[')) {
-          out += ',';
-        }
-        out += simdjson::minify(item);
-      }
+  }
+  for (auto& key : relation_targets(forward, from.end)) {
+    Node node;
+    node.end = end_of_key(key);
+    node.identity = std::move(key);
+    out.add(std::move(node));
+  }
+}
+
+void Surroundings::add_missing_sources(const Relation& forward, const Node& target, Found& out) {
+  for (const auto& type : forward.source_types) {
+    std::optional<std::string> reason;
+    const bool is_detail = core::resource_graph_table(type).empty();
+    if (points_at_own_container(forward) && !is_detail) {
+      reason = missing(core::partition_evidence_key(core::resource_graph_table(type),
+                                                    core::subscription_of_key(target.end.key)));
+    } else if (points_at_parent_only(forward)) {
+      reason = missing(core::detail_evidence_key(core::detail_document_key(target.end.key, type)));
+    } else {
+      dependencies_.insert(target_of_relation_sources(forward.name));
+      reason = check_reason(reads_->type_incomplete(
+          type, points_at_own_container(forward) ? target.end.key : std::string()));
+    }
+    if (reason) {
+      out.missing.insert(*std::move(reason));
     }
   }
 }
 
-std::string Surroundings::relations_json(const std::vector<const Relation*>& relations,
-                                         Json resource) {
-  std::string out = "{";
-  for (const Relation* relation : relations) {
-    if (out.size() > 1) {
-      out += ',';
-    }
-    core::append_json_quoted(out, relation->name);
-    out += ":[";
-    if (relation->is_inverse()) {
-      add_sources(out, *relation->forward);
-      if (const auto reason = sources_missing(*relation->forward)) {
-        if (!out.ends_with('[')) {
-          out += ',';
-        }
-        out += fmt::format("{{\"{}\":{}}}", policy::kNoEvidenceKey, core::json_quote(*reason));
-      }
-    } else {
-      for (const auto& target : relation_targets(*relation, resource)) {
-        add_related(out, target);
-      }
-    }
-    out += ']';
+void Surroundings::add_sources(const Relation& forward, const Node& from, Found& out) {
+  if (!forward.leads_to(from.end.type)) {
+    return;
   }
-  return out + "}";
+  dependencies_.insert(target_of_relation(forward.name, from.end.key));
+  const auto rows = check(reads_->snapshot().referring(forward.name, from.end.key));
+  for (const auto row : rows.value_or(std::vector<std::int64_t>())) {
+    const auto document = check(reads_->find_row(row)).value_or(nullptr);
+    if (document == nullptr || !forward.starts_at(document->stored.type)) {
+      continue;
+    }
+    // What it pointed at is not what it points at. Whatever says so touches the relation.
+    if (auto reason = lost(document->stored, /*record=*/false)) {
+      out.missing.insert(*std::move(reason));
+      continue;
+    }
+    std::size_t index = 0;
+    for (auto& end : ends_of(document->stored.key, document->stored.type, document->root())) {
+      ++index;
+      // A detail document holds several elements; only those that point here belong.
+      if (std::ranges::binary_search(relation_targets(forward, end), from.end.key)) {
+        Node node;
+        node.identity = end.key.empty() ? fmt::format("#{}/{}", row, index) : end.key;
+        node.end = std::move(end);
+        node.document = document;
+        node.resolved = true;
+        out.add(std::move(node));
+      }
+    }
+  }
+  add_missing_sources(forward, from, out);
+}
+
+void Surroundings::follow_composition(const Relation& relation,
+                                      bool backwards,
+                                      const Node& from,
+                                      Found& out) {
+  std::vector<Node> at = {from};
+  for (std::size_t i = 0; i < relation.parts.size(); ++i) {
+    const auto& part = relation.parts[backwards ? relation.parts.size() - 1 - i : i];
+    Found next;
+    for (auto& node : at) {
+      follow(*part, backwards, node, next);
+    }
+    // Whoever is missing on the way may lead to anything.
+    out.missing.merge(next.missing);
+    at = std::move(next.nodes);
+  }
+  for (auto& node : at) {
+    out.add(std::move(node));
+  }
+}
+
+void Surroundings::follow(const Relation& relation, bool backwards, Node& from, Found& out) {
+  switch (relation.kind) {
+    case Relation::Kind::kForward:
+      backwards ? add_sources(relation, from, out) : add_targets(relation, from, out);
+      return;
+    case Relation::Kind::kInverse:
+      follow(*relation.parts.front(), !backwards, from, out);
+      return;
+    case Relation::Kind::kUnion:
+      for (const auto& part : relation.parts) {
+        follow(*part, backwards, from, out);
+      }
+      return;
+    case Relation::Kind::kComposition:
+      follow_composition(relation, backwards, from, out);
+      return;
+  }
+}
+
+const Surroundings::Joined& Surroundings::join(const Relation& relation) {
+  if (const auto known = joined_.find(&relation); known != joined_.end()) {
+    dependencies_.insert(known->second.dependencies.begin(), known->second.dependencies.end());
+    return known->second;
+  }
+  auto before = std::exchange(dependencies_, {});
+  Node self;
+  self.end = end_of_key(resource_->stored.key);
+  self.end.type = resource_->stored.type;
+  self.end.body = resource_->root();
+  self.identity = resource_->stored.key;
+  self.document = resource_;
+  self.resolved = true;
+  Found found;
+  follow(relation, /*backwards=*/false, self, found);
+  Joined joined;
+  joined.json = "[";
+  for (auto& node : found.nodes) {
+    resolve(node);
+    if (!node.end.body) {
+      append_element(joined.json,
+                     fmt::format(R"({{"{}":{},"id":{},"type":{}}})",
+                                 policy::kNoEvidenceKey,
+                                 core::json_quote(node.reason),
+                                 core::json_quote(node.end.key),
+                                 core::json_quote(node.end.type)));
+    } else if (core::resource_graph_table(node.end.type).empty()) {
+      append_element(joined.json, simdjson::minify(*node.end.body));
+    } else {
+      append_element(joined.json, node.document->stored.body);
+    }
+  }
+  for (const auto& reason : found.missing) {
+    append_element(joined.json,
+                   fmt::format(R"({{"{}":{}}})", policy::kNoEvidenceKey, core::json_quote(reason)));
+  }
+  joined.json += ']';
+  joined.dependencies = dependencies_;
+  dependencies_.merge(before);
+  return joined_.emplace(&relation, std::move(joined)).first->second;
+}
+
+core::Result<Json> Surroundings::body_with(const std::vector<const Relation*>& relations) {
+  const std::string& body = resource_->stored.body;
+  if (relations.empty() || body.size() <= 2) {
+    return resource_->root();
+  }
+  std::string text = body.substr(0, body.size() - 1);
+  text += ',';
+  core::append_json_quoted(text, policy::kRelationsProperty);
+  text += ":{";
+  for (const Relation* relation : relations) {
+    if (!text.ends_with('{')) {
+      text += ',';
+    }
+    core::append_json_quoted(text, relation->name);
+    text += ':';
+    text += join(*relation).json;
+  }
+  text += "}}";
+  Json root;
+  if (const auto error = parser_.parse(text).get(root); error != simdjson::SUCCESS) {
+    return core::Error{
+        core::Errc::kCorrupt,
+        fmt::format("{} with its relations: {}", id_.key, simdjson::error_message(error))};
+  }
+  return root;
 }
 
 std::optional<Json> Surroundings::subscription() {
-  if (id_.subscription.empty()) {
-    return std::nullopt;
-  }
-  const auto stored = load(id_.subscription_key());
-  std::string_view name = id_.subscription;
-  std::string tags = "{}";
-  std::string display_name;
-  if (stored) {
-    if (const auto root = keep(stored->body)) {
-      std::string_view text;
-      if ((*root)["name"].get(text) == simdjson::SUCCESS) {
-        display_name = text;
-      }
-      Json value;
-      if ((*root)["tags"].get(value) == simdjson::SUCCESS && value.is_object()) {
-        tags = simdjson::minify(value);
-      }
-    }
-  }
-  return keep(fmt::format(
-      R"({{"id":"/subscriptions/{}","subscriptionId":"{}","displayName":{},"tags":{}}})",
-      name,
-      name,
-      core::json_quote(display_name),
-      tags));
+  return id_.subscription.empty() ? std::nullopt : check(reads_->subscription(id_.subscription));
 }
 
 std::optional<Json> Surroundings::resource_group() {
   const std::string key = id_.resource_group_key();
-  const auto stored = key.empty() ? std::nullopt : load(key);
-  return stored ? keep(stored->body) : std::nullopt;
+  const auto document = key.empty() ? nullptr : load(key);
+  return document == nullptr ? std::nullopt : std::optional(document->root());
 }
 
-std::vector<std::string> Surroundings::dependencies() const {
-  return {dependencies_.begin(), dependencies_.end()};
+std::vector<std::string> Surroundings::take_dependencies() {
+  const auto taken = std::exchange(dependencies_, {});
+  return {taken.begin(), taken.end()};
 }
 
 }  // namespace plumbline::compliance

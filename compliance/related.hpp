@@ -1,16 +1,17 @@
-// What a verdict reads besides its own resource, taken from a snapshot, and the record of what was
-// read: the verdict's dependencies. Private to compliance/.
+// What a verdict reads besides its own resource, and the record of what was read: the verdict's
+// dependencies. Private to compliance/.
 #pragma once
 
 #include "compliance/baseline.hpp"
+#include "compliance/shared_reads.hpp"
 #include "core/model/collection_plan.hpp"
-#include "core/ports/snapshot.hpp"
 #include "core/resource_id.hpp"
 #include "policy/engine.hpp"
 
-#include <memory>
+#include <map>
 #include <set>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 namespace plumbline::compliance {
@@ -22,45 +23,82 @@ namespace plumbline::compliance {
 [[nodiscard]] std::string target_of_relation_sources(std::string_view relation);
 [[nodiscard]] std::string target_of_evidence(std::string_view evidence_key);
 
-/// One evaluated resource's surroundings. Parsed documents live as long as it does.
+/// One resource's surroundings, for one check after the other. What it has given out stays valid as
+/// long as it does.
 class Surroundings final : public policy::RelatedResources {
  public:
-  /// `snapshot` must outlive it. `key`: the evaluated resource's.
-  Surroundings(core::Snapshot& snapshot, std::string_view key);
+  /// `reads` must outlive it.
+  Surroundings(SharedReads& reads, DocumentPointer resource);
 
   policy::RelatedAnswer find(const policy::ExistenceQuery& query) override;
 
-  /// The JSON object for kRelationsProperty: every relation's related resources, or markers where
-  /// evidence is missing.
-  [[nodiscard]] std::string relations_json(const std::vector<const Relation*>& relations,
-                                           policy::Json resource);
+  /// The resource, with kRelationsProperty if there are `relations`: for each of them the related
+  /// resources, or markers where evidence is missing. Valid until the next call.
+  [[nodiscard]] core::Result<policy::Json> body_with(const std::vector<const Relation*>& relations);
 
   /// The container objects that rules read with subscription() and resourceGroup().
   [[nodiscard]] std::optional<policy::Json> subscription();
   [[nodiscard]] std::optional<policy::Json> resource_group();
 
-  /// Everything read so far.
-  [[nodiscard]] std::vector<std::string> dependencies() const;
+  /// Everything read since the last call.
+  [[nodiscard]] std::vector<std::string> take_dependencies();
 
   /// The first failure of the snapshot itself; the evaluation is void then.
   [[nodiscard]] const std::optional<core::Error>& failure() const { return failure_; }
 
  private:
-  /// Parses a copy that stays valid; nullopt and `failure_` when it does not parse.
-  std::optional<policy::Json> keep(const std::string& body);
-  std::optional<core::StoredResource> load(std::string_view key);
+  /// A resource or element of a detail document at the end of a relation.
+  struct Node {
+    RelationEnd end;
+    std::string identity;      // tells it from others, also where it has no key
+    DocumentPointer document;  // what end.body is part of
+    bool resolved = false;     // the store was asked for its body
+    std::string reason;        // why there is no body
+  };
+
+  /// What a relation leads to.
+  struct Found {
+    std::vector<Node> nodes;
+    std::unordered_set<std::string> seen;
+    std::set<std::string> missing;  // reasons why there may be more
+
+    void add(Node node);
+  };
+
+  /// A relation's elements as JSON text, and what was read for them.
+  struct Joined {
+    std::string json;
+    std::set<std::string> dependencies;
+  };
+
+  /// The value, or nullopt and `failure_`.
+  template <class T>
+  std::optional<T> check(core::Result<T> result);
+  DocumentPointer load(std::string_view key);
+  std::optional<std::string> check_reason(core::Result<std::optional<std::string>> result);
   /// The reason why evidence is missing; nullopt when it is complete.
   std::optional<std::string> missing(const std::string& evidence_key);
-  /// The reason why what is stored of a resource may no longer be so.
-  std::optional<std::string> lost(const core::StoredResource& resource);
-  void add_related(std::string& out, std::string_view target);
-  /// The elements whose forward relation points at the evaluated resource.
-  void add_sources(std::string& out, const Relation& forward);
-  std::optional<std::string> sources_missing(const Relation& relation);
+  /// The reason why what is stored of a resource may no longer be so. `record`: as a dependency.
+  std::optional<std::string> lost(const core::StoredResource& resource, bool record);
 
-  core::Snapshot* snapshot_;
+  const Joined& join(const Relation& relation);
+  void follow(const Relation& relation, bool backwards, Node& from, Found& out);
+  void follow_composition(const Relation& relation, bool backwards, const Node& from, Found& out);
+  void add_targets(const Relation& forward, Node& from, Found& out);
+  void add_sources(const Relation& forward, const Node& from, Found& out);
+  /// The reason why there may be more sources than are known.
+  void add_missing_sources(const Relation& forward, const Node& target, Found& out);
+  /// Looks for the body of a node that is known by its key.
+  void resolve(Node& node);
+  void resolve_element(Node& node);
+
+  SharedReads* reads_;
+  DocumentPointer resource_;
   core::ResourceId id_;
-  std::vector<std::unique_ptr<simdjson::dom::parser>> documents_;
+  simdjson::dom::parser parser_;
+  Documents held_;
+  std::vector<std::shared_ptr<const Documents>> held_lists_;
+  std::map<const Relation*, Joined> joined_;
   std::set<std::string> dependencies_;
   std::optional<core::Error> failure_;
 };

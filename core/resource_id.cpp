@@ -22,6 +22,9 @@ std::string ResourceId::resource_group_key() const {
 }
 
 std::string resource_key(std::string_view id) {
+  while (!id.empty() && id.front() == ' ') {
+    id.remove_prefix(1);
+  }
   while (!id.empty() && id.back() == '/') {
     id.remove_suffix(1);
   }

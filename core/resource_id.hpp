@@ -33,7 +33,7 @@ struct ResourceId {
   [[nodiscard]] std::string subscription_key() const;
 };
 
-/// The key of an id: lower-cased, leading slash, no trailing slash.
+/// The key of an id: lower-cased, leading slash, no trailing slash, no space before it.
 [[nodiscard]] std::string resource_key(std::string_view id);
 
 /// The subscription in a key, also in one that is no resource id (a detail document's); empty for

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace plumbline::core {
 
@@ -13,7 +14,9 @@ std::string to_lower(std::string_view text) {
 }
 
 bool iequals(std::string_view a, std::string_view b) noexcept {
-  return a.size() == b.size() && std::ranges::equal(a, b, {}, ascii_lower, ascii_lower);
+  // Most texts that are equal are spelled alike.
+  return a.size() == b.size() && (std::memcmp(a.data(), b.data(), a.size()) == 0 ||
+                                  std::ranges::equal(a, b, {}, ascii_lower, ascii_lower));
 }
 
 bool istarts_with(std::string_view text, std::string_view prefix) noexcept {

@@ -1,6 +1,7 @@
 #include "policy/aliases.hpp"
 
 #include "core/text.hpp"
+#include "policy/suggestion.hpp"
 
 #include <fmt/format.h>
 #include <zstd.h>
@@ -428,28 +429,6 @@ std::vector<AliasTarget> find_alias(const AliasSource& source, std::string_view 
     }
   }
   return found;
-}
-
-std::size_t edit_distance(std::string_view a, std::string_view b, std::size_t limit) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t k = 0; k <= b.size(); ++k) {
-    row[k] = k;
-  }
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    std::size_t best = row[0];
-    for (std::size_t k = 1; k <= b.size(); ++k) {
-      const std::size_t above = row[k];
-      row[k] = a[i - 1] == b[k - 1] ? diagonal : 1 + std::min({diagonal, above, row[k - 1]});
-      diagonal = above;
-      best = std::min(best, row[k]);
-    }
-    if (best > limit) {
-      return limit + 1;
-    }
-  }
-  return std::min(row[b.size()], limit + 1);
 }
 
 }  // namespace plumbline::policy

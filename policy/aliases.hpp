@@ -35,7 +35,4 @@ class AliasSource : public AliasCatalogue {
 /// Entries of a name, or those derived from `name[*]` when only that is listed.
 [[nodiscard]] std::vector<AliasTarget> find_alias(const AliasSource& source, std::string_view name);
 
-/// Changes of one letter needed to turn `a` into `b`, or `limit` + 1 when more than `limit`.
-[[nodiscard]] std::size_t edit_distance(std::string_view a, std::string_view b, std::size_t limit);
-
 }  // namespace plumbline::policy

@@ -159,12 +159,12 @@ core::Result<std::shared_ptr<const BoundDefinition>> bind(std::shared_ptr<const 
     bound->slots_.push_back(evaluator.value(*expr));
   }
   if (options.effect_override) {
-    bound->effect_ = core::to_lower(*options.effect_override);
+    bound->effect_ = known_effect(*options.effect_override);
   } else if (definition.effect_.depends != Depends::kResource) {
     const Value effect = definition.effect_.slot ? bound->slots_[*definition.effect_.slot]
                                                  : evaluator.value(definition.effect_);
     if (effect.is_string()) {
-      bound->effect_ = core::to_lower(effect.text());
+      bound->effect_ = known_effect(effect.text());
     } else if (!options.lenient && definition.info_.mode != Mode::kProvider) {
       return invalid(effect.is_error() ? std::string(effect.text()) : "the effect is not a string");
     }

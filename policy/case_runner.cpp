@@ -64,24 +64,6 @@ std::string directory_of(std::string_view path) {
   return slash == std::string_view::npos ? std::string() : std::string(path.substr(0, slash + 1));
 }
 
-std::string_view name_of(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::kNotApplicable:
-      return "NotApplicable";
-    case Outcome::kCompliant:
-      return "Compliant";
-    case Outcome::kNonCompliant:
-      return "NonCompliant";
-    case Outcome::kNoEvidence:
-      return "NoEvidence";
-    case Outcome::kError:
-      return "Error";
-    case Outcome::kNotEvaluated:
-      return "NotEvaluated";
-  }
-  return "Error";
-}
-
 /// Answers look-ups from a case's `related`.
 class CaseRelated final : public RelatedResources {
  public:
@@ -450,7 +432,7 @@ class CaseRunner::Impl {
     }
     const Evaluation evaluation = evaluate(bound, resource, context);
     const auto want = text_of(root, "want_state");
-    const auto got = name_of(evaluation.outcome);
+    const auto got = to_string(evaluation.outcome);
     const auto why = evaluation.reason.empty() ? "" : fmt::format(" ({})", evaluation.reason);
     if (want != got) {
       return failed(fmt::format("want {}, got {}{}", want, got, why));

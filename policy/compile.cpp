@@ -2,6 +2,7 @@
 
 #include "core/text.hpp"
 #include "policy/parser.hpp"
+#include "policy/suggestion.hpp"
 
 #include <fmt/format.h>
 
@@ -18,23 +19,27 @@ using core::iequals;
 constexpr std::size_t kMaxNodes = 100'000;
 constexpr std::size_t kMaxComputedNames = 256;
 
-constexpr std::string_view kEffects[] = {
-    "addtonetworkgroup",
-    "append",
-    "audit",
-    "auditaction",
-    "auditifnotexists",
-    "deny",
-    "denyaction",
-    "deployifnotexists",
-    "disabled",
-    "enforceopaconstraint",
-    "enforceregopolicy",
-    "enforcesetting",
-    "manual",
-    "modify",
-    "mutate",
-};
+/// Every function that a rule may call, those that the compiler itself knows among them.
+std::vector<std::string_view> function_names() {
+  std::vector<std::string_view> names = {"parameters",
+                                         "field",
+                                         "current",
+                                         "if",
+                                         "and",
+                                         "or",
+                                         "coalesce",
+                                         "requestContext",
+                                         "policy",
+                                         "subscription",
+                                         "resourceGroup",
+                                         "utcNow"};
+  for (const auto& function : all_functions()) {
+    if (!function.forbidden) {
+      names.push_back(function.name);
+    }
+  }
+  return names;
+}
 
 /// A failure inside the compiler, with its place; turned into a Result at the edge.
 struct Failure {
@@ -73,6 +78,7 @@ class Compiler {
     program_->condition_ = condition(definition_.condition, FieldRef::Root::kPrimary);
     compile_effect();
     program_->evaluated_here_ = may_be_evaluated();
+    compile_manual_state();
     compile_existence();
     check_operations();
     fill_types();
@@ -141,8 +147,11 @@ class Compiler {
     if (compiled.op == Expr::Op::kConstant) {
       const std::string name =
           compiled.constant.is_string() ? core::to_lower(compiled.constant.text()) : std::string();
-      if (std::ranges::find(kEffects, name) == std::end(kEffects)) {
-        fail(effect.node->offset, fmt::format("unknown effect '{}'", effect.node->text));
+      if (known_effect(name).empty()) {
+        fail(effect.node->offset,
+             fmt::format("unknown effect '{}'{}",
+                         effect.node->text,
+                         suggestion(effect.node->text, known_effects())));
       }
     }
   }
@@ -163,6 +172,24 @@ class Compiler {
     return !names || std::ranges::any_of(*names, [](const std::string& name) {
       return is_evaluated_effect(core::to_lower(name));
     });
+  }
+
+  void compile_manual_state() {
+    const JsonNode* details = definition_.then.details;
+    const JsonNode* state = details == nullptr ? nullptr : details->find("defaultState");
+    if (state == nullptr || !state->is_string()) {
+      return;
+    }
+    if (iequals(state->text, "Compliant")) {
+      program_->manual_state_ = Outcome::kCompliant;
+    } else if (iequals(state->text, "NonCompliant") || iequals(state->text, "Non-compliant")) {
+      program_->manual_state_ = Outcome::kNonCompliant;
+    } else if (!iequals(state->text, "Unknown")) {
+      static constexpr std::string_view kStates[] = {"Unknown", "Compliant", "NonCompliant"};
+      fail(state->offset,
+           fmt::format(
+               "unknown defaultState '{}'{}", state->text, suggestion(state->text, kStates)));
+    }
   }
 
   void compile_existence() {
@@ -365,9 +392,9 @@ class Compiler {
   Condition condition(const Constraint& constraint, FieldRef::Root root) {
     count_node(constraint.offset);
     Condition out{.kind = constraint.kind,
-                  .count_name = constraint.count_name,
                   .op = constraint.op,
                   .negated = constraint.negated,
+                  .count_name = constraint.count_name,
                   .op_text = constraint.op_text};
     switch (constraint.kind) {
       case Constraint::Kind::kAllOf:
@@ -456,7 +483,7 @@ class Compiler {
                           std::string_view text,
                           FieldRef::Root root,
                           std::size_t offset) {
-    FieldRef out{.name = std::string(text), .kind = FieldRef::Kind::kDynamic, .root = root};
+    FieldRef out{.kind = FieldRef::Kind::kDynamic, .root = root, .name = std::string(text)};
     if (const auto names = possible_texts(name); names && !aliases_.raw()) {
       for (const auto& possible : *names) {
         if (!possible.empty()) {
@@ -517,8 +544,7 @@ class Compiler {
       return std::nullopt;
     }
     FieldRef out{.name = std::string(name)};
-    out.has_star = count_stars(*path) > 0;
-    out.paths.push_back({.path = std::move(*path)});
+    out.add_path(std::move(*path));
     return out;
   }
 
@@ -532,8 +558,7 @@ class Compiler {
                          const std::string& text,
                          const std::vector<std::string>& versions) {
       if (auto path = parse_path(text)) {
-        out.has_star = out.has_star || count_stars(*path) > 0;
-        out.paths.push_back({type, versions, std::move(*path)});
+        out.add_path(std::move(*path), program_->intern_type(type), versions);
       }
     };
     for (const auto& target : targets) {
@@ -755,7 +780,8 @@ class Compiler {
       fail(offset_,
            is_forbidden_function(name)
                ? fmt::format("the function {}() cannot be used in a policy rule", e.text)
-               : fmt::format("unknown function {}()", e.text));
+               : fmt::format(
+                     "unknown function {}(){}", e.text, suggestion(e.text, function_names())));
     }
     expect_arguments(e,
                      function->min_arguments,
@@ -779,7 +805,12 @@ class Compiler {
         std::ranges::find_if(parameters, [&](const Parameter& p) { return iequals(p.name, name); });
     if (found == parameters.end()) {
       if (!definition_.bare_rule && !options_.allow_undeclared_parameters) {
-        fail(offset_, fmt::format("the parameter '{}' is not declared", name));
+        std::vector<std::string_view> declared;
+        for (const auto& parameter : parameters) {
+          declared.emplace_back(parameter.name);
+        }
+        fail(offset_,
+             fmt::format("the parameter '{}' is not declared{}", name, suggestion(name, declared)));
       }
       parameters.push_back({.name = name, .declared = false});
       found = std::prev(parameters.end());

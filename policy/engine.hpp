@@ -44,7 +44,8 @@ class AliasCatalogue {
 inline constexpr std::string_view kRelationAliasPrefix = "Plumbline.Relations/";
 inline constexpr std::string_view kRelationsProperty = "$plumblineRelations";
 
-/// An object with this key stands, in a resource given to `evaluate`, for evidence that is missing:
+/// An object whose first key this is stands, in a resource given to `evaluate`, for missing
+/// evidence:
 /// `{"$noEvidence": "not_collected", "id": "/subscriptions/..."}`. Reading `id`, `type` or `name`
 /// gives what the object holds; reading any other property, or the value itself where a value is
 /// expected, is undetermined with that reason.
@@ -132,8 +133,13 @@ enum class Outcome : std::uint8_t {
   kNonCompliant,
   kNoEvidence,    // the outcome depends on evidence that is missing
   kError,         // the rule cannot be evaluated on this resource
-  kNotEvaluated,  // effect disabled, provider mode, denyAction, ...
+  kNotEvaluated,  // effect disabled, provider mode, addToNetworkGroup, ...
+  kUnknown,       // effect manual and the rule holds: an attestation has to tell
+  kProtected,     // effect denyAction and the rule holds
 };
+
+/// `NotApplicable`, `Compliant`, ...
+[[nodiscard]] std::string_view to_string(Outcome outcome) noexcept;
 
 /// One condition of the rule, with what it saw. Trees mirror the rule.
 struct Explanation {
@@ -186,7 +192,9 @@ struct EvaluationContext {
 
 struct Evaluation {
   Outcome outcome = Outcome::kNotApplicable;
-  std::string effect;  // lower case
+  /// Lower case; lives as long as the bound definition. Empty where it is none that Azure Policy
+  /// has.
+  std::string_view effect;
   /// kNoEvidence: why (`not_collected`, `forbidden`, ...); kError: the message. Else empty.
   std::string reason;
   /// Filled when asked for; see `evaluate`.

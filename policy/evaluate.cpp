@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <span>
 
 namespace plumbline::policy {
 
@@ -20,17 +21,10 @@ using core::iequals;
 constexpr std::string_view kTooManySteps = "the rule takes too many steps on this resource";
 constexpr std::string_view kNotCollected = "not_collected";
 
-std::string lower_type_of(const Value& resource) {
-  const Value type = resource.member("type");
-  if (type.is_string()) {
-    return core::to_lower(type.text());
-  }
-  if (const Value id = resource.member("id"); id.is_string()) {
-    if (const auto parsed = core::parse_resource_id(id.text())) {
-      return parsed->type;
-    }
-  }
-  return {};
+std::string type_of(const Value& resource) {
+  const Value id = resource.member("id");
+  const auto parsed = id.is_string() ? core::parse_resource_id(id.text()) : std::nullopt;
+  return parsed ? parsed->type : std::string();
 }
 
 /// The names of an id behind its last `/providers/`, as written: `vm1/ext1`.
@@ -78,9 +72,23 @@ Evaluator::Evaluator(const Program& program,
       arena_(arena),
       functions_(arena) {
   if (resource) {
-    primary_.value = Value::element(*resource);
-    primary_.type = lower_type_of(primary_.value);
+    set_root(primary_, Value::element(*resource));
   }
+  if (context != nullptr && !context->api_version.empty()) {
+    api_version_ = core::to_lower(context->api_version);
+  }
+}
+
+void Evaluator::set_root(Root& root, const Value& value) {
+  root.value = value;
+  const Value type = value.member("type");
+  const std::string_view text = type.is_string() ? type.text() : arena_.keep(type_of(value));
+  if (text.size() > root.buffer.size()) {
+    root.type = arena_.keep(core::to_lower(text));
+    return;
+  }
+  std::ranges::transform(text, root.buffer.begin(), core::ascii_lower);
+  root.type = std::string_view(root.buffer.data(), text.size());
 }
 
 void Evaluator::Tally::add(const Truth& truth) {
@@ -123,29 +131,27 @@ const Evaluator::Root& Evaluator::root_of(const FieldRef& field) const {
 }
 
 /// The path of the field on this resource's type and API version; null where it has none.
-const Path* Evaluator::path_of(const FieldRef& field) const {
+const FieldPath* Evaluator::path_of(const FieldRef& field) const {
   if (field.paths.size() == 1 && field.paths.front().type.empty()) {
-    return &field.paths.front().path;
+    return &field.paths.front();
   }
-  const std::string& type = root_of(field).type;
-  const std::string version =
-      context_ != nullptr ? core::to_lower(context_->api_version) : std::string();
-  const auto pick = [&](std::string_view wanted) -> const Path* {
-    const Path* fallback = nullptr;
+  const std::string_view type = root_of(field).type;
+  const auto pick = [&](std::string_view wanted) -> const FieldPath* {
+    const FieldPath* fallback = nullptr;
     for (const auto& candidate : field.paths) {
       if (candidate.type != wanted) {
         continue;
       }
       if (candidate.api_versions.empty()) {
-        fallback = fallback == nullptr ? &candidate.path : fallback;
-      } else if (!version.empty() && std::ranges::find(candidate.api_versions, version) !=
-                                         candidate.api_versions.end()) {
-        return &candidate.path;
+        fallback = fallback == nullptr ? &candidate : fallback;
+      } else if (!api_version_.empty() && std::ranges::find(candidate.api_versions, api_version_) !=
+                                              candidate.api_versions.end()) {
+        return &candidate;
       }
     }
     return fallback;
   };
-  if (const Path* path = pick(type)) {
+  if (const FieldPath* path = pick(type)) {
     return path;
   }
   // Also an alias of this type by its name, though listed under another (a parent, say).
@@ -192,8 +198,8 @@ void Evaluator::select_field(const FieldRef& field, Elements* elements, Sink&& s
     case FieldRef::Kind::kPath:
       break;
   }
-  const Path* path = path_of(field);
-  if (path == nullptr) {
+  const FieldPath* const chosen = path_of(field);
+  if (chosen == nullptr) {
     if (!field.has_star) {
       // Of another type: missing, unless the type itself is not known.
       counted(Selected{root.value.is_unknown() && root.type.empty()
@@ -203,7 +209,8 @@ void Evaluator::select_field(const FieldRef& field, Elements* elements, Sink&& s
     }
     return;
   }
-  if (!field.plural && count_stars(*path) > field.bound_stars) {
+  const Path* const path = &chosen->path;
+  if (!field.plural && chosen->stars > field.bound_stars) {
     counted(Selected{Value(), false});
     return;
   }
@@ -252,8 +259,7 @@ const FieldRef* Evaluator::resolve(const FieldRef& field, Value& failure) {
   if (!built_in && program_.raw_paths_) {
     if (auto path = parse_path(name.text())) {
       built_in = FieldRef{.name = std::string(name.text())};
-      built_in->has_star = count_stars(*path) > 0;
-      built_in->paths.push_back({.path = std::move(*path)});
+      built_in->add_path(std::move(*path));
     }
   }
   if (!built_in || !built_in->relation.empty()) {
@@ -262,7 +268,7 @@ const FieldRef* Evaluator::resolve(const FieldRef& field, Value& failure) {
     return nullptr;
   }
   built_in->root = field.root;
-  return &computed_fields_.emplace_back(std::move(*built_in));
+  return &computed_fields_.emplace_front(std::move(*built_in));
 }
 
 Value Evaluator::full_name(const Root& root) {
@@ -289,7 +295,15 @@ Value Evaluator::field_value(const FieldRef& field) {
       return failure;
     }
   }
-  const bool many = ref->has_star && ref->plural;
+  if (!ref->has_star) {
+    Value only;
+    select_field(*ref, nullptr, [&](const Selected& selected) {
+      only = selected.value;
+      return false;
+    });
+    return only;
+  }
+  const bool many = ref->plural;
   Elements found;
   std::optional<Value> spoiled;
   select_field(*ref, nullptr, [&](const Selected& selected) {
@@ -320,8 +334,8 @@ Value Evaluator::current_value(const Expr& expr) {
   }
   std::vector<Value> found;
   bool many = false;
-  if (const Path* path = path_of(*expr.field)) {
-    many = count_stars(*path) > expr.field->bound_stars;
+  if (const FieldPath* path = path_of(*expr.field)) {
+    many = path->stars > expr.field->bound_stars;
   }
   std::optional<Value> spoiled;
   select_field(*expr.field, nullptr, [&](const Selected& selected) {
@@ -495,12 +509,14 @@ Value Evaluator::value(const Expr& expr) {
       }
       return Value::null();
     case Expr::Op::kCall: {
-      std::vector<Value> args;
-      args.reserve(expr.args.size());
+      std::array<Value, 4> few;
+      Elements many(expr.args.size() > few.size() ? expr.args.size() : 0);
+      const std::span<Value> args =
+          many.empty() ? std::span(few).first(expr.args.size()) : std::span(many);
       std::size_t cost = 0;
-      for (const auto& arg : expr.args) {
-        args.push_back(value(arg));
-        cost += args.back().cost();
+      for (std::size_t i = 0; i < args.size(); ++i) {
+        args[i] = value(expr.args[i]);
+        cost += args[i].cost();
       }
       if (!step(cost)) {
         return Value::error(kTooManySteps);
@@ -652,9 +668,10 @@ Truth Evaluator::field_truth(const Condition& condition, Explanation* out) {
   }
   Comparison comparison{.location = field->location};
   bool many = false;
-  if (const Path* path = field->kind == FieldRef::Kind::kPath ? path_of(*field) : nullptr) {
-    many = count_stars(*path) > field->bound_stars;
-    comparison.inside_element = field->has_star;
+  if (const FieldPath* path =
+          field->kind == FieldRef::Kind::kPath && field->has_star ? path_of(*field) : nullptr) {
+    many = path->stars > field->bound_stars;
+    comparison.inside_element = true;
   }
   // Every selected value must satisfy the operator; an unknown collection may hold more.
   Combination combination(false);
@@ -668,8 +685,8 @@ Truth Evaluator::field_truth(const Condition& condition, Explanation* out) {
     return combination.add(truth) || out != nullptr;
   });
   if (out != nullptr) {
-    if (const Path* path = field->kind == FieldRef::Kind::kPath ? path_of(*field) : nullptr) {
-      out->path = path_text(*path);
+    if (const FieldPath* path = field->kind == FieldRef::Kind::kPath ? path_of(*field) : nullptr) {
+      out->path = path_text(path->path);
     }
     out->actual = many ? shown(Value::array(&seen)) : seen.empty() ? "" : shown(seen.front());
     out->expected = shown(right);
@@ -864,8 +881,12 @@ Truth Evaluator::candidate_satisfies(const Value& candidate,
   }
   Truth satisfies = Truth::of(true);
   if (existence.condition) {
-    candidate_.value = candidate;
-    candidate_.type = related_type_.empty() ? lower_type_of(candidate) : related_type_;
+    if (related_type_.empty()) {
+      set_root(candidate_, candidate);
+    } else {
+      candidate_.value = candidate;
+      candidate_.type = related_type_;
+    }
     satisfies = evaluate(*existence.condition, out);
   } else if (out != nullptr) {
     out->text = "exists";
@@ -891,7 +912,7 @@ Truth Evaluator::related_satisfies(bool verbatim, Explanation* out) {
                  ? Truth::undetermined(type.text())
                  : Truth::error(type.is_error() ? type.text() : "details.type is not a string");
     }
-    related_type_ = core::to_lower(type.text());
+    related_type_ = arena_.keep(core::to_lower(type.text()));
   }
   if (out != nullptr) {
     out->text = fmt::format("related {}", related_type_);
@@ -927,7 +948,8 @@ Truth Evaluator::related_satisfies(bool verbatim, Explanation* out) {
     ExistenceQuery query{related_type_, ExistenceScope::kResourceGroup, {}};
     Value group;
     if (is_extension_type(related_type_) ||
-        (!primary_.type.empty() && related_type_.starts_with(primary_.type + "/"))) {
+        (!primary_.type.empty() && related_type_.size() > primary_.type.size() &&
+         related_type_[primary_.type.size()] == '/' && related_type_.starts_with(primary_.type))) {
       query.scope = ExistenceScope::kResource;
     } else {
       const Value scope = existence.scope ? value(*existence.scope) : Value();
@@ -981,7 +1003,7 @@ RuleResult Evaluator::run(std::string_view effect, bool verbatim) {
       result.fires = result.condition;
       return result;
     }
-    result.effect = core::to_lower(computed.text());
+    result.effect = known_effect(computed.text());
   }
   result.condition = truth(program_.condition_);
   result.fires = result.condition;
@@ -1061,7 +1083,9 @@ Evaluation evaluate_checked(const BoundProgram& bound,
   }
   switch (result.fires.kind) {
     case Truth::Kind::kTrue:
-      decide(Outcome::kNonCompliant);
+      decide(result.effect == "manual"       ? program.manual_state_
+             : result.effect == "denyaction" ? Outcome::kProtected
+                                             : Outcome::kNonCompliant);
       break;
     case Truth::Kind::kUndetermined:
       decide(Outcome::kNoEvidence, result.fires.reason);
@@ -1091,26 +1115,44 @@ Evaluation evaluate_checked(const BoundProgram& bound,
   return out;
 }
 
-const BoundProgram* program_of(const BoundDefinition& definition) {
-  return dynamic_cast<const BoundProgram*>(&definition);
+/// bind_parameters makes every BoundDefinition there is.
+const BoundProgram& program_of(const BoundDefinition& definition) {
+  return static_cast<const BoundProgram&>(definition);
 }
 
 }  // namespace
+
+std::string_view to_string(Outcome outcome) noexcept {
+  switch (outcome) {
+    case Outcome::kNotApplicable:
+      return "NotApplicable";
+    case Outcome::kCompliant:
+      return "Compliant";
+    case Outcome::kNonCompliant:
+      return "NonCompliant";
+    case Outcome::kNoEvidence:
+      return "NoEvidence";
+    case Outcome::kError:
+      return "Error";
+    case Outcome::kNotEvaluated:
+      return "NotEvaluated";
+    case Outcome::kUnknown:
+      return "Unknown";
+    case Outcome::kProtected:
+      return "Protected";
+  }
+  return "Error";
+}
 
 Evaluation evaluate(const BoundDefinition& definition,
                     Json resource,
                     const EvaluationContext& context,
                     bool explain) {
-  Evaluation failed;
-  failed.outcome = Outcome::kError;
-  const BoundProgram* bound = program_of(definition);
-  if (bound == nullptr) {
-    failed.reason = "the definition is of a foreign kind";
-    return failed;
-  }
   try {
-    return evaluate_checked(*bound, resource, context, explain);
+    return evaluate_checked(program_of(definition), resource, context, explain);
   } catch (const std::exception& e) {
+    Evaluation failed;
+    failed.outcome = Outcome::kError;
     failed.reason = e.what();
     return failed;
   }
@@ -1120,15 +1162,9 @@ RuleResult run_rule(const BoundDefinition& definition,
                     Json resource,
                     const EvaluationContext& context,
                     Arena& arena) {
-  const BoundProgram* bound = program_of(definition);
-  if (bound == nullptr) {
-    return {.condition = Truth::error("the definition is of a foreign kind"),
-            .fires = Truth::error("the definition is of a foreign kind"),
-            .effect = {}};
-  }
-  Evaluator evaluator(
-      *bound->program_, bound->parameters_, bound->slots_, &context, resource, arena);
-  return evaluator.run(bound->effect_, true);
+  const BoundProgram& bound = program_of(definition);
+  Evaluator evaluator(*bound.program_, bound.parameters_, bound.slots_, &context, resource, arena);
+  return evaluator.run(bound.effect_, true);
 }
 
 }  // namespace plumbline::policy

@@ -6,8 +6,11 @@
 #include "policy/program.hpp"
 #include "policy/truth.hpp"
 
+#include <array>
+#include <forward_list>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace plumbline::policy {
@@ -21,7 +24,7 @@ struct RuleResult {
   Truth condition;  // of `if`
   /// The effect takes place: `if` holds, and for *IfNotExists no related resource satisfies.
   Truth fires;
-  std::string effect;  // lower case
+  std::string_view effect;  // lower case; the program's, the caller's or a known one
 };
 
 class Evaluator {
@@ -54,7 +57,8 @@ class Evaluator {
  private:
   struct Root {
     Value value;
-    std::string type;  // lower case
+    std::string_view type;  // lower case; in `buffer` or the arena
+    std::array<char, 96> buffer;
   };
 
   /// A count whose `where` is being evaluated.
@@ -81,6 +85,7 @@ class Evaluator {
     std::optional<Explanation> explanation;
   };
 
+  void set_root(Root& root, const Value& value);
   /// False once the rule has used up its steps or its memory.
   [[nodiscard]] bool step(std::size_t cost = 1);
   [[nodiscard]] Truth compared(const Condition& condition,
@@ -88,7 +93,7 @@ class Evaluator {
                                const Value& right,
                                const Comparison& comparison = {});
   [[nodiscard]] const Root& root_of(const FieldRef& field) const;
-  [[nodiscard]] const Path* path_of(const FieldRef& field) const;
+  [[nodiscard]] const FieldPath* path_of(const FieldRef& field) const;
   template <class Sink>
   void select_field(const FieldRef& field, Elements* elements, Sink&& sink);
   /// The field that a computed name means; null with `failure` set where it means none.
@@ -120,11 +125,12 @@ class Evaluator {
   const EvaluationContext* context_;
   Root primary_;
   Root candidate_;
-  std::string related_type_;  // lower case: the type of candidates
+  std::string_view related_type_;  // lower case: the type of candidates
+  std::string api_version_;        // lower case
   Arena& arena_;
   FunctionContext functions_;
   std::vector<Frame> frames_;
-  std::deque<FieldRef> computed_fields_;  // resolved from computed names while evaluating
+  std::forward_list<FieldRef> computed_fields_;  // resolved from computed names while evaluating
   std::size_t steps_ = 0;
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 namespace plumbline::policy {
 
@@ -195,7 +196,18 @@ std::string map_text(std::string_view text, F f) {
 }  // namespace
 
 bool is_ascii(std::string_view text) noexcept {
-  return std::ranges::all_of(text, [](char c) { return static_cast<std::uint8_t>(c) < 0x80; });
+  constexpr std::uint64_t kHighBits = 0x8080808080808080U;
+  std::uint64_t seen = 0;
+  while (text.size() >= sizeof seen) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, text.data(), sizeof word);
+    seen |= word;
+    text.remove_prefix(sizeof word);
+  }
+  for (const char c : text) {
+    seen |= static_cast<std::uint8_t>(c);
+  }
+  return (seen & kHighBits) == 0;
 }
 
 std::size_t code_point_size(std::string_view text) noexcept {
@@ -251,10 +263,10 @@ std::string upper_text(std::string_view text) {
 }
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  if (is_ascii(a) && is_ascii(b)) {
-    return core::iequals(a, b);
+  if (core::iequals(a, b)) {
+    return true;
   }
-  return fold_case(a) == fold_case(b);
+  return !(is_ascii(a) && is_ascii(b)) && fold_case(a) == fold_case(b);
 }
 
 int compare_ignoring_case(std::string_view a, std::string_view b) {
@@ -262,14 +274,24 @@ int compare_ignoring_case(std::string_view a, std::string_view b) {
 }
 
 bool contains_ignoring_case(std::string_view text, std::string_view part) {
+  if (is_ascii(text) && is_ascii(part)) {
+    return !std::ranges::search(text, part, {}, core::ascii_lower, core::ascii_lower).empty() ||
+           part.empty();
+  }
   return fold_case(text).contains(fold_case(part));
 }
 
 bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
+  if (is_ascii(text) && is_ascii(prefix)) {
+    return core::istarts_with(text, prefix);
+  }
   return fold_case(text).starts_with(fold_case(prefix));
 }
 
 bool ends_with_ignoring_case(std::string_view text, std::string_view suffix) {
+  if (is_ascii(text) && is_ascii(suffix)) {
+    return core::iends_with(text, suffix);
+  }
   return fold_case(text).ends_with(fold_case(suffix));
 }
 

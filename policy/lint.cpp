@@ -4,11 +4,14 @@
 #include "policy/compile.hpp"
 #include "policy/expression.hpp"
 #include "policy/json_tree.hpp"
+#include "policy/suggestion.hpp"
 
 #include <fmt/format.h>
 
 #include <exception>
 #include <set>
+#include <string_view>
+#include <vector>
 
 namespace plumbline::policy {
 
@@ -86,7 +89,11 @@ class InitiativeCheck {
     if (const JsonNode* names = reference.find("groupNames")) {
       for (const auto& name : names->items) {
         if (name.is_string() && !groups_.contains(core::to_lower(name.text))) {
-          complain(name.offset, fmt::format("the group '{}' is not declared", name.text));
+          const std::vector<std::string_view> declared(groups_.begin(), groups_.end());
+          complain(
+              name.offset,
+              fmt::format(
+                  "the group '{}' is not declared{}", name.text, suggestion(name.text, declared)));
         }
       }
     }
@@ -132,8 +139,11 @@ class InitiativeCheck {
         expression.children.size() == 1 &&
         expression.children[0].kind == Expression::Kind::kString &&
         !parameters_.contains(core::to_lower(expression.children[0].text))) {
+      const std::vector<std::string_view> declared(parameters_.begin(), parameters_.end());
       complain(offset,
-               fmt::format("the parameter '{}' is not declared", expression.children[0].text));
+               fmt::format("the parameter '{}' is not declared{}",
+                           expression.children[0].text,
+                           suggestion(expression.children[0].text, declared)));
     }
     for (const auto& child : expression.children) {
       check_expression(child, offset);

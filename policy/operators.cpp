@@ -4,6 +4,7 @@
 #include "policy/fold.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -27,15 +28,10 @@ std::optional<bool> parse_bool(std::string_view text) {
   return std::nullopt;
 }
 
-bool equal_numbers(const Value& a, const Value& b) {
-  return deep_equal(a, b);
-}
-
 /// `*` stands for any run of characters; nothing else is special. Linear in the text for one
-/// star, and never worse than text times pattern.
-bool like(std::string_view text, std::string_view pattern) {
-  const std::string t = fold_case(text);
-  const std::string p = fold_case(pattern);
+/// star, and never worse than text times pattern. `same` compares two characters.
+template <class Same>
+bool like_bytes(std::string_view t, std::string_view p, Same same) {
   std::size_t i = 0;
   std::size_t k = 0;
   std::size_t star = std::string::npos;
@@ -44,7 +40,7 @@ bool like(std::string_view text, std::string_view pattern) {
     if (k < p.size() && p[k] == '*') {
       star = k++;
       resume = i;
-    } else if (k < p.size() && p[k] == t[i]) {
+    } else if (k < p.size() && same(p[k], t[i])) {
       ++i;
       ++k;
     } else if (star != std::string::npos) {
@@ -58,6 +54,14 @@ bool like(std::string_view text, std::string_view pattern) {
     ++k;
   }
   return k == p.size();
+}
+
+bool like(std::string_view text, std::string_view pattern) {
+  if (is_ascii(text) && is_ascii(pattern)) {
+    return like_bytes(
+        text, pattern, [](char a, char b) { return core::ascii_lower(a) == core::ascii_lower(b); });
+  }
+  return like_bytes(fold_case(text), fold_case(pattern), std::equal_to<char>());
 }
 
 bool is_letter(std::string_view point) {
@@ -117,20 +121,23 @@ bool contains(const Value& left, const Value& right) {
     });
     return found;
   }
-  const auto part = scalar_text(right);
+  std::string part_buffer;
+  const auto part = scalar_view(right, part_buffer);
   if (!part) {
     return false;
   }
   if (left.is_object()) {
     return !left.member(*part).is_missing();
   }
-  const auto text = scalar_text(left);
+  std::string text_buffer;
+  const auto text = scalar_view(left, text_buffer);
   return text && contains_ignoring_case(*text, *part);
 }
 
 /// Only a key itself counts; a member whose value is null is still a key.
 bool contains_key(const Value& left, const Value& right) {
-  const auto key = scalar_text(right);
+  std::string buffer;
+  const auto key = scalar_view(right, buffer);
   if (!left.is_object() || !key) {
     return false;
   }
@@ -190,8 +197,10 @@ Truth positive(Operator op, const Value& left, const Value& right, const Compari
     case Operator::kLike:
     case Operator::kMatch:
     case Operator::kMatchInsensitively: {
-      const auto text = scalar_text(left);
-      const auto pattern = scalar_text(right);
+      std::string text_buffer;
+      std::string pattern_buffer;
+      const auto text = scalar_view(left, text_buffer);
+      const auto pattern = scalar_view(right, pattern_buffer);
       if (!text || !pattern) {
         return Truth::of(false);
       }
@@ -237,7 +246,7 @@ bool loosely_equal(const Value& left, const Value& right, bool location) {
     const Value& other = left.is_string() ? right : left;
     if (other.is_number()) {
       const auto number = parse_number(text.text());
-      return number && equal_numbers(*number, other);
+      return number && deep_equal(*number, other);
     }
     return other.is_bool() && parse_bool(text.text()) == other.as_bool();
   }

@@ -1,10 +1,12 @@
 #include "policy/parser.hpp"
 
 #include "core/text.hpp"
+#include "policy/suggestion.hpp"
 
 #include <fmt/format.h>
 
 #include <array>
+#include <vector>
 
 namespace plumbline::policy {
 
@@ -49,6 +51,15 @@ const OperatorName* find_operator(std::string_view name) {
   return nullptr;
 }
 
+/// What a condition may hold: a left side and an operator.
+std::string condition_suggestion(std::string_view wrong) {
+  std::vector<std::string_view> names = {"field", "value", "count", "allOf", "anyOf", "not"};
+  for (const auto& entry : kOperators) {
+    names.push_back(entry.name);
+  }
+  return suggestion(wrong, names);
+}
+
 class Parser {
  public:
   explicit Parser(const SourceText& source) : source_(source) {}
@@ -86,6 +97,13 @@ class Parser {
     definition.description = text_of(*body, "description");
     definition.version = text_of(*body, "version");
     definition.mode = text_of(*body, "mode");
+    // Provider modes are many and grow; all of them are `Microsoft.<service>.Data`.
+    if (is_provider_mode(definition.mode) && !definition.mode.contains('.')) {
+      static constexpr std::string_view kModes[] = {"All", "Indexed"};
+      return source_.error(
+          body->find("mode")->offset,
+          fmt::format("unknown mode '{}'{}", definition.mode, suggestion(definition.mode, kModes)));
+    }
     definition.metadata = body->find("metadata");
     if (definition.metadata != nullptr && !definition.metadata->is_object()) {
       return source_.error(definition.metadata->offset, "metadata: expected an object");
@@ -206,8 +224,10 @@ class Parser {
       }
       const OperatorName* op = find_operator(member.name);
       if (op == nullptr) {
-        return source_.error(member.offset,
-                             fmt::format("unknown key '{}' in condition", member.name));
+        return source_.error(
+            member.offset,
+            fmt::format(
+                "unknown key '{}' in condition{}", member.name, condition_suggestion(member.name)));
       }
       if (right != nullptr) {
         return source_.error(member.offset,
@@ -267,7 +287,11 @@ class Parser {
       } else if (iequals(member.name, "where")) {
         where = &member.value;
       } else {
-        return source_.error(member.offset, fmt::format("unknown key '{}' in count", member.name));
+        static constexpr std::string_view kKeys[] = {"field", "value", "name", "where"};
+        return source_.error(
+            member.offset,
+            fmt::format(
+                "unknown key '{}' in count{}", member.name, suggestion(member.name, kKeys)));
       }
     }
     if ((field == nullptr) == (value == nullptr)) {
@@ -359,9 +383,11 @@ class Parser {
         known = known || type == declaration.type;
       }
       if (!known) {
-        return source_.error(
-            member.value.offset,
-            fmt::format("parameter '{}': unknown type '{}'", member.name, declaration.type));
+        return source_.error(member.value.offset,
+                             fmt::format("parameter '{}': unknown type '{}'{}",
+                                         member.name,
+                                         declaration.type,
+                                         suggestion(declaration.type, kTypes)));
       }
       if (declaration.allowed_values != nullptr && !declaration.allowed_values->is_array()) {
         return source_.error(
@@ -388,8 +414,11 @@ class Parser {
       } else if (iequals(member.name, "then")) {
         then = &member.value;
       } else if (!definition.bare_rule) {
-        return source_.error(member.offset,
-                             fmt::format("unknown key '{}' in policyRule", member.name));
+        static constexpr std::string_view kKeys[] = {"if", "then"};
+        return source_.error(
+            member.offset,
+            fmt::format(
+                "unknown key '{}' in policyRule{}", member.name, suggestion(member.name, kKeys)));
       }
     }
     if (condition == nullptr) {

@@ -11,6 +11,24 @@ namespace {
 
 using core::iequals;
 
+constexpr auto kEffects = std::to_array<std::string_view>({
+    "addtonetworkgroup",
+    "append",
+    "audit",
+    "auditaction",
+    "auditifnotexists",
+    "deny",
+    "denyaction",
+    "deployifnotexists",
+    "disabled",
+    "enforceopaconstraint",
+    "enforceregopolicy",
+    "enforcesetting",
+    "manual",
+    "modify",
+    "mutate",
+});
+
 // Facts from Azure's resource types of scope "extension" that policies look for.
 constexpr std::array kExtensionTypes = std::to_array<std::string_view>({
     "microsoft.advisor/configurations",
@@ -54,8 +72,7 @@ constexpr std::array kExtensionTypes = std::to_array<std::string_view>({
 
 FieldRef path_field(std::string_view name, Path path) {
   FieldRef field{.name = std::string(name)};
-  field.has_star = count_stars(path) > 0;
-  field.paths.push_back({.path = std::move(path)});
+  field.add_path(std::move(path));
   return field;
 }
 
@@ -69,13 +86,24 @@ bool is_extension_type(std::string_view lower_type) noexcept {
   return std::ranges::find(kExtensionTypes, lower_type) != kExtensionTypes.end();
 }
 
+std::string_view known_effect(std::string_view effect) noexcept {
+  const auto* const found = std::ranges::find_if(
+      kEffects, [&](std::string_view known) { return iequals(known, effect); });
+  return found == kEffects.end() ? std::string_view() : *found;
+}
+
+std::span<const std::string_view> known_effects() noexcept {
+  return kEffects;
+}
+
 bool is_existence_effect(std::string_view lower_effect) noexcept {
   return lower_effect == "auditifnotexists" || lower_effect == "deployifnotexists";
 }
 
 bool is_evaluated_effect(std::string_view lower_effect) noexcept {
   return lower_effect == "audit" || lower_effect == "deny" || lower_effect == "append" ||
-         lower_effect == "modify" || is_existence_effect(lower_effect);
+         lower_effect == "modify" || lower_effect == "manual" || lower_effect == "denyaction" ||
+         is_existence_effect(lower_effect);
 }
 
 std::optional<FieldRef> builtin_field(std::string_view name) {
@@ -90,10 +118,10 @@ std::optional<FieldRef> builtin_field(std::string_view name) {
     }
   }
   if (iequals(name, "fullName")) {
-    return FieldRef{.name = std::string(name), .kind = FieldRef::Kind::kFullName};
+    return FieldRef{.kind = FieldRef::Kind::kFullName, .name = std::string(name)};
   }
   if (iequals(name, "apiVersion")) {
-    return FieldRef{.name = std::string(name), .kind = FieldRef::Kind::kApiVersion};
+    return FieldRef{.kind = FieldRef::Kind::kApiVersion, .name = std::string(name)};
   }
   if (const auto tag = tag_name(name)) {
     return path_field(name, {key_step("tags"), key_step(*tag)});

@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -59,19 +61,20 @@ struct Expr {
 
 /// One way in which a field's name is a path.
 struct FieldPath {
-  std::string type{};                       // lower case; empty: whatever the type
-  std::vector<std::string> api_versions{};  // lower case; empty: the default path
+  /// Lower case, interned by the program; empty: whatever the type.
+  std::string_view type{};
   Path path{};
+  std::size_t stars = 0;                    // count_stars(path)
+  std::vector<std::string> api_versions{};  // lower case; empty: the default path
 };
 
 struct FieldRef {
   enum class Kind : std::uint8_t { kPath, kFullName, kApiVersion, kDynamic };
   enum class Root : std::uint8_t { kPrimary, kCandidate };
 
-  std::string name{};  // as written
+  // What an evaluation reads of every field comes first: it shares a cache line.
   Kind kind = Kind::kPath;
   Root root = Root::kPrimary;
-  std::vector<FieldPath> paths{};
   bool has_star = false;
   /// The name has a [*]: it selects elements. Without one it selects a single value, so that a path
   /// which still has a [*] to walk gives nothing.
@@ -80,28 +83,38 @@ struct FieldRef {
   /// `type`, `name` or `kind`: the conditions that decide applicability.
   bool identifying = false;
   bool is_type = false;
-  /// Name of the relation read, empty for other fields.
-  std::string relation{};
+  std::vector<FieldPath> paths{};
 
   /// Inside `where`: which enclosing count the path starts in, and how many of its `[*]` are bound.
   std::optional<std::size_t> scope{};
   std::size_t bound_stars = 0;
 
+  std::string name{};  // as written
+  /// Name of the relation read, empty for other fields.
+  std::string relation{};
+
   /// kDynamic: the name is computed. `known` holds the fields that it may turn out to be.
   std::unique_ptr<Expr> computed_name{};
   std::vector<FieldRef> known{};
+
+  /// Takes one more way in which the name is a path; see FieldPath.
+  void add_path(Path path, std::string_view type = {}, std::vector<std::string> api_versions = {}) {
+    const std::size_t stars = count_stars(path);
+    has_star = has_star || stars > 0;
+    paths.push_back({type, std::move(path), stars, std::move(api_versions)});
+  }
 };
 
 struct Condition {
   Constraint::Kind kind = Constraint::Kind::kAllOf;
+  Operator op = Operator::kEquals;
+  bool negated = false;
   std::vector<Condition> children{};
+  Expr right{};
   FieldRef field{};  // of a field condition or field count
   Expr left{};       // of a value condition or value count
   std::string count_name{};
-  Operator op = Operator::kEquals;
-  bool negated = false;
   std::string op_text{};
-  Expr right{};
   /// The left and right sides as written, for explanations.
   std::string left_text{};
   std::string right_text{};
@@ -129,14 +142,22 @@ class Program final : public CompiledDefinition {
  public:
   [[nodiscard]] const DefinitionInfo& info() const override { return info_; }
 
+  /// The one copy of a type's name that this program's fields share.
+  [[nodiscard]] std::string_view intern_type(std::string_view lower_type) {
+    return *types_.emplace(lower_type).first;
+  }
+
   // Filled by the compiler, constant afterwards.
   DefinitionInfo info_;
+  std::set<std::string, std::less<>> types_;
   Arena arena_;
   std::vector<Parameter> parameters_;
   std::vector<const Expr*> slots_;
   Condition condition_;
   Expr effect_;
   std::unique_ptr<Existence> existence_;  // null where it looks for nothing
+  /// What effect manual says before there is an attestation (details.defaultState).
+  Outcome manual_state_ = Outcome::kUnknown;
   bool reads_location_ = false;
   bool raw_paths_ = false;
   /// False where the mode or every possible effect leaves the evaluation to others.
@@ -153,14 +174,18 @@ class BoundProgram final : public BoundDefinition {
   Arena arena_;
   std::vector<Value> parameters_;  // missing where undefined
   std::vector<Value> slots_;
-  std::string effect_;  // lower case; empty where it depends on the resource or cannot be computed
+  /// A known effect; empty where it depends on the resource or cannot be computed.
+  std::string_view effect_;
 };
 
 /// The types that deploy onto any resource: their id is that of the resource and
 /// `/providers/<type>/<name>`.
 [[nodiscard]] bool is_extension_type(std::string_view lower_type) noexcept;
 [[nodiscard]] bool is_existence_effect(std::string_view lower_effect) noexcept;
-/// Effects that decide the compliance of an existing resource.
+/// The spelling of an effect that Azure Policy has, in lower case and for ever; empty for others.
+[[nodiscard]] std::string_view known_effect(std::string_view effect) noexcept;
+[[nodiscard]] std::span<const std::string_view> known_effects() noexcept;
+/// Effects that give an existing resource a compliance state.
 [[nodiscard]] bool is_evaluated_effect(std::string_view lower_effect) noexcept;
 
 /// How a field of that name that needs no catalogue is read; nullopt for aliases.

@@ -15,18 +15,10 @@ namespace {
 
 constexpr std::size_t kMaxParsedBytes = std::size_t{1} << 20U;
 
-/// The reason held by an object that marks missing evidence.
-std::optional<std::string_view> marker_reason(simdjson::dom::object object) {
-  for (const auto field : object) {
-    if (field.key == kNoEvidenceKey) {
-      std::string_view reason;
-      if (field.value.get(reason) != simdjson::SUCCESS || reason.empty()) {
-        reason = "missing";
-      }
-      return reason;
-    }
-  }
-  return std::nullopt;
+/// An object whose first key says that evidence is missing.
+bool is_marker(simdjson::dom::object object) {
+  const auto first = object.begin();
+  return first != object.end() && first.key() == kNoEvidenceKey;
 }
 
 bool readable_on_marker(std::string_view name) {
@@ -44,21 +36,21 @@ Value Value::null() {
 Value Value::boolean(bool b) {
   Value v;
   v.kind_ = Kind::kBool;
-  v.scalar_.boolean = b;
+  v.boolean_ = b;
   return v;
 }
 
 Value Value::integer(std::int64_t i) {
   Value v;
   v.kind_ = Kind::kInt;
-  v.scalar_.integer = i;
+  v.integer_ = i;
   return v;
 }
 
 Value Value::number(double d) {
   Value v;
   v.kind_ = Kind::kDouble;
-  v.scalar_.number = d;
+  v.number_ = d;
   return v;
 }
 
@@ -72,14 +64,14 @@ Value Value::string(std::string_view text) {
 Value Value::array(const Elements* elements) {
   Value v;
   v.kind_ = Kind::kArray;
-  v.scalar_.elements = elements;
+  v.elements_ = elements;
   return v;
 }
 
 Value Value::object(const Members* members) {
   Value v;
   v.kind_ = Kind::kObject;
-  v.scalar_.members = members;
+  v.members_ = members;
   return v;
 }
 
@@ -106,19 +98,19 @@ Value Value::element(simdjson::dom::element element) {
       break;
     case Type::BOOL:
       v.kind_ = Kind::kBool;
-      v.scalar_.boolean = element.get_bool().value_unsafe();
+      v.boolean_ = element.get_bool().value_unsafe();
       break;
     case Type::INT64:
       v.kind_ = Kind::kInt;
-      v.scalar_.integer = element.get_int64().value_unsafe();
+      v.integer_ = element.get_int64().value_unsafe();
       break;
     case Type::UINT64:
       v.kind_ = Kind::kDouble;
-      v.scalar_.number = static_cast<double>(element.get_uint64().value_unsafe());
+      v.number_ = static_cast<double>(element.get_uint64().value_unsafe());
       break;
     case Type::DOUBLE:
       v.kind_ = Kind::kDouble;
-      v.scalar_.number = element.get_double().value_unsafe();
+      v.number_ = element.get_double().value_unsafe();
       break;
     case Type::STRING:
       v.kind_ = Kind::kString;
@@ -133,13 +125,21 @@ Value Value::element(simdjson::dom::element element) {
       v.kind_ = Kind::kObject;
       v.from_document_ = true;
       v.element_ = element;
-      if (const auto reason = marker_reason(simdjson::dom::object(element))) {
+      if (is_marker(simdjson::dom::object(element))) {
         v.kind_ = Kind::kUnknown;
-        v.text_ = *reason;
       }
       break;
   }
   return v;
+}
+
+std::string_view Value::marker_reason() const noexcept {
+  std::string_view reason;
+  const auto first = simdjson::dom::object(element_).begin();
+  if (first.value().get(reason) != simdjson::SUCCESS || reason.empty()) {
+    return "missing";
+  }
+  return reason;
 }
 
 std::size_t Value::cost() const {
@@ -148,11 +148,9 @@ std::size_t Value::cost() const {
     case Kind::kString:
       return 1 + text_.size() / kBytesPerStep;
     case Kind::kArray:
-      return 1 +
-             (from_document_ ? simdjson::dom::array(element_).size() : scalar_.elements->size());
+      return 1 + (from_document_ ? simdjson::dom::array(element_).size() : elements_->size());
     case Kind::kObject:
-      return 1 +
-             (from_document_ ? simdjson::dom::object(element_).size() : scalar_.members->size());
+      return 1 + (from_document_ ? simdjson::dom::object(element_).size() : members_->size());
     default:
       return 1;
   }
@@ -161,7 +159,7 @@ std::size_t Value::cost() const {
 std::size_t Value::size() const {
   if (kind_ == Kind::kArray) {
     if (!from_document_) {
-      return scalar_.elements->size();
+      return elements_->size();
     }
     std::size_t count = 0;
     for ([[maybe_unused]] const auto item : simdjson::dom::array(element_)) {
@@ -171,7 +169,7 @@ std::size_t Value::size() const {
   }
   if (kind_ == Kind::kObject) {
     if (!from_document_) {
-      return scalar_.members->size();
+      return members_->size();
     }
     std::size_t count = 0;
     for ([[maybe_unused]] const auto field : simdjson::dom::object(element_)) {
@@ -184,7 +182,7 @@ std::size_t Value::size() const {
 
 Value Value::at(std::size_t index) const {
   if (kind_ == Kind::kArray && !from_document_) {
-    return index < scalar_.elements->size() ? (*scalar_.elements)[index] : Value();
+    return index < elements_->size() ? (*elements_)[index] : Value();
   }
   Value found;
   std::size_t i = 0;
@@ -207,7 +205,7 @@ Value Value::member(std::string_view name) const {
         }
       }
     }
-    return Value::unknown(text_);
+    return Value::unknown(text());
   }
   if (kind_ != Kind::kObject) {
     return {};
@@ -232,7 +230,7 @@ Value Value::member(std::string_view name) const {
     return found ? Value::element(match) : Value();
   }
   const Value* match = nullptr;
-  for (const auto& candidate : *scalar_.members) {
+  for (const auto& candidate : *members_) {
     if (candidate.name == name) {
       return candidate.value;
     }
@@ -245,17 +243,17 @@ Value Value::member(std::string_view name) const {
 
 std::string_view Arena::keep(std::string text) {
   bytes_ += text.size() + sizeof(std::string);
-  return strings_.emplace_back(std::move(text));
+  return strings_.emplace_front(std::move(text));
 }
 
 Value Arena::array(Elements elements) {
   bytes_ += elements.size() * sizeof(Value) + sizeof(Elements);
-  return Value::array(&arrays_.emplace_back(std::move(elements)));
+  return Value::array(&arrays_.emplace_front(std::move(elements)));
 }
 
 Value Arena::object(Members members) {
   bytes_ += members.size() * sizeof(Member) + sizeof(Members);
-  return Value::object(&objects_.emplace_back(std::move(members)));
+  return Value::object(&objects_.emplace_front(std::move(members)));
 }
 
 Value Arena::copy(const Value& value) {
@@ -412,17 +410,23 @@ std::string number_text(const Value& value) {
   return fmt::format("{}", d);
 }
 
-std::optional<std::string> scalar_text(const Value& value) {
+std::optional<std::string_view> scalar_view(const Value& value, std::string& buffer) {
   if (value.is_string()) {
-    return std::string(value.text());
+    return value.text();
   }
   if (value.is_number()) {
-    return number_text(value);
+    return buffer = number_text(value);
   }
   if (value.is_bool()) {
     return value.as_bool() ? "true" : "false";
   }
   return std::nullopt;
+}
+
+std::optional<std::string> scalar_text(const Value& value) {
+  std::string buffer;
+  const auto view = scalar_view(value, buffer);
+  return view ? std::optional<std::string>(*view) : std::nullopt;
 }
 
 namespace {

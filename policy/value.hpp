@@ -5,7 +5,7 @@
 #include <simdjson.h>
 
 #include <cstdint>
-#include <deque>
+#include <forward_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -80,16 +80,18 @@ class Value {
   }
 
   // Each of these requires the kind it names.
-  [[nodiscard]] bool as_bool() const noexcept { return scalar_.boolean; }
+  [[nodiscard]] bool as_bool() const noexcept { return boolean_; }
 
-  [[nodiscard]] std::int64_t as_int() const noexcept { return scalar_.integer; }
+  [[nodiscard]] std::int64_t as_int() const noexcept { return integer_; }
 
   [[nodiscard]] double as_double() const noexcept {
-    return kind_ == Kind::kInt ? static_cast<double>(scalar_.integer) : scalar_.number;
+    return kind_ == Kind::kInt ? static_cast<double>(integer_) : number_;
   }
 
   /// The string; the reason of an unknown; the message of an error.
-  [[nodiscard]] std::string_view text() const noexcept { return text_; }
+  [[nodiscard]] std::string_view text() const noexcept {
+    return from_document_ ? marker_reason() : text_;
+  }
 
   /// Roughly how long it takes to look at the value once, in steps; at least 1.
   [[nodiscard]] std::size_t cost() const;
@@ -109,19 +111,22 @@ class Value {
   void each_member(F&& f) const;
 
  private:
-  union Scalar {
-    std::int64_t integer = 0;
-    bool boolean;
-    double number;
-    const Elements* elements;
-    const Members* members;
-  };
+  /// The reason that a marker gives: this is an unknown from a document.
+  [[nodiscard]] std::string_view marker_reason() const noexcept;
 
   Kind kind_ = Kind::kMissing;
+  /// An array, an object or a marker of a document: `element_` holds.
   bool from_document_ = false;
-  Scalar scalar_;
-  std::string_view text_;
-  simdjson::dom::element element_;
+
+  union {
+    std::int64_t integer_ = 0;
+    bool boolean_;
+    double number_;
+    const Elements* elements_;
+    const Members* members_;
+    std::string_view text_;
+    simdjson::dom::element element_;
+  };
 };
 
 struct Member {
@@ -130,6 +135,8 @@ struct Member {
 };
 
 static_assert(std::is_trivially_copyable_v<Value>);
+// Values are passed and kept by the thousand.
+static_assert(sizeof(Value) == 24);
 
 /// Owns what computed values refer to. Not thread-safe; Values must not outlive it.
 class Arena {
@@ -158,9 +165,10 @@ class Arena {
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
 
  private:
-  std::deque<std::string> strings_;
-  std::deque<Elements> arrays_;
-  std::deque<Members> objects_;
+  // Lists, since most evaluations compute nothing, and an empty list costs nothing.
+  std::forward_list<std::string> strings_;
+  std::forward_list<Elements> arrays_;
+  std::forward_list<Members> objects_;
   std::size_t bytes_ = 0;
 };
 
@@ -172,6 +180,8 @@ class Arena {
 [[nodiscard]] std::optional<Value> parse_number(std::string_view text);
 /// Text of a number or boolean, and a string itself; nullopt for anything else.
 [[nodiscard]] std::optional<std::string> scalar_text(const Value& value);
+/// The same without a copy of a string: views the value's own text or `buffer`.
+[[nodiscard]] std::optional<std::string_view> scalar_view(const Value& value, std::string& buffer);
 [[nodiscard]] std::string number_text(const Value& value);
 /// JSON text, cut off near `max_bytes`.
 [[nodiscard]] std::string to_json(const Value& value, std::size_t max_bytes = SIZE_MAX);
@@ -191,7 +201,7 @@ void Value::each_element(F&& f) const {
     }
     return;
   }
-  for (const auto& item : *scalar_.elements) {
+  for (const auto& item : *elements_) {
     if (!f(item)) {
       return;
     }
@@ -211,7 +221,7 @@ void Value::each_member(F&& f) const {
     }
     return;
   }
-  for (const auto& [name, value] : *scalar_.members) {
+  for (const auto& [name, value] : *members_) {
     if (!f(name, value)) {
       return;
     }

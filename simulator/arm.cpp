@@ -397,7 +397,13 @@ class Handler {
 
   Reply children(const std::string& type) {
     const std::string parent = join(segments_, 0, segments_.size() - 1);
-    if (!store_.exists(parent)) {
+    // Every storage account has this one, whether or not the data speak of it.
+    constexpr std::string_view kSingleton = "/blobservices/default";
+    const std::string_view owner =
+        parent.ends_with(kSingleton)
+            ? std::string_view(parent).substr(0, parent.size() - kSingleton.size())
+            : std::string_view(parent);
+    if (!store_.exists(owner)) {
       route_ = "arm.missing";
       return not_found("ResourceNotFound", fmt::format("The resource '{}'", parent));
     }

@@ -170,7 +170,7 @@ core::Result<LoadCounts> load_data(const std::string& directory, Store& store) {
       continue;
     }
     for (Json& resource : find_resources(*document)) {
-      switch (store.add(std::move(resource))) {
+      switch (store.add(std::move(resource), true)) {
         case Added::kNew:
           ++counts.resources;
           break;

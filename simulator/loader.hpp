@@ -34,7 +34,8 @@ struct Scenario {
 /// Reads every .json file below `directory`, in order of path, and adds what is a resource in it:
 /// each object, at any depth of a response body, whose `id` and `type` are strings, and each object
 /// in the place of a resource (a body, an element of `value` or of a bare array) whose type its id
-/// tells. Lenient: what is no resource is counted and left out.
+/// tells. Examples show children without the resources that they belong to; those come into being
+/// with them, with nothing but an id. Lenient: what is no resource is counted and left out.
 [[nodiscard]] core::Result<LoadCounts> load_data(const std::string& directory, Store& store);
 
 /// The resources in one document, as load_data finds them.

@@ -75,7 +75,7 @@ bool is_network_resource(std::string_view type) {
 
 bool extends_another(const core::ResourceId& id) {
   const std::size_t last = id.key.rfind("/providers/");
-  if (last == std::string::npos || last == 0) {
+  if (id.full_name.empty() || last == std::string::npos || last == 0) {
     return false;
   }
   return id.key.find("/providers/") != last;
@@ -139,6 +139,21 @@ std::string time_text(core::Time time) {
   std::string fraction = dot == std::string::npos ? std::string() : text.substr(dot + 1);
   fraction.resize(7, '0');
   return text.substr(0, dot) + "." + fraction + "Z";
+}
+
+/// What can be told of an id that does not name its type where it should.
+std::optional<core::ResourceId> misshapen_id(std::string_view text, std::string_view type) {
+  core::ResourceId id;
+  id.key = core::resource_key(core::trim(text));
+  id.subscription = core::subscription_of_key(id.key);
+  id.type = core::to_lower(type);
+  // A type is a provider, which has a dot, and at least one name.
+  const std::size_t slash = id.type.find('/');
+  if (id.subscription.empty() || slash == std::string::npos ||
+      id.type.substr(0, slash).find('.') == std::string::npos) {
+    return std::nullopt;
+  }
+  return id;
 }
 
 bool below(std::string_view key, std::string_view scope) {
@@ -307,9 +322,31 @@ Resource& Store::insert(core::ResourceId id, Json body, bool implied) {
   return resources_.insert_or_assign(std::move(key), std::move(resource)).first->second;
 }
 
-Added Store::add(Json body) {
+void Store::ensure_parents(const core::ResourceId& id, std::string_view spelling) {
+  const auto parent = id.parent.empty() ? std::nullopt : core::parse_resource_id(id.parent);
+  if (!parent || parent->type == kSubscriptionType || parent->type == kResourceGroupType ||
+      resources_.contains(parent->key)) {
+    return;
+  }
+  // An id and its key differ in length by a leading slash at most.
+  const std::size_t without_slash = spelling.starts_with('/') ? 0 : 1;
+  const std::string parent_id(spelling.substr(0, parent->key.size() - without_slash));
+  insert(*parent,
+         {{"id", parent_id},
+          {"name", parent_id.substr(parent_id.rfind('/') + 1)},
+          {"type", parent->type},
+          {"location", "westeurope"},
+          {"properties", Json::object()}},
+         true);
+  ensure_parents(*parent, parent_id);
+}
+
+Added Store::add(Json body, bool example) {
   const std::string text = string_member(body, "id");
   auto id = id_of(text);
+  if (!id && example) {
+    id = misshapen_id(text, string_member(body, "type"));
+  }
   if (!id || id->type == kSubscriptionType) {
     return Added::kNotAnId;
   }
@@ -321,6 +358,9 @@ Added Store::add(Json body) {
     ensure_subscription(id->subscription);
   } else {
     ensure_containers(*id, body);
+  }
+  if (example) {
+    ensure_parents(*id, core::trim(text));
   }
   insert(*std::move(id), std::move(body), false);
   return Added::kNew;

@@ -34,7 +34,7 @@ struct ManagementGroup {
 struct Resource {
   core::ResourceId id;
   Json body;
-  /// A resource group that only the ids of its resources speak of.
+  /// A group or parent that only the ids of other resources speak of.
   bool implied = false;
   /// The body as a Resource Graph row.
   std::shared_ptr<const Json> row;
@@ -65,7 +65,9 @@ class Store {
 
   /// While loading: leaves no trace. A subscription or resource group that the id speaks of comes
   /// into being with it.
-  Added add(Json body);
+  /// `example`: so does every resource that it is a child or an extension of, and an id below a
+  /// subscription that is none by its form (documents have such) is taken with the body's type.
+  Added add(Json body, bool example = false);
 
   /// Creates or replaces. `/subscriptions/x` is a subscription. kInvalidArgument: `id` is none.
   [[nodiscard]] core::Status put(const std::string& id, Json body, const Cause& cause);
@@ -110,6 +112,7 @@ class Store {
  private:
   Resource& insert(core::ResourceId id, Json body, bool implied);
   void ensure_containers(const core::ResourceId& id, const Json& body);
+  void ensure_parents(const core::ResourceId& id, std::string_view spelling);
   void ensure_subscription(const std::string& id);
   [[nodiscard]] std::string table_of(const core::ResourceId& id) const;
   [[nodiscard]] std::shared_ptr<const Json> make_row(const core::ResourceId& id,

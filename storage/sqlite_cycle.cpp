@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <set>
 
 namespace plumbline::storage {
 
@@ -17,6 +18,20 @@ namespace {
 
 std::string_view as_bytes(const core::Sha256& digest) {
   return {reinterpret_cast<const char*>(digest.data()), digest.size()};
+}
+
+/// The first column of every row.
+Status read_texts(Statement& statement, std::set<std::string, std::less<>>& out) {
+  for (;;) {
+    const auto row = statement.step();
+    if (!row) {
+      return row.error();
+    }
+    if (!*row) {
+      return Status::ok();
+    }
+    out.emplace(statement.text(0));
+  }
 }
 
 /// What the judge writes, over the open transaction.
@@ -155,17 +170,33 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
 
   Status set_dependencies(const core::Subject& subject,
                           const std::vector<std::string>& targets) override {
-    if (auto done = connection()
-                        .prepare("DELETE FROM dependency WHERE resource_id = ? AND check_id = ?")
-                        .bind(1, subject.resource)
-                        .bind(2, subject.check)
-                        .run();
-        !done) {
-      return done;
+    std::set<std::string, std::less<>> gone;
+    {
+      const Use use(connection().prepare(
+          "SELECT target FROM dependency WHERE resource_id = ? AND check_id = ?"));
+      use->bind(1, subject.resource).bind(2, subject.check);
+      if (auto read = read_texts(*use, gone); !read) {
+        return read;
+      }
     }
     for (const auto& target : targets) {
+      if (gone.erase(target) > 0) {
+        continue;  // most evaluations read what the one before did
+      }
       if (auto done = connection()
                           .prepare("INSERT OR IGNORE INTO dependency VALUES (?, ?, ?)")
+                          .bind(1, target)
+                          .bind(2, subject.check)
+                          .bind(3, subject.resource)
+                          .run();
+          !done) {
+        return done;
+      }
+    }
+    for (const auto& target : gone) {
+      if (auto done = connection()
+                          .prepare("DELETE FROM dependency WHERE target = ? AND check_id = ? AND "
+                                   "resource_id = ?")
                           .bind(1, target)
                           .bind(2, subject.check)
                           .bind(3, subject.resource)
@@ -200,33 +231,34 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
       std::int64_t resource,
       std::string_view relation,
       const std::vector<std::string>& targets) override {
-    std::vector<std::string> before;
+    std::set<std::string, std::less<>> gone;
     {
       const Use use(connection().prepare(
           "SELECT target FROM reference WHERE resource_id = ? AND relation = ?"));
       use->bind(1, resource).bind(2, relation);
-      for (;;) {
-        const auto row = use->step();
-        if (!row) {
-          return row.error();
-        }
-        if (!*row) {
-          break;
-        }
-        before.emplace_back(use->text(0));
+      if (auto read = read_texts(*use, gone); !read) {
+        return read.error();
       }
     }
-    if (auto done = connection()
-                        .prepare("DELETE FROM reference WHERE resource_id = ? AND relation = ?")
-                        .bind(1, resource)
-                        .bind(2, relation)
-                        .run();
-        !done) {
-      return done.error();
-    }
+    std::vector<std::string> before(gone.begin(), gone.end());
     for (const auto& target : targets) {
+      if (gone.erase(target) > 0) {
+        continue;
+      }
       if (auto done = connection()
                           .prepare("INSERT OR IGNORE INTO reference VALUES (?, ?, ?)")
+                          .bind(1, resource)
+                          .bind(2, relation)
+                          .bind(3, target)
+                          .run();
+          !done) {
+        return done.error();
+      }
+    }
+    for (const auto& target : gone) {
+      if (auto done = connection()
+                          .prepare("DELETE FROM reference WHERE resource_id = ? AND relation = ? "
+                                   "AND target = ?")
                           .bind(1, resource)
                           .bind(2, relation)
                           .bind(3, target)
@@ -553,8 +585,8 @@ Status SqliteCycle::merge_deletions(core::CycleChanges& changes) {
 
 Status SqliteCycle::merge_evidence(core::CycleChanges& changes) {
   for (const auto& evidence : evidence_) {
-    bool known = false;
-    bool same = false;
+    core::EvidenceChange change;
+    change.now = evidence;
     {
       const Use use(connection_->prepare("SELECT complete, reason FROM evidence WHERE key = ?"));
       use->bind(1, evidence.key);
@@ -563,8 +595,9 @@ Status SqliteCycle::merge_evidence(core::CycleChanges& changes) {
         return row.error();
       }
       if (*row) {
-        known = true;
-        same = (use->integer(0) != 0) == evidence.complete && use->text(1) == evidence.reason;
+        change.was_known = true;
+        change.was_complete = use->integer(0) != 0;
+        change.was_reason = use->text(1);
       }
     }
     if (auto done = connection_->prepare("INSERT OR REPLACE INTO evidence VALUES (?,?,?,?,?)")
@@ -577,8 +610,9 @@ Status SqliteCycle::merge_evidence(core::CycleChanges& changes) {
         !done) {
       return done;
     }
-    if (!known || !same) {
-      changes.evidence.push_back({evidence, known});
+    if (!change.was_known || change.was_complete != evidence.complete ||
+        change.was_reason != evidence.reason) {
+      changes.evidence.push_back(std::move(change));
     }
   }
   return Status::ok();

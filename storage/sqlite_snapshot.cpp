@@ -183,11 +183,13 @@ Result<std::vector<std::int64_t>> SnapshotReads<Base>::resource_rows(
 }
 
 template <class Base>
-Result<std::vector<std::int64_t>> SnapshotReads<Base>::rows_of_source(std::string_view source) {
+Result<std::vector<core::TypedRow>> SnapshotReads<Base>::rows_of_source(std::string_view source) {
   const Use use(connection_->prepare(
-      "SELECT id FROM resource WHERE source = ? AND version_id IS NOT NULL AND is_detail = 0"));
+      "SELECT id, type, is_detail FROM resource WHERE source = ? AND version_id IS NOT NULL"));
   use->bind(1, source);
-  return all_rows<std::int64_t>(*use, [](const Statement& row) { return row.integer(0); });
+  return all_rows<core::TypedRow>(*use, [](const Statement& row) {
+    return core::TypedRow{row.integer(0), std::string(row.text(1)), row.integer(2) != 0};
+  });
 }
 
 template <class Base>
@@ -237,6 +239,29 @@ Result<std::vector<core::Evidence>> SnapshotReads<Base>::all_evidence() {
   const Use use(connection_->prepare(
       "SELECT key, complete, reason, message, observed_at FROM evidence ORDER BY key"));
   return all_rows<core::Evidence>(*use, read_evidence);
+}
+
+template <class Base>
+Result<std::vector<core::Evidence>> SnapshotReads<Base>::incomplete_evidence() {
+  const Use use(
+      connection_->prepare("SELECT key, complete, reason, message, observed_at FROM evidence "
+                           "WHERE complete = 0 ORDER BY key"));
+  return all_rows<core::Evidence>(*use, read_evidence);
+}
+
+template <class Base>
+Result<std::int64_t> SnapshotReads<Base>::count_evidence(std::string_view prefix,
+                                                         std::string_view suffix,
+                                                         std::int64_t at_most) {
+  const Use use(connection_->prepare(
+      "SELECT count(*) FROM (SELECT 1 FROM evidence WHERE key >= ?1 AND key < ?1 || char(1114111) "
+      "AND (?2 = '' OR substr(key, -length(?2)) = ?2) LIMIT ?3)"));
+  use->bind(1, prefix).bind(2, suffix).bind(3, at_most);
+  const auto row = use->step();
+  if (!row) {
+    return row.error();
+  }
+  return use->integer(0);
 }
 
 template <class Base>

@@ -24,13 +24,17 @@ class SnapshotReads : public Base {
                                 const core::Snapshot::ResourceVisitor& visit) override;
   core::Result<std::vector<std::int64_t>> resource_rows(
       const std::vector<std::string>& types) override;
-  core::Result<std::vector<std::int64_t>> rows_of_source(std::string_view source) override;
+  core::Result<std::vector<core::TypedRow>> rows_of_source(std::string_view source) override;
   core::Result<std::vector<std::string>> resource_keys(
       std::string_view subscription, const std::vector<std::string>& types) override;
   core::Result<std::vector<std::int64_t>> referring(std::string_view relation,
                                                     std::string_view target) override;
   core::Result<std::optional<core::Evidence>> evidence(std::string_view key) override;
   core::Result<std::vector<core::Evidence>> all_evidence() override;
+  core::Result<std::vector<core::Evidence>> incomplete_evidence() override;
+  core::Result<std::int64_t> count_evidence(std::string_view prefix,
+                                            std::string_view suffix,
+                                            std::int64_t at_most) override;
   core::Result<std::vector<core::CheckRow>> checks() override;
   core::Result<std::vector<core::VerdictCount>> verdict_counts() override;
   core::Result<std::vector<core::VerdictRow>> verdicts(const core::VerdictFilter& filter) override;

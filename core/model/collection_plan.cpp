@@ -2,6 +2,7 @@
 
 #include "core/model/resource.hpp"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -27,22 +28,137 @@ constexpr std::array kTables = {
     Entry{"microsoft.network/networksecurityperimeters/", "networkresources"},
 };
 
-// ARM lists that Resource Graph does not hold -> api-version.
-constexpr std::array kDetails = {
-    Entry{"microsoft.insights/diagnosticsettings", "2021-05-01-preview"},
-    Entry{"microsoft.insights/privatelinkscopes/scopedresources", "2021-07-01-preview"},
-    Entry{"microsoft.operationalinsights/workspaces/tables", "2022-10-01"},
-    Entry{"microsoft.operationalinsights/workspaces/linkedservices", "2020-08-01"},
-    Entry{"microsoft.operationalinsights/workspaces/linkedstorageaccounts", "2020-08-01"},
-    Entry{"microsoft.operationalinsights/workspaces/dataexports", "2020-08-01"},
-    Entry{"microsoft.operationalinsights/workspaces/datasources", "2020-08-01"},
-    Entry{"microsoft.operationalinsights/workspaces/savedsearches", "2020-08-01"},
-    Entry{"microsoft.operationalinsights/workspaces/storageinsightconfigs", "2020-08-01"},
-    Entry{"microsoft.operationalinsights/querypacks/queries", "2019-09-01"},
-    Entry{"microsoft.eventhub/namespaces/networkrulesets", "2024-01-01"},
-    Entry{"microsoft.network/privateendpoints/privatednszonegroups", "2024-01-01"},
-    Entry{"microsoft.authorization/locks", "2020-05-01"},
+/// An ARM list that Resource Graph does not hold.
+struct DetailType {
+  std::string_view type;
+  std::string_view api_version;
+  std::string_view parent;  // the type whose resources are asked; empty: every resource
+  /// From the parent's key to the list; empty: the last segment of the type.
+  std::string_view path;
 };
+
+constexpr std::string_view kSubscription = "microsoft.resources/subscriptions";
+
+// Versions: the operations of contracts 3.6, else the newest stable one of the provider's
+// specification.
+constexpr std::array kDetails = {
+    DetailType{"microsoft.insights/diagnosticsettings", "2021-05-01-preview", "", ""},
+    DetailType{"microsoft.authorization/locks", "2020-05-01", "", ""},
+    DetailType{"microsoft.insights/privatelinkscopes/scopedresources",
+               "2021-07-01-preview",
+               "microsoft.insights/privatelinkscopes",
+               ""},
+    DetailType{"microsoft.insights/privatelinkscopes/privateendpointconnections",
+               "2021-07-01-preview",
+               "microsoft.insights/privatelinkscopes",
+               ""},
+    DetailType{"microsoft.operationalinsights/workspaces/tables",
+               "2022-10-01",
+               "microsoft.operationalinsights/workspaces",
+               ""},
+    DetailType{"microsoft.operationalinsights/workspaces/linkedservices",
+               "2020-08-01",
+               "microsoft.operationalinsights/workspaces",
+               ""},
+    DetailType{"microsoft.operationalinsights/workspaces/linkedstorageaccounts",
+               "2020-08-01",
+               "microsoft.operationalinsights/workspaces",
+               ""},
+    DetailType{"microsoft.operationalinsights/workspaces/dataexports",
+               "2020-08-01",
+               "microsoft.operationalinsights/workspaces",
+               ""},
+    DetailType{"microsoft.operationalinsights/workspaces/datasources",
+               "2020-08-01",
+               "microsoft.operationalinsights/workspaces",
+               ""},
+    DetailType{"microsoft.operationalinsights/workspaces/savedsearches",
+               "2020-08-01",
+               "microsoft.operationalinsights/workspaces",
+               ""},
+    DetailType{"microsoft.operationalinsights/workspaces/storageinsightconfigs",
+               "2020-08-01",
+               "microsoft.operationalinsights/workspaces",
+               ""},
+    DetailType{"microsoft.operationalinsights/workspaces/networksecurityperimeterconfigurations",
+               "2023-09-01",
+               "microsoft.operationalinsights/workspaces",
+               ""},
+    DetailType{"microsoft.operationalinsights/querypacks/queries",
+               "2019-09-01",
+               "microsoft.operationalinsights/querypacks",
+               ""},
+    DetailType{"microsoft.monitor/accounts/privateendpointconnections",
+               "2023-04-03",
+               "microsoft.monitor/accounts",
+               ""},
+    DetailType{"microsoft.eventhub/namespaces/networkrulesets",
+               "2024-01-01",
+               "microsoft.eventhub/namespaces",
+               ""},
+    DetailType{"microsoft.eventhub/namespaces/eventhubs",
+               "2024-01-01",
+               "microsoft.eventhub/namespaces",
+               ""},
+    DetailType{"microsoft.eventhub/namespaces/authorizationrules",
+               "2024-01-01",
+               "microsoft.eventhub/namespaces",
+               ""},
+    DetailType{"microsoft.eventhub/namespaces/privateendpointconnections",
+               "2024-01-01",
+               "microsoft.eventhub/namespaces",
+               ""},
+    DetailType{"microsoft.network/privateendpoints/privatednszonegroups",
+               "2024-01-01",
+               "microsoft.network/privateendpoints",
+               ""},
+    DetailType{"microsoft.storage/storageaccounts/blobservices",
+               "2023-05-01",
+               "microsoft.storage/storageaccounts",
+               ""},
+    DetailType{"microsoft.storage/storageaccounts/blobservices/containers",
+               "2023-05-01",
+               "microsoft.storage/storageaccounts",
+               "/blobservices/default/containers"},
+    DetailType{"microsoft.storage/storageaccounts/privateendpointconnections",
+               "2023-05-01",
+               "microsoft.storage/storageaccounts",
+               ""},
+    DetailType{"microsoft.storage/storageaccounts/managementpolicies",
+               "2023-05-01",
+               "microsoft.storage/storageaccounts",
+               ""},
+    DetailType{"microsoft.network/networkwatchers/connectionmonitors",
+               "2024-01-01",
+               "microsoft.network/networkwatchers",
+               ""},
+    DetailType{"microsoft.keyvault/vaults/privateendpointconnections",
+               "2023-07-01",
+               "microsoft.keyvault/vaults",
+               ""},
+    DetailType{"microsoft.keyvault/vaults/keys", "2023-07-01", "microsoft.keyvault/vaults", ""},
+    DetailType{"microsoft.managedidentity/userassignedidentities/federatedidentitycredentials",
+               "2023-01-31",
+               "microsoft.managedidentity/userassignedidentities",
+               ""},
+    DetailType{"microsoft.customerlockbox/requests",
+               "2018-02-28-preview",
+               kSubscription,
+               "/providers/microsoft.customerlockbox/requests"},
+    DetailType{"microsoft.policyinsights/attestations",
+               "2022-09-01",
+               kSubscription,
+               "/providers/microsoft.policyinsights/attestations"},
+    DetailType{"microsoft.authorization/denyassignments",
+               "2022-04-01",
+               kSubscription,
+               "/providers/microsoft.authorization/denyassignments"},
+};
+
+const DetailType* find_detail(std::string_view type) noexcept {
+  const auto* found = std::ranges::find(kDetails, type, &DetailType::type);
+  return found == kDetails.end() ? nullptr : &*found;
+}
 
 constexpr std::array<std::string_view, 15> kOtherInventoryTypes = {
     "microsoft.authorization/policyassignments",
@@ -67,10 +183,15 @@ constexpr std::array<std::string_view, 15> kOtherInventoryTypes = {
 std::vector<std::string_view> detail_types() {
   std::vector<std::string_view> types;
   types.reserve(kDetails.size());
-  for (const auto& [type, version] : kDetails) {
-    types.push_back(type);
+  for (const auto& detail : kDetails) {
+    types.push_back(detail.type);
   }
   return types;
+}
+
+std::string_view detail_parent_type(std::string_view lower_type) noexcept {
+  const DetailType* const detail = find_detail(lower_type);
+  return detail == nullptr ? std::string_view() : detail->parent;
 }
 
 std::vector<std::string_view> other_inventory_types() {
@@ -78,12 +199,8 @@ std::vector<std::string_view> other_inventory_types() {
 }
 
 std::string_view detail_api_version(std::string_view lower_type) noexcept {
-  for (const auto& [type, version] : kDetails) {
-    if (type == lower_type) {
-      return version;
-    }
-  }
-  return {};
+  const DetailType* const detail = find_detail(lower_type);
+  return detail == nullptr ? std::string_view() : detail->api_version;
 }
 
 std::string_view resource_graph_table(std::string_view lower_type) noexcept {
@@ -108,7 +225,18 @@ std::string detail_document_key(std::string_view parent_key, std::string_view ty
   if (is_extension_type(type)) {
     return detail_key(parent_key, type);
   }
+  const DetailType* const detail = find_detail(type);
+  if (detail != nullptr && !detail->path.empty()) {
+    return std::string(parent_key).append(detail->path);
+  }
   return std::string(parent_key).append(type.substr(type.rfind('/')));
+}
+
+std::string detail_parent_key(std::string_view document_key, std::string_view type) {
+  const auto suffix = detail_document_key("", type);
+  return std::string(document_key.ends_with(suffix)
+                         ? document_key.substr(0, document_key.size() - suffix.size())
+                         : document_key);
 }
 
 }  // namespace plumbline::core

@@ -35,6 +35,9 @@ struct CollectionPlan {
 /// Every type that detail_api_version knows.
 [[nodiscard]] std::vector<std::string_view> detail_types();
 
+/// The type of the resources that a list of `lower_type` is asked of; empty: any resource.
+[[nodiscard]] std::string_view detail_parent_type(std::string_view lower_type) noexcept;
+
 /// Types outside `resources` and `resourcecontainers` that belong to an inventory of everything:
 /// configuration, not the states and assessments that share their tables.
 [[nodiscard]] std::vector<std::string_view> other_inventory_types();
@@ -42,6 +45,9 @@ struct CollectionPlan {
 /// The key of the document that lists a parent's details of one type. Who collects and who looks up
 /// must agree on it, or what was collected counts as missing.
 [[nodiscard]] std::string detail_document_key(std::string_view parent_key, std::string_view type);
+
+/// The resource whose details a document of that key and type lists.
+[[nodiscard]] std::string detail_parent_key(std::string_view document_key, std::string_view type);
 
 /// True for types whose id is a resource's id + `/providers/<type>/<name>`.
 [[nodiscard]] bool is_extension_type(std::string_view lower_type) noexcept;

@@ -25,6 +25,13 @@ struct CheckRow {
   std::string parameters_hash;
 };
 
+/// A resource or detail document without its body.
+struct TypedRow {
+  std::int64_t row = 0;
+  std::string type;
+  bool is_detail = false;
+};
+
 /// How many verdicts of a check have a state in a subscription.
 struct VerdictCount {
   std::int64_t check = 0;
@@ -122,8 +129,8 @@ class Snapshot {
   /// The rows of every live resource (not details) of any of `types`; empty: all.
   virtual Result<std::vector<std::int64_t>> resource_rows(
       const std::vector<std::string>& types) = 0;
-  /// The rows of every live resource (not details) that came from an evidence source.
-  virtual Result<std::vector<std::int64_t>> rows_of_source(std::string_view source) = 0;
+  /// Every live resource and detail document that came from an evidence source.
+  virtual Result<std::vector<TypedRow>> rows_of_source(std::string_view source) = 0;
   /// Keys of live resources (not details) of any of `types`, in a subscription; for details.
   virtual Result<std::vector<std::string>> resource_keys(std::string_view subscription,
                                                          const std::vector<std::string>& types) = 0;
@@ -134,6 +141,13 @@ class Snapshot {
 
   virtual Result<std::optional<Evidence>> evidence(std::string_view key) = 0;
   virtual Result<std::vector<Evidence>> all_evidence() = 0;
+  /// Only the sources that could not be asked, in the order of keys.
+  virtual Result<std::vector<Evidence>> incomplete_evidence() = 0;
+  /// How many sources are known whose key begins with `prefix` and ends with `suffix`; counts up to
+  /// `at_most`.
+  virtual Result<std::int64_t> count_evidence(std::string_view prefix,
+                                              std::string_view suffix,
+                                              std::int64_t at_most) = 0;
 
   virtual Result<std::vector<CheckRow>> checks() = 0;
   virtual Result<std::vector<VerdictCount>> verdict_counts() = 0;

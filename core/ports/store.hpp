@@ -26,6 +26,8 @@ struct ResourceChange {
 struct EvidenceChange {
   Evidence now;
   bool was_known = false;
+  bool was_complete = false;
+  std::string was_reason;
 };
 
 struct CycleChanges {

@@ -64,6 +64,7 @@ int run_command_line(int argc, char** argv) {
   app.set_help_all_flag("--help-all", "Help of every command");
   CommonOptions common;
   PolicyTestOptions test;
+  PolicyExplainOptions explanation;
   std::vector<std::string> lint_files;
   int code = kExitOk;
 
@@ -133,6 +134,35 @@ int run_command_line(int argc, char** argv) {
   replay->add_flag("--verbose", test.verbose, "Print every case");
   replay->footer("Example: plumbline policy test baselines/azure-monitor/cases");
   replay->callback([&] { code = run_policy_test(test); });
+
+  auto* explain = policy->add_subcommand(
+      "explain", "Evaluate one definition on one resource and show what decided");
+  explain->add_option("--definition", explanation.definition, "Definition (.json)")
+      ->required()
+      ->type_name("PATH");
+  explain->add_option("--resource", explanation.resource, "Resource as ARM returns it (.json)")
+      ->required()
+      ->type_name("PATH");
+  explain
+      ->add_option(
+          "--parameters", explanation.parameters, "Parameter values (.json; default: none)")
+      ->type_name("PATH");
+  explain
+      ->add_option("--related",
+                   explanation.related,
+                   "Array of every other resource that an existence rule may find (.json)")
+      ->type_name("PATH");
+  explain->add_option("--at", explanation.at, "The instant of utcNow() (RFC 3339; default: now)");
+  const std::map<std::string, Format> trees = {{"text", Format::kTable}, {"json", Format::kJson}};
+  explain->add_option("--format", explanation.format, "text or json")
+      ->transform(CLI::CheckedTransformer(trees).description("{text,json}"))
+      ->default_str("text");
+  explain->footer(
+      "Each line is one condition: its truth, what it is, where it looked, what it saw;\n"
+      "`<--` marks what decided. Exit codes: 0 compliant or not applicable, 1 non-compliant,\n"
+      "2 error, 3 no evidence.\n"
+      "Example: plumbline policy explain --definition check.json --resource workspace.json");
+  explain->callback([&] { code = run_policy_explain(explanation); });
 
   auto* version = app.add_subcommand("version", "Print the version");
   version->callback([] { fmt::print("plumbline {}\n", PLUMBLINE_VERSION); });

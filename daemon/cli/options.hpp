@@ -37,6 +37,15 @@ struct PolicyTestOptions {
   bool verbose = false;
 };
 
+struct PolicyExplainOptions {
+  std::string definition;
+  std::string resource;
+  std::string parameters;  // a file; empty: the definition's defaults
+  std::string related;     // a file; empty: nothing is known of other resources
+  std::string at;          // RFC 3339; empty: now
+  Format format = Format::kTable;
+};
+
 /// Parses the command line and runs the command. Returns the process's exit code.
 int run_command_line(int argc, char** argv);
 
@@ -50,5 +59,6 @@ int run_check_config(const CommonOptions& options);
 int run_healthcheck(const CommonOptions& options);
 int run_policy_lint(const std::vector<std::string>& files);
 int run_policy_test(const PolicyTestOptions& options);
+int run_policy_explain(const PolicyExplainOptions& options);
 
 }  // namespace plumbline::daemon

@@ -1,12 +1,18 @@
+#include "core/json_limits.hpp"
+#include "core/text.hpp"
 #include "daemon/baseline_files.hpp"
 #include "daemon/cli/options.hpp"
+#include "daemon/explanation.hpp"
 #include "policy/case_runner.hpp"
 #include "policy/lint.hpp"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <filesystem>
+#include <memory>
+#include <optional>
 
 namespace plumbline::daemon {
 
@@ -51,7 +57,142 @@ core::Result<std::vector<std::string>> expand(const std::vector<std::string>& pa
   return files;
 }
 
+/// A JSON file that stays parsed as long as this lives.
+struct Document {
+  simdjson::dom::parser parser;
+  policy::Json root;
+};
+
+core::Result<std::unique_ptr<Document>> load_json(const std::string& path) {
+  auto text = load(path);
+  if (!text) {
+    return text.error();
+  }
+  if (auto limits = core::check_json_limits(*text); !limits) {
+    return limits.error().with_context(path);
+  }
+  auto document = std::make_unique<Document>();
+  if (const auto error = document->parser.parse(*text).get(document->root);
+      error != simdjson::SUCCESS) {
+    return core::Error{core::Errc::kParse,
+                       fmt::format("{}: {}", path, simdjson::error_message(error))};
+  }
+  return document;
+}
+
+/// Resources of a file as the surroundings of the evaluated one; without a file nothing is known.
+class ListedResources final : public policy::RelatedResources {
+ public:
+  explicit ListedResources(const Document& document) {
+    simdjson::dom::array items;
+    if (document.root.get(items) == simdjson::SUCCESS) {
+      all_.assign(items.begin(), items.end());
+    }
+  }
+
+  policy::RelatedAnswer find(const policy::ExistenceQuery& query) override {
+    policy::RelatedAnswer answer;
+    for (const auto& item : all_) {
+      std::string_view type;
+      if (item["type"].get(type) == simdjson::SUCCESS && core::iequals(type, query.type)) {
+        answer.candidates.push_back(item);
+      }
+    }
+    return answer;
+  }
+
+ private:
+  std::vector<policy::Json> all_;
+};
+
+std::string render_evaluation(const policy::Evaluation& evaluation, Format format) {
+  const auto outcome = policy::to_string(evaluation.outcome);
+  if (format == Format::kJson) {
+    const nlohmann::json out = {
+        {"state", outcome},
+        {"effect", evaluation.effect},
+        {"reason", evaluation.reason},
+        {"explanation",
+         evaluation.explanation ? explanation_json(*evaluation.explanation) : nlohmann::json()}};
+    return out.dump(2) + "\n";
+  }
+  return fmt::format("{}{}\n{}",
+                     outcome,
+                     evaluation.reason.empty() ? "" : fmt::format(" ({})", evaluation.reason),
+                     evaluation.explanation ? explanation_text(*evaluation.explanation) : "");
+}
+
+/// Prints what was found.
+core::Result<policy::Evaluation> explain_files(const PolicyExplainOptions& options) {
+  const auto aliases = policy::AliasCatalogue::shipped();
+  const auto text = load(options.definition);
+  const auto resource = load_json(options.resource);
+  const auto parameters =
+      options.parameters.empty() ? core::Result<std::string>("{}") : load(options.parameters);
+  for (const core::Error* const error : {aliases ? nullptr : &aliases.error(),
+                                         text ? nullptr : &text.error(),
+                                         resource ? nullptr : &resource.error(),
+                                         parameters ? nullptr : &parameters.error()}) {
+    if (error != nullptr) {
+      return *error;
+    }
+  }
+  policy::EvaluationContext context;
+  context.now = core::SystemClock().now();
+  if (!options.at.empty()) {
+    const auto at = core::parse_rfc3339(options.at);
+    if (!at) {
+      return core::Error{core::Errc::kInvalidArgument,
+                         fmt::format("--at: `{}` is no RFC 3339 time", options.at)};
+    }
+    context.now = *at;
+  }
+  std::unique_ptr<Document> related;
+  std::optional<ListedResources> listed;
+  if (!options.related.empty()) {
+    auto loaded = load_json(options.related);
+    if (!loaded) {
+      return loaded.error();
+    }
+    related = *std::move(loaded);
+    if (!related->root.is_array()) {
+      return core::Error{core::Errc::kParse,
+                         fmt::format("{}: expected an array of resources", options.related)};
+    }
+    context.related = &listed.emplace(*related);
+  }
+  auto compiled = policy::compile_definition(*text, options.definition, **aliases);
+  if (!compiled) {
+    return compiled.error();
+  }
+  auto bound = policy::bind_parameters(*compiled, *parameters);
+  if (!bound) {
+    return bound.error().with_context(options.definition);
+  }
+  policy::Evaluation evaluation = policy::evaluate(**bound, (*resource)->root, context, true);
+  fmt::print("{}", render_evaluation(evaluation, options.format));
+  return evaluation;
+}
+
 }  // namespace
+
+int run_policy_explain(const PolicyExplainOptions& options) {
+  const auto evaluation = explain_files(options);
+  if (!evaluation) {
+    fmt::print(stderr, "plumbline: {}\n", evaluation.error().message);
+    return kExitError;
+  }
+  switch (evaluation->outcome) {
+    case policy::Outcome::kNonCompliant:
+      return kExitNonCompliant;
+    case policy::Outcome::kNoEvidence:
+      return kExitIncomplete;
+    case policy::Outcome::kError:
+      return kExitError;
+    default:
+      return kExitOk;
+  }
+}
 
 int run_policy_lint(const std::vector<std::string>& paths) {
   auto files = expand(paths, {".json"});

@@ -3,6 +3,7 @@
 #include "compliance/explain.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
+#include "daemon/explanation.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -331,22 +332,6 @@ class Api {
     return out;
   }
 
-  static json explanation_json(const policy::Explanation& node) {
-    constexpr std::array kTruths = {"false", "true", "undetermined", "error", "not_evaluated"};
-    json out = {{"text", node.text},
-                {"path", node.path},
-                {"expected", node.expected},
-                {"actual", node.actual},
-                {"truth", kTruths.at(static_cast<std::size_t>(node.truth))},
-                {"reason", node.reason},
-                {"decisive", node.decisive},
-                {"children", json::array()}};
-    for (const auto& child : node.children) {
-      out["children"].push_back(explanation_json(child));
-    }
-    return out;
-  }
-
   Result<json> explain() {
     const std::string assignment = parameter("assignment");
     const std::string reference = parameter("reference");
@@ -371,9 +356,16 @@ class Api {
     // The rule is evaluated again on the stored evidence, at the instant of the verdict.
     const auto now =
         verdicts->empty() ? app_->clock().now() : verdicts->front().verdict.evaluated_at;
-    compliance::Surroundings surroundings(*snapshot_, stored->key);
-    const auto evaluation =
-        compliance::evaluate_check(*check, *stored, surroundings, now, /*explain=*/true);
+    compliance::SharedReads reads(*snapshot_);
+    auto document = reads.find(stored->key);
+    if (!document) {
+      return document.error();
+    }
+    if (*document == nullptr) {
+      return Error{Errc::kNotFound, fmt::format("no resource `{}`", stored->key)};
+    }
+    compliance::Surroundings surroundings(reads, *document);
+    const auto evaluation = compliance::evaluate_check(*check, surroundings, now, /*explain=*/true);
     if (surroundings.failure()) {
       return *surroundings.failure();
     }

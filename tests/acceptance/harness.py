@@ -430,7 +430,7 @@ def free_port():
 
 
 def resource_key(identifier):
-    return "/" + identifier.strip("/").lower()
+    return "/" + identifier.lstrip().strip("/").lower()
 
 
 def last_segment(identifier):

@@ -2,7 +2,9 @@
 """The official example payloads as a tenant: everything is inventoried, every quirk survives, nothing is written twice."""
 
 import collections
+import json
 import os
+import re
 import time
 
 from harness import Skip, check, equal, main, resource_key, sqlite
@@ -13,6 +15,28 @@ TABLES = ("resources", "resourcecontainers", "policyresources", "authorizationre
           "guestconfigurationresources")
 # Results of assessments, one or more for each resource: no configuration, and many times as many rows.
 NOT_CONFIGURATION = ("microsoft.policyinsights/policystates", "microsoft.security/assessments")
+# Bodies with an id and a type that are no configuration of a resource: measurements, events, what may be chosen.
+NOT_A_RESOURCE = re.compile(
+    r"^(microsoft\.(resourcehealth/.*|resources/changes|insights/metrics|insights/diagnosticsettingscategories|"
+    r"(resourcenotifications|policyinsights|resources)\.[^/]*)|.*/privatelinkresources|/providers/microsoft\.resourcehealth/.*|"
+    r"/subscriptions|region|edgezone)$")
+# Not collected, each with its reason. A row goes when its reason does.
+NOT_COLLECTED = {
+    "microsoft.management/managementgroups": "above the subscriptions that a pass asks about",
+    "microsoft.management/managementgroups/settings": "above the subscriptions",
+    "microsoft.management/managementgroups/subscriptions": "above the subscriptions",
+    "microsoft.eventhub/namespaces/eventhubs/consumergroups": "a child of a child: lists are asked of rows only",
+    "microsoft.eventhub/namespaces/eventhubs/authorizationrules": "a child of a child",
+    "microsoft.storage/storageaccounts/blobservices/containers/immutabilitypolicies": "a child of a child",
+    "microsoft.eventhub/namespaces/networkruleset": "an earlier name of networkRuleSets, which are collected",
+    "microsoft.operationalinsights/workspaces/export": "an earlier name of dataExports, which are collected",
+    "microsoft.dashboard/grafana/privateendpointconnections": "the id names no provider, so no parent",
+    "microsoft.dashboard/grafana/managedprivateendpoint": "the id names no provider, so no parent",
+}
+# Misprints of the documents: ids that lead nowhere.
+MISPRINTS = ("/subscriptions/ae640e6b-ba3e-4256-9d62-2993eecfa6f2/providers/microsoft.authorization/policydefinitions/"
+             "versions/1.0.0", "/versoins/", "authorizationrules?api-version=",
+             "/microsoft.logic/workflows/viruela6/diagnosticsettings/")
 QUIRKS = {
     "tags that are an empty text":
         "/subscriptions/subid/resourceGroups/my-resource-group/providers/Microsoft.Insights/components/my-component",
@@ -30,6 +54,12 @@ QUIRKS = {
         "microsoft.operationalinsights/workspaces/testresourcelock",
     "letters outside ASCII":
         "/subscriptions/subid/resourceGroups/rg1/providers/Microsoft.Network/networkWatchers/тц1/FlowLogs/flowLog1",
+    "a space before the id":
+        " /subscriptions/024e2271-06fa-46b6-9079-f1ed3c7b070e/resources/my-resource-group/providers/"
+        "Microsoft.ResourceGraph/queries/MyDockerVMs",
+    "an id that says `providers` twice":
+        "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/gigtest/providers/providers/"
+        "microsoft.insights/metricalerts/chiricutin",
     "a truncated subscription id":
         "/subscriptions/00000000-0000-0000-0000-00000000000/resourcegroups/oiautorest6685/providers/"
         "microsoft.operationalinsights/workspaces/oiautorest6685",
@@ -120,6 +150,66 @@ def every_resource_that_graph_holds_is_inventoried(test):
     equal(dict(missing), {}, "held by Resource Graph, not inventoried")
 
 
+def bodies(value):
+    """Every object with an id and a type, at any depth."""
+    if isinstance(value, list):
+        for element in value:
+            yield from bodies(element)
+    elif isinstance(value, dict):
+        if isinstance(value.get("id"), str) and isinstance(value.get("type"), str):
+            yield value
+        for member in value.values():
+            yield from bodies(member)
+
+
+def answers(document):
+    """What the service says in an example, without what the example asks."""
+    responses = document.get("responses") if isinstance(document, dict) else None
+    if not isinstance(responses, dict):
+        return [document]
+    return [response["body"] for response in responses.values() if isinstance(response, dict) and "body" in response]
+
+
+def every_payload_with_an_id_and_a_type_is_inventoried(test):
+    wanted = {}
+    for directory, _, names in os.walk(test.arguments.examples):
+        for name in names:
+            if name.endswith(".json"):
+                with open(os.path.join(directory, name), encoding="utf-8-sig") as file:
+                    for answer in answers(json.load(file)):
+                        for body in bodies(answer):
+                            wanted[resource_key(body["id"])] = body["type"].lower()
+    _, simulator = tenant(test)
+    daemon, _, store, _ = served(test, simulator)
+    rows = inventory(daemon, store)
+    listed = set()
+    documents = sqlite(store, "SELECT key FROM resource WHERE version_id IS NOT NULL AND is_detail = 1").splitlines()
+    for document in documents:
+        for item in daemon.api("resource", id=document)["configuration"]["value"]:
+            if isinstance(item.get("id"), str):
+                listed.add(resource_key(item["id"]))
+    missing = collections.Counter()
+    reasons = collections.Counter()
+    for key, kind in wanted.items():
+        if key in rows or key in listed:
+            continue
+        provider = kind.split("/")[0]
+        if NOT_A_RESOURCE.match(kind) or "." not in provider or key.count("/") < 3:
+            reasons["no configuration of a resource"] += 1
+        elif any(misprint in key for misprint in MISPRINTS):
+            reasons["misprints"] += 1
+        elif key.startswith("/providers/microsoft.management/"):
+            reasons["above the subscriptions"] += 1
+        elif kind in NOT_COLLECTED:
+            reasons[NOT_COLLECTED[kind]] += 1
+        else:
+            missing[f"{kind}: {key}"] += 1
+    print(f"{len(wanted)} ids with a type; {len(rows)} rows and {len(listed)} entries of {len(documents)} lists hold "
+          f"{sum(key in rows or key in listed for key in wanted)} of them; left out: {dict(reasons)}")
+    check(len(wanted) > 400, f"{len(wanted)} ids only")
+    equal(dict(missing), {}, "in the payloads, not inventoried")
+
+
 def quirks_survive(test):
     _, simulator = tenant(test)
     daemon, _, _, _ = served(test, simulator)
@@ -149,4 +239,4 @@ def quirks_survive(test):
 
 if __name__ == "__main__":
     main([everything_is_evaluated_and_a_second_pass_writes_nothing, quirks_survive,
-          every_resource_that_graph_holds_is_inventoried], needs_shared=True)
+          every_resource_that_graph_holds_is_inventoried, every_payload_with_an_id_and_a_type_is_inventoried], needs_shared=True)

@@ -66,6 +66,9 @@ TEST_CASE("a broken initiative says where") {
       {"undeclared relation",
        [](auto& spec) { spec.initiative.relations.text = R"({"relations":[]})"; },
        "relation `workspace` is not declared"},
+      {"broken relation",
+       [](auto& spec) { spec.initiative.relations.text = "{\"relations\":[\n {\"name\":5}]}"; },
+       "dir/relations.json:2:10: a relation has no name"},
       {"no references",
        [](auto& spec) { spec.initiative.initiative.text = "{}"; },
        "`policyDefinitions` must be an array"},
@@ -83,6 +86,38 @@ TEST_CASE("a broken initiative says where") {
       CHECK(baseline.error().message.contains(c.want));
     }
   }
+}
+
+TEST_CASE("initiatives may share a relation if they mean the same by it") {
+  const auto aliases = *policy::AliasCatalogue::shipped();
+  const auto with = [](const char* name, const std::string& relations) {
+    auto spec = tests::make_assignment();
+    spec.name = name;
+    spec.initiative.relations.text = relations;
+    return spec;
+  };
+  const std::string base =
+      R"({"relations":[{"name":"f","sourceType":"microsoft.insights/components","path":"properties.WorkspaceResourceId","targetType":"microsoft.operationalinsights/workspaces"},)";
+  const auto one = with(
+      "one",
+      base +
+          R"({"name":"g","sourceType":"m.a/t","path":"p"},{"name":"workspace","unionOf":["f","g"]}]})");
+  auto spelled = one;
+  spelled.name = "two";
+  auto& text = spelled.initiative.relations.text;
+  text.replace(text.find("m.a/t"), 5, "M.A/T");
+  const auto same = compliance::compile_baseline({one, spelled}, *aliases);
+  REQUIRE(same);
+  CHECK((*same)->relations.size() == 3);
+
+  // Of the same parts by name, but one of the parts differs.
+  const auto other = with(
+      "two",
+      base +
+          R"({"name":"h","sourceType":"m.a/t","path":"p"},{"name":"workspace","unionOf":["f","h"]}]})");
+  const auto different = compliance::compile_baseline({one, other}, *aliases);
+  REQUIRE_FALSE(different);
+  CHECK(different.error().message.contains("relation workspace differs from another initiative's"));
 }
 
 TEST_CASE("scopes match whole segments") {

@@ -3,6 +3,7 @@
 
 #include "compliance/baseline.hpp"
 #include "compliance/judge.hpp"
+#include "core/model/collection_plan.hpp"
 #include "core/resource_id.hpp"
 #include "storage/sqlite_store.hpp"
 #include "tests/support/fakes.hpp"

@@ -103,6 +103,218 @@ TEST_CASE_FIXTURE(
   CHECK(last.row.transitions == 0);
 }
 
+namespace {
+
+constexpr const char* kStorageType = "microsoft.storage/storageaccounts";
+constexpr const char* kVaultType = "microsoft.keyvault/vaults";
+
+std::string storage_key(const std::string& name) {
+  return fmt::format("/subscriptions/s1/resourcegroups/rg/providers/{}/{}", kStorageType, name);
+}
+
+std::string vault_key(const std::string& name) {
+  return fmt::format("/subscriptions/s1/resourcegroups/rg/providers/{}/{}", kVaultType, name);
+}
+
+/// Two checks on storage accounts: `fed` reads an inverse of a union, `archived` a composition.
+compliance::AssignmentSpec make_related_assignment() {
+  const auto rule = [](const char* relation, const char* property, const char* bad) {
+    return fmt::format(
+        R"({{"properties":{{"displayName":"D","mode":"All","policyRule":{{"if":{{"allOf":[
+          {{"field":"type","equals":"{0}"}},
+          {{"count":{{"field":"Plumbline.Relations/{1}[*]","where":{{"field":"Plumbline.Relations/{1}[*].properties.{2}","equals":"{3}"}}}},"greater":0}}]}},
+          "then":{{"effect":"audit"}}}}}}}})",
+        kStorageType,
+        relation,
+        property,
+        bad);
+  };
+  compliance::AssignmentSpec spec;
+  spec.name = "related";
+  spec.initiative.directory = "dir";
+  spec.initiative.initiative = {"dir/initiative.json",
+                                R"({"properties":{"displayName":"R","policyDefinitions":[
+        {"policyDefinitionReferenceId":"fed","policyDefinitionId":"fed"},
+        {"policyDefinitionReferenceId":"archived","policyDefinitionId":"archived"}]}})"};
+  spec.initiative.definitions = {
+      {"dir/definitions/fed.json", rule("fedBy", "level", "all")},
+      {"dir/definitions/archived.json", rule("archivedVaults", "purge", "off")}};
+  spec.initiative.relations = {"dir/relations.json", R"({"relations":[
+    {"name":"archives","sourceType":"microsoft.insights/diagnosticsettings","path":"properties.storageAccountId","targetType":"microsoft.storage/storageaccounts"},
+    {"name":"copies","sourceType":"microsoft.insights/diagnosticsettings","path":"properties.copyId","targetType":"microsoft.storage/storageaccounts","ancestor":true},
+    {"name":"owner","sourceType":"microsoft.insights/diagnosticsettings","path":"$parent","targetType":"microsoft.keyvault/vaults"},
+    {"name":"feeds","unionOf":["archives","copies"]},
+    {"name":"fedBy","inverseOf":"feeds"},
+    {"name":"archivedVaults","compositionOf":["fedBy","owner"]}]})"};
+  return spec;
+}
+
+/// A setting of a vault that archives to an account, or copies to a container of it.
+std::string setting(const std::string& name,
+                    const std::string& account,
+                    const std::string& level,
+                    bool copy = false) {
+  return fmt::format(R"({{"name":"{}","properties":{{"{}":"{}","level":"{}"}}}})",
+                     name,
+                     copy ? "copyId" : "storageAccountId",
+                     storage_key(account) + (copy ? "/blobServices/default" : ""),
+                     level);
+}
+
+struct RelatedFixture : JudgeFixture {
+  RelatedFixture() {
+    adopt(make_related_assignment());
+    for (const auto* name : {"a", "b", "c"}) {
+      resource(storage_key(name), kStorageType, R"("properties":{})");
+    }
+    for (const auto* name : {"v", "w", "x"}) {
+      vault(name, "on");
+    }
+    JudgeFixture::settings(
+        vault_key("v"),
+        fmt::format("[{},{}]", setting("1", "a", "some"), setting("2", "b", "some")));
+    JudgeFixture::settings(vault_key("w"), fmt::format("[{}]", setting("1", "a", "some", true)));
+    JudgeFixture::settings(vault_key("x"), "[]");
+    evidence("arg:resources|s1", "").commit();
+    CHECK(last.row.evaluated == 6);
+    CHECK(states() == "Compliant Compliant Compliant Compliant Compliant Compliant");
+  }
+
+  RelatedFixture& vault(const std::string& name, const std::string& purge) {
+    resource(vault_key(name), kVaultType, fmt::format(R"("properties":{{"purge":"{}"}})", purge));
+    return *this;
+  }
+
+  RelatedFixture& sends(const std::string& vault, const std::string& items) {
+    JudgeFixture::settings(vault_key(vault), "[" + items + "]");
+    return *this;
+  }
+
+  /// `fed` of a, b and c, then `archived` of them.
+  std::string states() {
+    std::string out;
+    for (const auto* check : {"fed", "archived"}) {
+      for (const auto* name : {"a", "b", "c"}) {
+        const auto text = verdict(check, storage_key(name));
+        out += (out.empty() ? "" : " ") + text.substr(0, text.find(' '));
+      }
+    }
+    return out;
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(RelatedFixture,
+                  "a changed setting has those accounts decided again that it leads to") {
+  SUBCASE("through the first part of the union") {
+    sends("v", setting("1", "a", "all") + "," + setting("2", "b", "some")).commit();
+    CHECK(states() == "NonCompliant Compliant Compliant Compliant Compliant Compliant");
+    CHECK(verdict("fed", storage_key("a")) == "NonCompliant related");
+    CHECK(last.row.evaluated == 2);
+  }
+  SUBCASE("through the second") {
+    sends("w", setting("1", "a", "all", true)).commit();
+    CHECK(states() == "NonCompliant Compliant Compliant Compliant Compliant Compliant");
+    CHECK(last.row.evaluated == 2);
+  }
+  SUBCASE("beside one that did not change") {
+    sends("v", setting("1", "a", "some") + "," + setting("2", "b", "all")).commit();
+    CHECK(states() == "Compliant NonCompliant Compliant Compliant Compliant Compliant");
+    CHECK(last.row.evaluated == 2);
+  }
+  SUBCASE("from one to the other") {
+    sends("w", setting("1", "c", "all", true)).commit();
+    CHECK(states() == "Compliant Compliant NonCompliant Compliant Compliant Compliant");
+    CHECK(last.row.evaluated == 4);
+  }
+  SUBCASE("from here to nowhere") {
+    sends("v", setting("1", "a", "all")).commit();
+    CHECK(last.row.evaluated == 4);
+    sends("v", "").commit();
+    CHECK(states() == "Compliant Compliant Compliant Compliant Compliant Compliant");
+    CHECK(last.row.evaluated == 2);
+  }
+  SUBCASE("which leads to none") {
+    sends("x", setting("1", "elsewhere", "all")).commit();
+    CHECK(last.row.evaluated == 0);
+  }
+}
+
+TEST_CASE_FIXTURE(RelatedFixture, "what a composition ends at has those decided that lead to it") {
+  vault("w", "off").commit();
+  CHECK(states() == "Compliant Compliant Compliant NonCompliant Compliant Compliant");
+  CHECK(verdict("archived", storage_key("a")) == "NonCompliant related");
+  CHECK(last.row.evaluated == 1);
+  vault("x", "off").commit();
+  CHECK(last.row.evaluated == 0);
+  gone(vault_key("w")).commit();
+  CHECK(states() == "Compliant Compliant Compliant Compliant Compliant Compliant");
+  CHECK(last.row.evaluated == 2);
+}
+
+TEST_CASE_FIXTURE(RelatedFixture, "a gap opens and closes for all that it may concern, once") {
+  const auto list = core::detail_evidence_key(vault_key("x") +
+                                              "/providers/microsoft.insights/diagnosticsettings");
+  const std::string unknown = "NoEvidence(forbidden)";
+  evidence(list, "forbidden").commit();
+  CHECK(last.row.evaluated == 6);
+  CHECK(states() == fmt::format("{0} {0} {0} {0} {0} {0}", unknown));
+  SUBCASE("another gap behind it changes nothing") {
+    const auto second = core::detail_evidence_key(
+        vault_key("y") + "/providers/microsoft.insights/diagnosticsettings");
+    evidence(second, "throttled").commit();
+    CHECK(last.row.evaluated == 0);
+    evidence(second, "").commit();
+    CHECK(last.row.evaluated == 0);
+  }
+  SUBCASE("a complete list that was never asked for before changes nothing") {
+    evidence(core::detail_evidence_key(vault_key("z") +
+                                       "/providers/microsoft.insights/diagnosticsettings"),
+             "")
+        .commit();
+    CHECK(last.row.evaluated == 0);
+  }
+  evidence(list, "").commit();
+  CHECK(last.row.evaluated == 6);
+  CHECK(states() == "Compliant Compliant Compliant Compliant Compliant Compliant");
+  evidence(core::detail_evidence_key(vault_key("z") +
+                                     "/providers/microsoft.insights/diagnosticsettings"),
+           "")
+      .commit();
+  CHECK(last.row.evaluated == 0);
+  evidence(core::detail_evidence_key(vault_key("z") + "/providers/microsoft.network/other"),
+           "forbidden")
+      .commit();
+  CHECK(last.row.evaluated == 0);
+}
+
+TEST_CASE_FIXTURE(RelatedFixture, "behind a gap, a source that gets lost counts no more") {
+  const auto list_of = [](const char* vault) {
+    return core::detail_evidence_key(
+        core::detail_document_key(vault_key(vault), "microsoft.insights/diagnosticsettings"));
+  };
+  sends("v", setting("1", "a", "all")).evidence(list_of("first"), "forbidden").commit();
+  CHECK(verdict("fed", storage_key("a")) == "NonCompliant related");
+  CHECK(verdict("fed", storage_key("b")) == "NoEvidence(forbidden) evidence");
+  evidence(list_of("v"), "forbidden").commit();
+  CHECK(verdict("fed", storage_key("a")) == "NoEvidence(forbidden) evidence");
+  CHECK(last.row.evaluated == 2);
+  evidence(list_of("v"), "").commit();
+  CHECK(verdict("fed", storage_key("a")) == "NonCompliant evidence");
+  CHECK(last.row.evaluated == 2);
+}
+
+TEST_CASE_FIXTURE(JudgeFixture, "the first list of a kind closes the gap of never having asked") {
+  adopt(make_related_assignment());
+  resource(storage_key("a"), kStorageType, R"("properties":{})");
+  evidence("arg:resources|s1", "").commit();
+  CHECK(verdict("fed", storage_key("a")) == "NoEvidence(not_collected) evidence");
+  settings(vault_key("v"), "[]").commit();
+  CHECK(verdict("fed", storage_key("a")) == "Compliant resource");
+  CHECK(last.row.evaluated == 2);
+}
+
 TEST_CASE_FIXTURE(JudgeFixture,
                   "a related resource in doubt is no evidence for those that point at it") {
   workspace("w", "Disabled").component("c", "w").commit();

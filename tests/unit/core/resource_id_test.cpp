@@ -30,6 +30,11 @@ TEST_CASE("ids are taken apart as ARM means them") {
        "microsoft.storage/storageaccounts",
        "s",
        ""},
+      {"space before it",
+       " /subscriptions/abc/resourcegroups/rg/providers/microsoft.storage/storageaccounts/s",
+       "microsoft.storage/storageaccounts",
+       "s",
+       ""},
       {"child",
        "/subscriptions/abc/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines/vm/"
        "extensions/e",

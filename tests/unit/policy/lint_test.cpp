@@ -64,7 +64,28 @@ TEST_CASE("what is wrong is named with its place") {
        "p.json:1:33: the parameter 'x' is not declared"},
       {"unknown effect",
        R"({"if": {"field": "type", "equals": "a"}, "then": {"effect": "adit"}})",
-       "p.json:1:61: unknown effect 'adit'"},
+       "p.json:1:61: unknown effect 'adit'; did you mean 'audit'?"},
+      {"misspelt operator",
+       R"({"if": {"field": "type", "equalls": "a"}, "then": {"effect": "audit"}})",
+       "p.json:1:26: unknown key 'equalls' in condition; did you mean 'equals'?"},
+      {"misspelt left side",
+       R"({"if": {"feild": "type", "equals": "a"}, "then": {"effect": "audit"}})",
+       "p.json:1:9: unknown key 'feild' in condition; did you mean 'field'?"},
+      {"misspelt function",
+       R"({"if": {"value": "[conact('a')]", "equals": "a"}, "then": {"effect": "audit"}})",
+       "p.json:1:18: unknown function conact(); did you mean 'concat'?"},
+      {"misspelt parameter",
+       R"({"parameters": {"allowedTypes": {}}, "policyRule": {"if": {"value": "[parameters('allowdTypes')]", "equals": 1}, "then": {"effect": "audit"}}})",
+       "p.json:1:69: the parameter 'allowdTypes' is not declared; did you mean 'allowedTypes'?"},
+      {"misspelt type of a parameter",
+       R"({"parameters": {"a": {"type": "Strng"}}, "policyRule": {"if": {"field": "type", "equals": 1}, "then": {"effect": "audit"}}})",
+       "p.json:1:22: parameter 'a': unknown type 'strng'; did you mean 'string'?"},
+      {"misspelt mode",
+       R"({"mode": "Indxed", "policyRule": {"if": {"field": "type", "equals": "a"}, "then": {"effect": "audit"}}})",
+       "p.json:1:10: unknown mode 'Indxed'; did you mean 'Indexed'?"},
+      {"misspelt state of a manual rule",
+       R"({"if": {"field": "type", "equals": "a"}, "then": {"effect": "manual", "details": {"defaultState": "Complaint"}}})",
+       "p.json:1:99: unknown defaultState 'Complaint'; did you mean 'Compliant'?"},
       {"existence without type",
        R"({"if": {"field": "type", "equals": "a"}, "then": {"effect": "auditIfNotExists"}})",
        "p.json:1:50: auditIfNotExists and deployIfNotExists need details.type"},
@@ -127,6 +148,12 @@ TEST_CASE("every built-in definition and initiative is accepted") {
       MESSAGE(message);
     }
     CHECK(linter.report().rejected == 0);
-    CHECK(linter.report().not_evaluated * 2 <= linter.report().definitions);
+    // Modes of resource providers, and nothing else, are evaluated elsewhere.
+    std::size_t provider_modes = 0;
+    for (std::size_t at = 0; (at = content->find("\"mode\":\"Microsoft.", at)) != std::string::npos;
+         ++at) {
+      ++provider_modes;
+    }
+    CHECK(linter.report().not_evaluated == provider_modes);
   }
 }

@@ -75,6 +75,39 @@ TEST_CASE("data is loaded leniently and counted") {
   CHECK(load_data(directory.path() + "/none", store).error().code == core::Errc::kIo);
 }
 
+TEST_CASE("examples bring the resources that they belong to") {
+  const TemporaryDirectory directory;
+  const std::string group = "/subscriptions/S1/resourceGroups/G1/providers/";
+  directory.write(
+      "child.json",
+      Json({{"id", group + "Microsoft.X/parents/P1/children/c"}, {"type", "t"}}).dump());
+  directory.write("extension.json",
+                  Json({{"id", group + "Microsoft.Y/things/T1/providers/Microsoft.Z/settings/s"},
+                        {"type", "t"}})
+                      .dump());
+  directory.write(
+      "misshapen.json",
+      Json({{"id", group + "providers/Microsoft.X/alerts/a"}, {"type", "Microsoft.X/alerts"}})
+          .dump());
+  FixedClock clock;
+  Store store(&clock);
+  const auto counts = load_data(directory.path(), store);
+  REQUIRE(counts);
+  CHECK(counts->resources == 3);
+  CHECK(counts->rejected == 0);
+  for (const char* const parent : {"Microsoft.X/parents/P1", "Microsoft.Y/things/T1"}) {
+    const Resource* const found = store.find(group + parent);
+    REQUIRE(found != nullptr);
+    CHECK(found->implied);
+    CHECK(string_member(found->body, "id") == group + parent);
+  }
+  // A body that comes later takes the place of what was only spoken of.
+  CHECK(store.add({{"id", group + "Microsoft.X/parents/P1"}, {"kind", "real"}}, true) ==
+        Added::kNew);
+  CHECK(string_member(store.find(group + "Microsoft.X/parents/P1")->body, "kind") == "real");
+  CHECK(store.rows("resources").size() == 3);
+}
+
 TEST_CASE("a scenario is loaded strictly") {
   const TemporaryDirectory directory;
   directory.write("tenant.json", R"({"tenantId":"T","subscriptions":[{"subscriptionId":"S1"}]})");

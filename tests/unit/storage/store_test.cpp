@@ -182,6 +182,33 @@ TEST_CASE_FIXTURE(Fixture, "evidence changes are told once") {
   CHECK(record(true, "") == 1);
 }
 
+TEST_CASE_FIXTURE(Fixture, "gaps in the evidence are found, and sources counted by their keys") {
+  auto cycle = opened.store->begin_cycle("sweep", "test");
+  REQUIRE(cycle);
+  for (const auto& [key, reason] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"arg:resources|s1", ""},
+           {"arg:resources|s2", "forbidden"},
+           {"arg:resourcecontainers|s1", ""},
+           {"detail:/b/providers/m.x/t", "throttled"},
+           {"detail:/a/providers/m.x/t", ""},
+           {"detail:/a/providers/m.x/other", ""}}) {
+    const std::string_view text = reason;
+    REQUIRE((*cycle)->stage_evidence({key, text.empty(), reason, "", clock.now()}));
+  }
+  REQUIRE((*cycle)->commit(true, accept_all()));
+  const auto state = snapshot();
+  const auto gaps = state->incomplete_evidence().value();
+  REQUIRE(gaps.size() == 2);
+  CHECK(gaps.at(0).key == "arg:resources|s2");
+  CHECK(gaps.at(0).reason == "forbidden");
+  CHECK(gaps.at(1).key == "detail:/b/providers/m.x/t");
+  CHECK(state->count_evidence("arg:resources|", "", 10).value() == 2);
+  CHECK(state->count_evidence("detail:", "/providers/m.x/t", 10).value() == 2);
+  CHECK(state->count_evidence("detail:", "/providers/m.x/t", 1).value() == 1);
+  CHECK(state->count_evidence("detail:/a/", "/providers/m.x/t", 10).value() == 1);
+  CHECK(state->count_evidence("arg:absent|", "", 10).value() == 0);
+}
+
 TEST_CASE_FIXTURE(Fixture, "verdicts, dependencies and drift are kept and found") {
   sweep({observe(clock, kVault, "{}")},
         [&](core::JudgeView& view, const core::CycleChanges& changes) {
