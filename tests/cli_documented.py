@@ -105,6 +105,8 @@ def main() -> int:
                        {word for word in complete(script, [*typed, ""]) if word[0] != "-"}, found)
         values = complete(script, ["once", "--format", "="])
         expect("completion of values", values, {"table", "json", "csv"})
+        values = complete(script, ["policy", "explain", "--format", "="])
+        expect("completion of values", values, {"text", "json"})
     else:
         print("bash-completion is not installed: its script was not run")
 
