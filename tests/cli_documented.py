@@ -29,7 +29,8 @@ def command_lines(program: str) -> dict:
     """Flags by command, as the program itself tells."""
 
     def ask(*words: str) -> str:
-        run = subprocess.run([program, *words, "--help"], check=True, capture_output=True, text=True)
+        line = [program, *words, "--help"]
+        run = subprocess.run(line, check=True, capture_output=True, text=True)
         return run.stdout
 
     def children(text: str) -> list:
