@@ -56,6 +56,10 @@ std::string target_of_evidence(std::string_view evidence_key) {
 }
 
 void Surroundings::Found::add(Node node) {
+  if (nodes.size() >= kMaxRelated) {
+    missing.emplace("limit");
+    return;
+  }
   if (seen.insert(node.identity).second) {
     nodes.push_back(std::move(node));
   }

@@ -16,6 +16,9 @@
 
 namespace plumbline::compliance {
 
+/// The most elements that a relation gives a rule; there may be more then, for all a rule knows.
+inline constexpr std::size_t kMaxRelated = 20'000;
+
 // Dependency targets, as the store indexes them.
 [[nodiscard]] std::string target_of_key(std::string_view key);
 [[nodiscard]] std::string target_of_type(std::string_view type, std::string_view scope_key);

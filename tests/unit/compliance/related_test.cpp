@@ -80,6 +80,7 @@ struct Fixture : JudgeFixture {
   /// One diagnostic setting on a resource for each of `properties`.
   Fixture& sends(const std::string& owner, const std::vector<std::string>& properties) {
     std::vector<std::string> items;
+    items.reserve(properties.size());
     for (const auto& text : properties) {
       items.push_back(fmt::format(R"({{"id":"{}/providers/{}/d{}","properties":{}}})",
                                   owner,
@@ -230,6 +231,15 @@ TEST_CASE_FIXTURE(Fixture, "a union holds what its parts lead to once, and all t
   CHECK(follow("fedBy", kHub) == "d1");
   evidence("detail:/x/providers/microsoft.insights/diagnosticsettings", "forbidden").commit();
   CHECK(follow("fedBy", kHub) == "?forbidden d1");
+}
+
+TEST_CASE_FIXTURE(Fixture, "beyond so many elements there may be any number") {
+  adopt_relations();
+  stored(kStorage, "a").stored("m.k/vaults", "v");
+  sends(kVault, std::vector<std::string>(compliance::kMaxRelated + 1, archive(kAccount))).commit();
+  const auto beyond = follow("archivedBy", kAccount);
+  CHECK(beyond.starts_with("?limit d0 "));
+  CHECK(std::ranges::count(beyond, ' ') == static_cast<std::ptrdiff_t>(compliance::kMaxRelated));
 }
 
 TEST_CASE_FIXTURE(Fixture, "a union takes parts of other source types for empty") {
