@@ -404,19 +404,43 @@ net::Task<Result<std::vector<std::pair<std::string, core::DetailPlan>>>> Invento
       return snapshot.error();
     }
     Due due;
+    const auto add_if_due = [&](const std::string& parent, const core::DetailPlan& plan) -> Status {
+      const std::string key = core::detail_document_key(parent, plan.type);
+      auto evidence = (*snapshot)->evidence(core::detail_evidence_key(key));
+      if (!evidence) {
+        return evidence.error();
+      }
+      if (!*evidence || !(*evidence)->complete || (*evidence)->observed_at <= oldest) {
+        due.emplace_back(key, plan);
+      }
+      return Status::ok();
+    };
     for (const auto& plan : plans) {
       auto parents = (*snapshot)->resource_keys(subscription, plan.parent_types);
       if (!parents) {
         return parents.error();
       }
       for (const auto& parent : *parents) {
-        const std::string key = core::detail_document_key(parent, plan.type);
-        auto evidence = (*snapshot)->evidence(core::detail_evidence_key(key));
-        if (!evidence) {
-          return evidence.error();
+        if (auto added = add_if_due(parent, plan); !added) {
+          return added.error();
         }
-        if (!*evidence || !(*evidence)->complete || (*evidence)->observed_at <= oldest) {
-          due.emplace_back(key, plan);
+        if (!core::is_extension_type(plan.type)) {
+          continue;
+        }
+        // A child's own settings matter where the children themselves do.
+        const auto id = core::parse_resource_id(parent);
+        for (const auto& child :
+             core::singleton_children(parent, id ? id->type : std::string_view())) {
+          const auto child_id = core::parse_resource_id(child);
+          const bool wanted = child_id && std::ranges::any_of(plans, [&](const auto& other) {
+                                return other.type == child_id->type;
+                              });
+          if (!wanted) {
+            continue;
+          }
+          if (auto added = add_if_due(child, plan); !added) {
+            return added.error();
+          }
         }
       }
     }

@@ -44,6 +44,9 @@ class Planner {
 
   /// `parents` empty: every collected resource.
   void add_detail(const std::string& type, const std::vector<std::string>& parents) {
+    if (core::detail_api_version(type).empty()) {
+      return;  // nobody lists it; what reads it has no evidence
+    }
     auto& wanted = details_[type];
     if (parents.empty()) {
       detail_of_all_.insert(type);

@@ -397,13 +397,7 @@ class Handler {
 
   Reply children(const std::string& type) {
     const std::string parent = join(segments_, 0, segments_.size() - 1);
-    // Every storage account has this one, whether or not the data speak of it.
-    constexpr std::string_view kSingleton = "/blobservices/default";
-    const std::string_view owner =
-        parent.ends_with(kSingleton)
-            ? std::string_view(parent).substr(0, parent.size() - kSingleton.size())
-            : std::string_view(parent);
-    if (!store_.exists(owner)) {
+    if (!exists(parent)) {
       route_ = "arm.missing";
       return not_found("ResourceNotFound", fmt::format("The resource '{}'", parent));
     }
@@ -420,16 +414,40 @@ class Handler {
                core::resource_key(string_member(resource.body["properties"], reference)) == parent;
       });
     }
-    return list("arm.list", type, [&](const Resource& resource) {
+    Reply reply = list("arm.list", type, [&](const Resource& resource) {
       return resource.id.type == type && resource.id.parent == parent;
     });
+    if (is_storage_service(type) && reply.body["value"].empty()) {
+      reply.body["value"].push_back(
+          {{"id", parent + "/" + std::string(segments_.back()) + "/default"},
+           {"name", "default"},
+           {"type", type},
+           {"properties", Json::object()}});
+    }
+    return reply;
+  }
+
+  static bool is_storage_service(std::string_view type) {
+    constexpr std::string_view kAccounts = "microsoft.storage/storageaccounts/";
+    return type.starts_with(kAccounts) && type.ends_with("services") &&
+           !type.substr(kAccounts.size()).contains('/');
+  }
+
+  /// What the data hold, and the services that every storage account has.
+  [[nodiscard]] bool exists(std::string_view key) const {
+    constexpr std::string_view kDefault = "services/default";
+    if (!key.ends_with(kDefault)) {
+      return store_.exists(key);
+    }
+    const auto account = key.substr(0, key.rfind('/', key.size() - kDefault.size()));
+    return store_.exists(account) || store_.exists(key);
   }
 
   Reply of_scope(const std::string& scope, const std::string& type) {
     const bool is_subscription = segments_[0] == "subscriptions" && scope == join(segments_, 0, 2);
     const bool is_group = !is_subscription && segments_[0] == "subscriptions" &&
                           scope == join(segments_, 0, 4) && segments_[2] == "resourcegroups";
-    if (!scope.empty() && !is_subscription && !is_group && !store_.exists(scope) &&
+    if (!scope.empty() && !is_subscription && !is_group && !exists(scope) &&
         !is_known_group(scope)) {
       route_ = "arm.missing";
       return not_found("ResourceNotFound", fmt::format("The resource '{}'", scope));

@@ -26,6 +26,7 @@ constexpr std::array kTables = {
     Entry{"microsoft.guestconfiguration/", "guestconfigurationresources"},
     Entry{"microsoft.kubernetesconfiguration/", "kubernetesconfigurationresources"},
     Entry{"microsoft.network/networksecurityperimeters/", "networkresources"},
+    Entry{"microsoft.managedservices/", "managedserviceresources"},
 };
 
 /// An ARM list that Resource Graph does not hold.
@@ -52,8 +53,9 @@ constexpr std::array kDetails = {
                "2021-07-01-preview",
                "microsoft.insights/privatelinkscopes",
                ""},
+    // protectionLevel exists from this version on.
     DetailType{"microsoft.operationalinsights/workspaces/tables",
-               "2022-10-01",
+               "2025-02-01",
                "microsoft.operationalinsights/workspaces",
                ""},
     DetailType{"microsoft.operationalinsights/workspaces/linkedservices",
@@ -88,6 +90,12 @@ constexpr std::array kDetails = {
                "2019-09-01",
                "microsoft.operationalinsights/querypacks",
                ""},
+    DetailType{"microsoft.operationalinsights/deletedworkspaces",
+               "2023-09-01",
+               kSubscription,
+               "/providers/microsoft.operationalinsights/deletedworkspaces"},
+    DetailType{
+        "microsoft.insights/components/apikeys", "2015-05-01", "microsoft.insights/components", ""},
     DetailType{"microsoft.monitor/accounts/privateendpointconnections",
                "2023-04-03",
                "microsoft.monitor/accounts",
@@ -113,6 +121,18 @@ constexpr std::array kDetails = {
                "microsoft.network/privateendpoints",
                ""},
     DetailType{"microsoft.storage/storageaccounts/blobservices",
+               "2023-05-01",
+               "microsoft.storage/storageaccounts",
+               ""},
+    DetailType{"microsoft.storage/storageaccounts/queueservices",
+               "2023-05-01",
+               "microsoft.storage/storageaccounts",
+               ""},
+    DetailType{"microsoft.storage/storageaccounts/tableservices",
+               "2023-05-01",
+               "microsoft.storage/storageaccounts",
+               ""},
+    DetailType{"microsoft.storage/storageaccounts/fileservices",
                "2023-05-01",
                "microsoft.storage/storageaccounts",
                ""},
@@ -160,7 +180,23 @@ const DetailType* find_detail(std::string_view type) noexcept {
   return found == kDetails.end() ? nullptr : &*found;
 }
 
-constexpr std::array<std::string_view, 15> kOtherInventoryTypes = {
+// Neither Resource Graph nor a list that we ask holds these: whatever reads them has no evidence.
+constexpr std::array<std::string_view, 3> kUncollectedTypes = {
+    "microsoft.aadiam/diagnosticsettings",
+    "microsoft.customerlockbox/tenantoptedin",
+    "microsoft.insights/eventtypes/values",
+};
+
+// Children that every resource of a type has, with a fixed name, and that have settings of their
+// own.
+constexpr std::array kSingletons = {
+    Entry{"microsoft.storage/storageaccounts", "/blobservices/default"},
+    Entry{"microsoft.storage/storageaccounts", "/queueservices/default"},
+    Entry{"microsoft.storage/storageaccounts", "/tableservices/default"},
+    Entry{"microsoft.storage/storageaccounts", "/fileservices/default"},
+};
+
+constexpr std::array<std::string_view, 17> kOtherInventoryTypes = {
     "microsoft.authorization/policyassignments",
     "microsoft.authorization/policydefinitions",
     "microsoft.authorization/policydefinitions/versions",
@@ -173,6 +209,8 @@ constexpr std::array<std::string_view, 15> kOtherInventoryTypes = {
     "microsoft.insights/datacollectionruleassociations",
     "microsoft.kubernetesconfiguration/extensions",
     "microsoft.kubernetesconfiguration/fluxconfigurations",
+    "microsoft.managedservices/registrationassignments",
+    "microsoft.managedservices/registrationdefinitions",
     "microsoft.network/networksecurityperimeters/profiles",
     "microsoft.network/networksecurityperimeters/resourceassociations",
     "microsoft.security/pricings",
@@ -204,7 +242,8 @@ std::string_view detail_api_version(std::string_view lower_type) noexcept {
 }
 
 std::string_view resource_graph_table(std::string_view lower_type) noexcept {
-  if (!detail_api_version(lower_type).empty()) {
+  if (!detail_api_version(lower_type).empty() ||
+      std::ranges::find(kUncollectedTypes, lower_type) != kUncollectedTypes.end()) {
     return {};
   }
   for (const auto& [prefix, table] : kTables) {
@@ -219,6 +258,17 @@ bool is_extension_type(std::string_view lower_type) noexcept {
   return lower_type == "microsoft.insights/diagnosticsettings" ||
          lower_type == "microsoft.insights/datacollectionruleassociations" ||
          lower_type == "microsoft.authorization/locks";
+}
+
+std::vector<std::string> singleton_children(std::string_view parent_key,
+                                            std::string_view parent_type) {
+  std::vector<std::string> keys;
+  for (const auto& [type, path] : kSingletons) {
+    if (type == parent_type) {
+      keys.push_back(std::string(parent_key).append(path));
+    }
+  }
+  return keys;
 }
 
 std::string detail_document_key(std::string_view parent_key, std::string_view type) {

@@ -26,7 +26,7 @@ struct CollectionPlan {
 };
 
 /// The Resource Graph table that holds a type ("Azure Resource Graph table and resource type
-/// reference"); empty when Resource Graph does not hold it.
+/// reference"); empty when Resource Graph does not hold it, whether or not ARM lists it.
 [[nodiscard]] std::string_view resource_graph_table(std::string_view lower_type) noexcept;
 
 /// The api-version for an ARM list that Resource Graph does not hold; empty for other types.
@@ -41,6 +41,11 @@ struct CollectionPlan {
 /// Types outside `resources` and `resourcecontainers` that belong to an inventory of everything:
 /// configuration, not the states and assessments that share their tables.
 [[nodiscard]] std::vector<std::string_view> other_inventory_types();
+
+/// Keys of the children with a fixed name that a resource of that type always has, and that carry
+/// extension resources of their own: a storage account's services.
+[[nodiscard]] std::vector<std::string> singleton_children(std::string_view parent_key,
+                                                          std::string_view parent_type);
 
 /// The key of the document that lists a parent's details of one type. Who collects and who looks up
 /// must agree on it, or what was collected counts as missing.
