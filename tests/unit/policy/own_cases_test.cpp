@@ -7,7 +7,22 @@
 using namespace plumbline::policy;
 
 TEST_CASE("own cases") {
-  for (const std::string name : {"evidence", "existence", "language", "verdicts"}) {
+  for (const std::string name : {"arrays",
+                                 "counts",
+                                 "dates",
+                                 "evidence",
+                                 "existence",
+                                 "folding",
+                                 "functions",
+                                 "ip_ranges",
+                                 "language",
+                                 "limits",
+                                 "operators",
+                                 "ordering",
+                                 "parameters",
+                                 "rejected",
+                                 "tags",
+                                 "verdicts"}) {
     CAPTURE(name);
     const std::string path =
         std::string(PLUMBLINE_SOURCE_DIR) + "/tests/data/policy/" + name + ".jsonl";
