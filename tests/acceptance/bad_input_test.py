@@ -85,7 +85,7 @@ def configurations(test):
         text = GOOD.replace(old, new)
         check(text != GOOD, f"{what}: the configuration is not changed")
         path = os.path.join(directory, "plumbline.yaml")
-        write(path, text % {"initiative": test.baseline})
+        write(path, text % {"initiative": test.selected_baseline})
         try:
             refused(test, path, re.escape(path) + ":" + pattern, what, ("serve", "once", "check-config"))
         except Failure as error:
@@ -96,7 +96,7 @@ def configurations(test):
 def the_good_one_is_good(test):
     directory = test.directory("config")
     path = os.path.join(directory, "plumbline.yaml")
-    write(path, GOOD % {"initiative": test.baseline})
+    write(path, GOOD % {"initiative": test.selected_baseline})
     done = test.run("check-config", "--config.file=" + path)
     equal(done.returncode, 0, f"exit code of check-config ({done.stderr})")
     contains(done.stdout, "ok: 1 assignments, 16 checks", "check-config")
@@ -110,14 +110,14 @@ def missing_files(test):
     path = os.path.join(directory, "plumbline.yaml")
     write(path, GOOD % {"initiative": "no/such/baseline"})
     refused(test, path, "no/such/baseline/initiative.json: No such file", "missing baseline")
-    write(path, (GOOD % {"initiative": test.baseline}).replace("path: plumbline.db", "path: no/where/plumbline.db"))
+    write(path, (GOOD % {"initiative": test.selected_baseline}).replace("path: plumbline.db", "path: no/where/plumbline.db"))
     refused(test, path, "the directory .*no/where does not exist", "missing directory of the database")
 
 
 def broken_baselines(test):
     def with_baseline(change):
         directory = test.directory("config")
-        shutil.copytree(test.baseline, os.path.join(directory, "baseline"))
+        shutil.copytree(test.selected_baseline, os.path.join(directory, "baseline"))
         change(os.path.join(directory, "baseline"))
         path = os.path.join(directory, "plumbline.yaml")
         write(path, GOOD % {"initiative": "baseline"})
@@ -159,7 +159,7 @@ def broken_baselines(test):
 
     directory = test.directory("config")
     path = os.path.join(directory, "plumbline.yaml")
-    write(path, (GOOD % {"initiative": test.baseline}).replace("parameters: {}", "parameters: {no_such: 1}"))
+    write(path, (GOOD % {"initiative": test.selected_baseline}).replace("parameters: {}", "parameters: {no_such: 1}"))
     refused(test, path, "assignment azure-monitor: .*has no parameter `no_such`", "unknown parameter")
 
 
@@ -259,7 +259,7 @@ def a_read_only_directory(test):
     directory = test.directory("config")
     path = os.path.join(directory, "plumbline.yaml")
     baseline = os.path.join(directory, "baseline")
-    shutil.copytree(test.baseline, baseline)
+    shutil.copytree(test.selected_baseline, baseline)
     write(path, GOOD % {"initiative": "baseline"})
     os.chmod(test.temporary, 0o755)
     os.chmod(directory, 0o555)
