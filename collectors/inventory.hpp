@@ -9,6 +9,7 @@
 #include "core/normalise.hpp"
 #include "core/ports/store.hpp"
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <set>
@@ -59,10 +60,16 @@ class Inventory {
 
   Inventory(Parts parts, core::CollectionPlan plan, InventoryOptions options);
 
+  /// What later passes collect. Not while a pass runs.
+  void set_plan(core::CollectionPlan plan, InventoryOptions options) {
+    plan_ = std::move(plan);
+    options_ = std::move(options);
+  }
+
   /// One full pass. One at a time.
   net::Task<PassReport> run();
 
-  /// A pass in progress ends soon after: what is not yet asked is left for the next one.
+  /// A pass in progress ends soon after: what is not yet asked is left for the next one. Any thread.
   void cancel() { cancelled_ = true; }
 
  private:
@@ -89,7 +96,7 @@ class Inventory {
   core::CollectionPlan plan_;
   InventoryOptions options_;
   PassReport report_;
-  bool cancelled_ = false;
+  std::atomic<bool> cancelled_ = false;
 };
 
 }  // namespace plumbline::collectors

@@ -219,6 +219,25 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
 
 }  // namespace
 
+std::vector<std::string> keys_needing_restart(const Settings& running, const Settings& wanted) {
+  std::vector<std::string> keys;
+  const auto compare = [&](const char* key, bool same) {
+    if (!same) {
+      keys.emplace_back(key);
+    }
+  };
+  compare("azure.cloud", running.cloud == wanted.cloud);
+  compare("azure.credential", running.credential == wanted.credential);
+  compare("storage.path", running.storage_path == wanted.storage_path);
+  compare("storage.key_file", running.key_file == wanted.key_file);
+  compare(
+      "web.listen",
+      running.listen_address == wanted.listen_address && running.listen_port == wanted.listen_port);
+  compare("log.level", running.log_level == wanted.log_level);
+  compare("log.format", running.log_format == wanted.log_format);
+  return keys;
+}
+
 Result<ListenAddress> parse_listen_address(std::string_view text) {
   const auto colon = text.rfind(':');
   ListenAddress out;

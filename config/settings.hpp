@@ -16,6 +16,7 @@ struct Cloud {
   std::string resource_manager;  // ARM, https origin
   std::string audience;          // of ARM tokens
   std::string ca_file;           // custom only: PEM file to trust instead of the system's
+  bool operator==(const Cloud&) const = default;
 };
 
 /// How the daemon signs in.
@@ -25,6 +26,7 @@ struct Credential {
   std::string client_id;
   std::string object_id;
   std::string resource_id;
+  bool operator==(const Credential&) const = default;
 };
 
 struct AssignmentConfig {
@@ -61,6 +63,10 @@ struct Settings {
 /// The same from text, for tests; `path` is what errors name.
 [[nodiscard]] core::Result<Settings> parse_settings(const std::string& text,
                                                     const std::string& path);
+
+/// The keys that differ and that a running daemon cannot change: `storage.path`, ...
+[[nodiscard]] std::vector<std::string> keys_needing_restart(const Settings& running,
+                                                            const Settings& wanted);
 
 /// `host:port`, `[v6]:port` or `:port` (all addresses).
 struct ListenAddress {

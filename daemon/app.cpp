@@ -7,6 +7,7 @@
 #include "storage/sqlite_store.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <prometheus/text_serializer.h>
 
 #include <cstdlib>
@@ -105,9 +106,6 @@ Status App::connect() {
   azure.audience = settings_.cloud.audience;
   azure_ = std::make_unique<collectors::AzureClient>(
       *transport_, *identity_, clock_, *log_, collector_metrics_, std::move(azure));
-  collectors::InventoryOptions options;
-  options.subscriptions = settings_.subscriptions;
-  options.detail_interval = settings_.schedule.details;
   collectors::Inventory::Parts parts{
       .azure = *azure_,
       .store = *store_,
@@ -126,8 +124,15 @@ Status App::connect() {
   inventory_ = std::make_unique<collectors::Inventory>(
       std::move(parts),
       compliance::make_plan(*baseline_, settings_.inventory_all),
-      std::move(options));
+      inventory_options());
   return Status::ok();
+}
+
+collectors::InventoryOptions App::inventory_options() const {
+  collectors::InventoryOptions options;
+  options.subscriptions = settings_.subscriptions;
+  options.detail_interval = settings_.schedule.details;
+  return options;
 }
 
 Result<std::unique_ptr<App>> App::build(const config::Settings& settings,
@@ -143,16 +148,22 @@ Result<std::unique_ptr<App>> App::build(const config::Settings& settings,
       return done.error();
     }
   }
+  app->daemon_metrics_.set_reload(true, app->clock_.now());
   app->heartbeats_.start(app->io_.executor(), app->cpu_.executor(), app->storage_.executor());
   return app;
 }
 
 Status App::publish() {
+  std::shared_ptr<const compliance::Baseline> baseline;
+  {
+    const std::lock_guard lock(mutex_);
+    baseline = baseline_;
+  }
   auto snapshot = store_->snapshot();
   if (!snapshot) {
     return snapshot.error();
   }
-  auto summary = compliance::summarise(baseline_, **snapshot);
+  auto summary = compliance::summarise(std::move(baseline), **snapshot);
   if (!summary) {
     return summary.error();
   }
@@ -198,9 +209,92 @@ net::Task<collectors::PassReport> App::pass() {
   co_return report;
 }
 
+Status App::prepare_reload(const Result<config::Settings>& settings) {
+  if (!settings) {
+    return settings.error();
+  }
+  std::vector<std::string> keys;
+  {
+    const std::lock_guard lock(mutex_);
+    keys = config::keys_needing_restart(settings_, *settings);
+  }
+  if (!keys.empty()) {
+    return core::Error{core::Errc::kInvalidArgument,
+                       fmt::format("restart to change {}", fmt::join(keys, ", "))};
+  }
+  auto baseline = load_baseline(*settings);
+  if (!baseline) {
+    return baseline.error();
+  }
+  const std::lock_guard lock(mutex_);
+  pending_ = std::make_unique<Reload>(Reload{*settings, *std::move(baseline)});
+  wake_.set();
+  return Status::ok();
+}
+
+Status App::reload(const Result<config::Settings>& settings) {
+  auto prepared = prepare_reload(settings);
+  if (!prepared) {
+    daemon_metrics_.set_reload(false, clock_.now());
+    log_->error("reload_failed", {{core::log_field::kError, prepared.error().message}});
+  }
+  return prepared;
+}
+
+net::Task<void> App::take_over() {
+  std::unique_ptr<Reload> reload;
+  {
+    const std::lock_guard lock(mutex_);
+    reload = std::move(pending_);
+    if (reload != nullptr) {
+      wake_ = {};
+    }
+  }
+  if (reload == nullptr) {
+    co_return;
+  }
+  auto job = [this, baseline = reload->baseline]() {
+    auto before = baseline_;
+    {
+      const std::lock_guard lock(mutex_);
+      baseline_ = baseline;
+    }
+    auto adopted = adopt();
+    if (!adopted) {
+      const std::lock_guard lock(mutex_);
+      baseline_ = std::move(before);
+    }
+    return adopted;
+  };
+  auto adopted = co_await net::offload(storage_.executor(), std::move(job));
+  daemon_metrics_.set_reload(adopted.has_value(), clock_.now());
+  if (!adopted) {
+    log_->error("reload_failed", {{core::log_field::kError, adopted.error().message}});
+    co_return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    settings_ = std::move(reload->settings);
+  }
+  inventory_->set_plan(compliance::make_plan(*reload->baseline, settings_.inventory_all),
+                       inventory_options());
+  auto publishing = [this]() { return publish(); };
+  auto published = co_await net::offload(cpu_.executor(), std::move(publishing));
+  if (!published) {
+    log_->error("publish_failed", {{core::log_field::kError, published.error().message}});
+  }
+  log_->info("reloaded");
+}
+
+net::Event App::wake() const {
+  const std::lock_guard lock(mutex_);
+  return wake_;
+}
+
 net::Task<void> App::run_schedule() {
   scheduled_ = true;
   while (!stopping_) {
+    co_await take_over();
     const auto started = clock_.steady_now();
     const auto report = co_await pass();
     log_->info("pass_done",
@@ -213,7 +307,7 @@ net::Task<void> App::run_schedule() {
     const auto next = started + settings_.schedule.sweep;
     const auto now = clock_.steady_now();
     if (next > now && !stopping_) {
-      co_await stop_.wait_for(next - now);
+      co_await wake().wait_for(next - now);
     }
   }
   stopped_.set();
@@ -221,7 +315,7 @@ net::Task<void> App::run_schedule() {
 
 void App::stop(std::chrono::seconds patience) {
   stopping_ = true;
-  stop_.set();
+  wake().set();
   inventory_->cancel();
   if (scheduled_) {
     auto wait = [](net::Event stopped, std::chrono::seconds limit) -> net::Task<void> {

@@ -48,6 +48,11 @@ class App {
 
   /// One pass over the tenant. On the I/O thread; one at a time.
   net::Task<collectors::PassReport> pass();
+  /// Takes the configuration over without a pause: compiles the baseline first, then lets the
+  /// schedule adopt it between two passes. On an error, or where a key differs that only a restart
+  /// can change, everything stays as it is. From main(). The verdicts that change have the cause
+  /// definition or parameters (truth 6).
+  [[nodiscard]] core::Status reload(const core::Result<config::Settings>& settings);
   /// Passes for ever, at the configured interval; ends after `stop`.
   net::Task<void> run_schedule();
   /// Ends the schedule and waits for the pass in progress, for at most `patience`. From main().
@@ -58,10 +63,6 @@ class App {
   [[nodiscard]] std::string metrics_text();
 
   [[nodiscard]] core::Store& store() { return *store_; }
-
-  [[nodiscard]] const config::Settings& settings() const { return settings_; }
-
-  [[nodiscard]] const compliance::Baseline& baseline() const { return *baseline_; }
 
   [[nodiscard]] const core::Clock& clock() const { return clock_; }
 
@@ -79,6 +80,17 @@ class App {
  private:
   App(config::Settings settings, std::unique_ptr<core::Log> log);
 
+  /// A configuration that waits for the pass in progress to end.
+  struct Reload {
+    config::Settings settings;
+    std::shared_ptr<const compliance::Baseline> baseline;
+  };
+
+  core::Status prepare_reload(const core::Result<config::Settings>& settings);
+  net::Task<void> take_over();
+  [[nodiscard]] net::Event wake() const;
+  [[nodiscard]] collectors::InventoryOptions inventory_options() const;
+
   core::Status open_store();
   core::Status adopt();
   core::Status connect();
@@ -87,21 +99,23 @@ class App {
   net::Task<void> committed(core::CycleReport report);
   void record(const core::CycleReport& report);
 
-  config::Settings settings_;
+  config::Settings settings_;  // changed on the I/O thread only, between passes, under mutex_
   std::unique_ptr<core::Log> log_;
   core::SystemClock clock_;
   std::shared_ptr<prometheus::Registry> registry_;
   collectors::CollectorMetrics collector_metrics_;
   DaemonMetrics daemon_metrics_;
   Heartbeats heartbeats_;
+  /// Changed on the storage thread only, with the store's checks, under mutex_.
   std::shared_ptr<const compliance::Baseline> baseline_;
   std::unique_ptr<core::Normaliser> normaliser_;
   std::unique_ptr<core::Store> store_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Published> published_;
   std::string sign_in_error_;
+  std::unique_ptr<Reload> pending_;
+  net::Event wake_;  // ends the wait for the next pass; a new one after each reload
   std::atomic<bool> stopping_ = false;
-  net::Event stop_;
   net::Event stopped_;
   std::atomic<bool> scheduled_ = false;
   std::unique_ptr<net::HttpTransport> transport_;

@@ -32,6 +32,12 @@ DaemonMetrics::DaemonMetrics(prometheus::Registry& registry)
                            .Name("plumbline_cycle_duration_seconds")
                            .Help("Time from a cycle's first request to its commit.")
                            .Register(registry)),
+      reload_successful_(&gauge(registry,
+                                "plumbline_config_last_reload_successful",
+                                "Whether the last attempt to read the configuration succeeded.")),
+      reload_time_(&gauge(registry,
+                          "plumbline_config_last_reload_success_timestamp_seconds",
+                          "When the configuration in force was read, since the Unix epoch.")),
       storage_size_(&gauge(registry,
                            "plumbline_storage_size_bytes",
                            "Size of the database and its write-ahead log.")),
@@ -51,6 +57,13 @@ DaemonMetrics::DaemonMetrics(prometheus::Registry& registry)
       .Set(1);
   gauge(registry, "process_start_time_seconds", "Start time of the process since the Unix epoch.")
       .Set(static_cast<double>(std::time(nullptr)));
+}
+
+void DaemonMetrics::set_reload(bool successful, core::Time at) {
+  reload_successful_->Set(successful ? 1 : 0);
+  if (successful) {
+    reload_time_->Set(static_cast<double>(core::to_micros(at)) / 1e6);
+  }
 }
 
 void DaemonMetrics::count_cycle(const core::CycleReport& report) {

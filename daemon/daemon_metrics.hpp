@@ -14,12 +14,15 @@ class DaemonMetrics {
   explicit DaemonMetrics(prometheus::Registry& registry);
 
   void count_cycle(const core::CycleReport& report);
+  void set_reload(bool successful, core::Time at);
   /// Reads the process's own figures from /proc.
   void refresh(std::int64_t storage_bytes);
 
  private:
   prometheus::Family<prometheus::Counter>* cycles_;
   prometheus::Family<prometheus::Histogram>* cycle_duration_;
+  prometheus::Gauge* reload_successful_;
+  prometheus::Gauge* reload_time_;
   prometheus::Gauge* storage_size_;
   prometheus::Counter* cpu_seconds_;
   prometheus::Gauge* resident_memory_;

@@ -27,7 +27,7 @@ sigset_t handled_signals() {
 
 /// Returns the signal that asked for the end. Meanwhile feeds the service manager's watchdog, but
 /// only while every thread is alive.
-int wait_for_termination(App& app, const sigset_t& signals) {
+int wait_for_termination(App& app, const CommonOptions& options, const sigset_t& signals) {
   const auto watchdog = watchdog_interval();
   const auto period = watchdog ? *watchdog / 2 : std::chrono::microseconds(std::chrono::hours(1));
   for (;;) {
@@ -37,10 +37,8 @@ int wait_for_termination(App& app, const sigset_t& signals) {
     timeout.tv_nsec = static_cast<long>((period % std::chrono::seconds(1)).count() * 1000);
     const int signal = sigtimedwait(&signals, nullptr, &timeout);
     if (signal == SIGHUP) {
-      // Elsewhere it reloads; ending the daemon instead would be the worst answer.
-      app.log().warn(
-          "reload_unsupported",
-          {{core::log_field::kReason, "restart the daemon to change its configuration"}});
+      // What went wrong is logged and measured; the daemon goes on as it was.
+      static_cast<void>(app.reload(load_settings_with(options)));
     } else if (signal > 0) {
       return signal;
     }
@@ -87,7 +85,7 @@ int run_serve(const CommonOptions& options) {
                   {core::log_field::kVersion, PLUMBLINE_VERSION}});
   notify_service_manager("READY=1");
   net::spawn(app.io(), app.run_schedule());
-  const int signal = wait_for_termination(app, signals);
+  const int signal = wait_for_termination(app, options, signals);
   app.log().info("stopping", {{core::log_field::kReason, signal == SIGINT ? "SIGINT" : "SIGTERM"}});
   notify_service_manager("STOPPING=1");
   (*server)->stop();

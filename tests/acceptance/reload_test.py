@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""SIGHUP: the daemon takes a changed configuration over, or keeps the one it has and says why."""
+
+import json
+import os
+import signal
+
+from harness import check, contains, equal, main, wait_for
+
+WORKSPACE = "law-contoso-security"
+REFERENCE = "PA-7.1-workspace-access-mode"
+
+
+def rewrite(path, change):
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    changed = change(text)
+    check(changed != text, "the configuration did not change")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(changed)
+
+
+def state_of(daemon):
+    rows = [row for row in daemon.results(reference=REFERENCE) if row["resource_key"].endswith("/" + WORKSPACE)]
+    equal(len(rows), 1, f"verdicts of {REFERENCE} on {WORKSPACE}")
+    return rows[0]
+
+
+def hang_up(daemon, event):
+    seen = daemon.log().count("event=" + event)
+    daemon.signal(signal.SIGHUP)
+    wait_for(event, lambda: daemon.log().count("event=" + event) > seen, alive=[daemon])
+
+
+def a_parameter_takes_effect_and_opens_no_drift(test):
+    simulator = test.simulator()
+    config = test.configure(simulator, sweep="1h", details="1h")
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+    equal(state_of(daemon)["state"], "NonCompliant", "state before")
+    drift = {item["id"] for item in daemon.api("drift")["drift"]}
+    others = {(row["reference"], row["resource_key"], row["state"]) for row in daemon.results()
+              if row["reference"] != REFERENCE}
+
+    with open(os.path.join(test.scenario, "parameters.json"), encoding="utf-8") as file:
+        values = json.load(file)
+    rewrite(config, lambda text: text.replace(json.dumps(values), json.dumps({**values, "expected_mode": "WorkspaceOnly"})))
+    hang_up(daemon, "reloaded")
+    verdict = state_of(daemon)
+    equal((verdict["state"], verdict["cause"]), ("Compliant", "parameters"), "state and cause after")
+    equal({(row["reference"], row["resource_key"], row["state"]) for row in daemon.results()
+           if row["reference"] != REFERENCE}, others, "verdicts of other checks")
+    check({item["id"] for item in daemon.api("drift")["drift"]} <= drift, "a changed parameter opened drift")
+    equal(daemon.metric("plumbline_config_last_reload_successful"), 1, "metric")
+    # The next pass finds what it found before.
+    daemon.wait_passes(2)
+    equal(state_of(daemon)["state"], "Compliant", "state after the next pass")
+
+    # Back again, and a check less: its verdicts go.
+    baseline = test.selected_baseline
+    with open(os.path.join(baseline, "initiative.json"), encoding="utf-8") as file:
+        initiative = json.load(file)
+    initiative["properties"]["policyDefinitions"] = [
+        reference for reference in initiative["properties"]["policyDefinitions"]
+        if reference["policyDefinitionReferenceId"] != REFERENCE]
+    with open(os.path.join(baseline, "initiative.json"), "w", encoding="utf-8") as file:
+        json.dump(initiative, file)
+    rewrite(config, lambda text: text.replace(', "expected_mode": "WorkspaceOnly"', ""))
+    hang_up(daemon, "reloaded")
+    equal(daemon.results(reference=REFERENCE), [], "verdicts of a check that is gone")
+
+
+def what_cannot_be_used_changes_nothing(test):
+    simulator = test.simulator()
+    config = test.configure(simulator, sweep="1h", details="1h")
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+    with open(config, encoding="utf-8") as file:
+        good = file.read()
+    scores = daemon.api("scores")
+    for what, change, message in (
+            ("an unknown key", lambda text: text + "nonsense: 1\n", "plumbline.yaml:13:1: "),
+            ("a baseline that is not there",
+             lambda text: text.replace(test.selected_baseline, "/no/such/baseline"), "/no/such/baseline/initiative.json"),
+            ("another database", lambda text: text.replace("plumbline.db", "other.db"), "restart to change storage.path"),
+            ("another address and log format",
+             lambda text: text.replace("127.0.0.1:0", "127.0.0.1:1") + "log: {format: json}\n",
+             "restart to change web.listen, log.format"),
+            ("a file that is gone", None, "plumbline.yaml")):
+        if change is None:
+            os.rename(config, config + ".away")
+        else:
+            rewrite(config, change)
+        hang_up(daemon, "reload_failed")
+        line = [entry for entry in daemon.log().splitlines() if "event=reload_failed" in entry][-1]
+        contains(line, message, f"log line for {what}")
+        contains(line, "level=error", f"log line for {what}")
+        equal(daemon.metric("plumbline_config_last_reload_successful"), 0, f"metric after {what}")
+        equal(daemon.api("scores"), scores, f"scores after {what}")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(good)
+    hang_up(daemon, "reloaded")
+    equal(daemon.metric("plumbline_config_last_reload_successful"), 1, "metric after the good file is back")
+    equal(daemon.stop(), 0, "exit code")
+
+
+def while_a_pass_hangs(test):
+    """The configuration is taken over when the pass has ended; a signal to end does not wait for it."""
+    simulator = test.simulator()
+    config = test.configure(simulator, sweep="1h", details="1h")
+    simulator.set_faults([{"match": {"path_regex": "^/subscriptions$"}, "delay_ms": 1500}])
+    daemon = test.serve(config, simulator)
+    rewrite(config, lambda text: text.replace("sweep: 1h", "sweep: 2h"))
+    daemon.signal(signal.SIGHUP)
+    wait_for("reloaded", lambda: "event=reloaded" in daemon.log(), alive=[daemon])
+    log = daemon.log()
+    check(log.index("event=pass_done") < log.index("event=reloaded"), "taken over in the middle of a pass")
+    equal(daemon.stop(timeout=5), 0, "exit code")
+
+
+if __name__ == "__main__":
+    main([a_parameter_takes_effect_and_opens_no_drift, what_cannot_be_used_changes_nothing, while_a_pass_hangs])
