@@ -57,6 +57,13 @@ std::optional<std::string> names_of_id(std::string_view id) {
   return out;
 }
 
+/// A selected value in a list of those that are there: of an unknown one not even that is known,
+/// unless it has an id.
+Value listed(const Value& value) {
+  const bool maybe = value.is_unknown() && value.member("id").is_unknown();
+  return maybe ? Value::open_end(value.text()) : value;
+}
+
 }  // namespace
 
 Evaluator::Evaluator(const Program& program,
@@ -312,7 +319,7 @@ Value Evaluator::field_value(const FieldRef& field) {
       return false;
     }
     if (!many || !selected.value.is_missing()) {
-      found.push_back(selected.value);
+      found.push_back(many ? listed(selected.value) : selected.value);
     }
     return true;
   });
@@ -351,6 +358,7 @@ Value Evaluator::current_value(const Expr& expr) {
   }
   if (many) {
     std::erase_if(found, [](const Value& v) { return v.is_missing(); });
+    std::ranges::transform(found, found.begin(), listed);
     return functions_.list(std::move(found));
   }
   return found.empty() ? Value() : found.front();
@@ -559,7 +567,7 @@ Value Evaluator::value(const Expr& expr) {
     case Expr::Op::kArray: {
       Elements elements;
       for (const auto& arg : expr.args) {
-        elements.push_back(value(arg));
+        elements.push_back(value(arg).as_one());
         if (elements.back().is_error()) {
           return elements.back();
         }
@@ -735,7 +743,13 @@ Truth Evaluator::count_truth(const Condition& condition, Explanation* out) {
     } else if (counted.is_unknown()) {
       tally.add_unknown(counted.text());
     } else {
-      counted.each_element([&](const Value& element) { return visit(element, nullptr); });
+      counted.each_element([&](const Value& element) {
+        if (element.is_open_end()) {
+          tally.add_unknown(element.text());
+          return true;
+        }
+        return visit(element, nullptr);
+      });
     }
   }
   if (fatal) {

@@ -27,6 +27,11 @@ struct Comparison {
                             const Value& right,
                             const Comparison& comparison = {});
 
+/// Equality of JSON values: numbers by value, strings exactly, arrays and objects deeply. What is
+/// unknown inside them makes it undetermined unless something else decides.
+[[nodiscard]] Truth deep_equality(const Value& a, const Value& b);
+/// Certainly equal.
+[[nodiscard]] bool deep_equal(const Value& a, const Value& b);
 /// Equality as conditions see it: strings ignoring case, a string and a number or boolean by value.
 [[nodiscard]] bool loosely_equal(const Value& left, const Value& right, bool location = false);
 

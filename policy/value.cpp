@@ -82,6 +82,12 @@ Value Value::unknown(std::string_view reason) {
   return v;
 }
 
+Value Value::open_end(std::string_view reason) {
+  Value v = unknown(reason);
+  v.open_end_ = true;
+  return v;
+}
+
 Value Value::error(std::string_view message) {
   Value v;
   v.kind_ = Kind::kError;
@@ -127,6 +133,7 @@ Value Value::element(simdjson::dom::element element) {
       v.element_ = element;
       if (is_marker(simdjson::dom::object(element))) {
         v.kind_ = Kind::kUnknown;
+        v.open_end_ = v.member("id").is_unknown();
       }
       break;
   }
@@ -181,15 +188,35 @@ std::size_t Value::size() const {
 }
 
 Value Value::at(std::size_t index) const {
-  if (kind_ == Kind::kArray && !from_document_) {
-    return index < elements_->size() ? (*elements_)[index] : Value();
-  }
   Value found;
   std::size_t i = 0;
   each_element([&](const Value& item) {
+    if (item.is_open_end()) {
+      found = unknown(item.text());
+      return false;
+    }
     if (i++ == index) {
       found = item;
       return false;
+    }
+    return true;
+  });
+  return found;
+}
+
+Value Value::from_end(std::size_t index) const {
+  const std::size_t count = size();
+  const std::size_t begin = index > count ? 0 : count - index;
+  Value found;
+  std::size_t i = 0;
+  each_element([&](const Value& item) {
+    const std::size_t at = i++;
+    if (at >= begin && item.is_open_end()) {
+      found = unknown(item.text());
+      return false;
+    }
+    if (at == begin && index <= count) {
+      found = item;
     }
     return true;
   });
@@ -241,6 +268,18 @@ Value Value::member(std::string_view name) const {
   return match != nullptr ? *match : Value();
 }
 
+Value Value::exact_member(std::string_view name) const {
+  Value found;
+  each_member([&](std::string_view key, const Value& value) {
+    if (key != name) {
+      return true;
+    }
+    found = value;
+    return false;
+  });
+  return found;
+}
+
 std::string_view Arena::keep(std::string text) {
   bytes_ += text.size() + sizeof(std::string);
   return strings_.emplace_front(std::move(text));
@@ -261,7 +300,8 @@ Value Arena::copy(const Value& value) {
     case Value::Kind::kString:
       return string(std::string(value.text()));
     case Value::Kind::kUnknown:
-      return Value::unknown(keep(std::string(value.text())));
+      return value.is_open_end() ? Value::open_end(keep(std::string(value.text())))
+                                 : Value::unknown(keep(std::string(value.text())));
     case Value::Kind::kError:
       return Value::error(keep(std::string(value.text())));
     case Value::Kind::kArray: {
@@ -297,55 +337,41 @@ std::optional<Value> Arena::parse(std::string_view json) {
   return copy(Value::element(root));
 }
 
-bool deep_equal(const Value& a, const Value& b) {
-  if (a.is_number() && b.is_number()) {
-    if (a.is(Value::Kind::kInt) && b.is(Value::Kind::kInt)) {
-      return a.as_int() == b.as_int();
+Extent extent_of(const Value& array) {
+  Extent extent;
+  array.each_element([&](const Value& item) {
+    if (!item.is_open_end()) {
+      ++extent.known;
+    } else if (!extent.open) {
+      extent.open = item.text();
     }
-    return a.as_double() == b.as_double();
-  }
-  if (a.is_nothing() && b.is_nothing()) {
     return true;
+  });
+  return extent;
+}
+
+int order_numbers(const Value& a, const Value& b) {
+  const auto sign = [](auto x, auto y) { return x < y ? -1 : x > y ? 1 : 0; };
+  const bool a_whole = a.is(Value::Kind::kInt);
+  const bool b_whole = b.is(Value::Kind::kInt);
+  if (a_whole && b_whole) {
+    return sign(a.as_int(), b.as_int());
   }
-  if (a.kind() != b.kind()) {
-    return false;
+  if (b_whole) {
+    return -order_numbers(b, a);
   }
-  switch (a.kind()) {
-    case Value::Kind::kBool:
-      return a.as_bool() == b.as_bool();
-    case Value::Kind::kString:
-      return a.text() == b.text();
-    case Value::Kind::kArray: {
-      const std::size_t size = a.size();
-      if (size != b.size()) {
-        return false;
-      }
-      // Collected once: a document's array has no random access.
-      Elements others;
-      others.reserve(size);
-      b.each_element([&](const Value& item) {
-        others.push_back(item);
-        return true;
-      });
-      std::size_t i = 0;
-      bool equal = true;
-      a.each_element([&](const Value& item) { return equal = deep_equal(item, others[i++]); });
-      return equal;
-    }
-    case Value::Kind::kObject: {
-      if (a.size() != b.size()) {
-        return false;
-      }
-      bool equal = true;
-      a.each_member([&](std::string_view name, const Value& item) {
-        const Value other = b.member(name);
-        return equal = !other.is_missing() && deep_equal(item, other);
-      });
-      return equal;
-    }
-    default:
-      return false;
+  if (!a_whole) {
+    return sign(a.as_double(), b.as_double());
   }
+  // As a double the integer might round to the other side.
+  constexpr double kBeyond = 0x1p63;
+  const double d = b.as_double();
+  if (d >= kBeyond || d < -kBeyond) {
+    return d > 0 ? -1 : 1;
+  }
+  const auto whole = static_cast<std::int64_t>(d);
+  const int order = sign(a.as_int(), whole);
+  return order != 0 ? order : sign(static_cast<double>(whole), d);
 }
 
 std::optional<std::string_view> missing_evidence_in(const Value& value) {
