@@ -64,14 +64,6 @@ bool like(std::string_view text, std::string_view pattern) {
   return like_bytes(fold_case(text), fold_case(pattern), std::equal_to<char>());
 }
 
-bool is_letter(std::string_view point) {
-  const char c = point.front();
-  if (point.size() == 1) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-  }
-  return lower_text(point) != upper_text(point);
-}
-
 /// `#` is a digit, `?` a letter, `.` anything, all else itself.
 bool match(std::string_view text, std::string_view pattern, bool ignore_case) {
   const auto t = code_points(text);
