@@ -40,7 +40,7 @@ Value merge(FunctionContext& context, const Value& a, const Value& b, bool deep)
   Members out = members_of(a);
   b.each_member([&](std::string_view name, const Value& value) {
     const auto found =
-        std::ranges::find_if(out, [&](const Member& m) { return core::iequals(m.name, name); });
+        std::ranges::find_if(out, [&](const Member& m) { return same_name(m.name, name); });
     if (found == out.end()) {
       out.push_back({name, value});
     } else if (deep && found->value.is_object() && value.is_object()) {

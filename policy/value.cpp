@@ -3,6 +3,7 @@
 #include "core/json_limits.hpp"
 #include "core/text.hpp"
 #include "policy/engine.hpp"
+#include "policy/fold.hpp"
 
 #include <fmt/format.h>
 
@@ -254,7 +255,7 @@ Value Value::member(std::string_view name) const {
         match = field.value;
       }
     }
-    return found ? Value::element(match) : Value();
+    return found ? Value::element(match) : folded_member(name);
   }
   const Value* match = nullptr;
   for (const auto& candidate : *members_) {
@@ -265,7 +266,21 @@ Value Value::member(std::string_view name) const {
       match = &candidate.value;
     }
   }
-  return match != nullptr ? *match : Value();
+  return match != nullptr ? *match : folded_member(name);
+}
+
+Value Value::folded_member(std::string_view name) const {
+  Value found;
+  if (!is_ascii(name)) {
+    each_member([&](std::string_view key, const Value& value) {
+      if (!same_name(key, name)) {
+        return true;
+      }
+      found = value;
+      return false;
+    });
+  }
+  return found;
 }
 
 Value Value::exact_member(std::string_view name) const {

@@ -126,6 +126,8 @@ class Value {
   void each_member(F&& f) const;
 
  private:
+  /// The member that has this name apart from the case of letters beyond ASCII.
+  [[nodiscard]] Value folded_member(std::string_view name) const;
   /// The reason that a marker gives: this is an unknown from a document.
   [[nodiscard]] std::string_view marker_reason() const noexcept;
 
