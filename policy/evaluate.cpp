@@ -2,6 +2,7 @@
 
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
+#include "policy/date_format.hpp"
 #include "policy/explain.hpp"
 #include "policy/fold.hpp"
 #include "policy/operators.hpp"
@@ -404,14 +405,7 @@ Value Evaluator::format_now(const Expr& expr) {
   if (context_ == nullptr) {
     return Value::unknown("no_context");
   }
-  const core::Time now = context_->now;
-  const auto days = std::chrono::floor<std::chrono::days>(now);
-  const std::chrono::year_month_day date(days);
-  const std::chrono::hh_mm_ss clock(now - days);
-  const auto year = static_cast<int>(date.year());
-  const auto month = static_cast<unsigned>(date.month());
-  const auto day = static_cast<unsigned>(date.day());
-  std::string format = "yyyy-MM-ddTHH:mm:ss.fffffffZ";
+  std::string_view format = "o";
   if (!expr.args.empty()) {
     const Value given = value(expr.args[0]);
     if (given.is_unknown() || given.is_error()) {
@@ -421,52 +415,10 @@ Value Evaluator::format_now(const Expr& expr) {
       return arena_.error("utcNow() takes a format");
     }
     format = given.text();
-    if (format == "d") {
-      format = "M/d/yyyy";
-    } else if (format == "o" || format == "O" || format == "u" || format == "s") {
-      format = "yyyy-MM-ddTHH:mm:ss.fffffffZ";
-    }
   }
-  // The custom date format of .NET, as far as numbers go.
-  std::string out;
-  for (std::size_t i = 0; i < format.size();) {
-    std::size_t run = 1;
-    while (i + run < format.size() && format[i + run] == format[i]) {
-      ++run;
-    }
-    const auto padded = [&](std::int64_t number) { return fmt::format("{:0{}}", number, run); };
-    switch (format[i]) {
-      case 'y':
-        out += run <= 2 ? fmt::format("{:0{}}", year % 100, run) : padded(year);
-        break;
-      case 'M':
-        out += padded(month);
-        break;
-      case 'd':
-        out += padded(day);
-        break;
-      case 'H':
-        out += padded(clock.hours().count());
-        break;
-      case 'm':
-        out += padded(clock.minutes().count());
-        break;
-      case 's':
-        out += padded(clock.seconds().count());
-        break;
-      case 'f': {
-        const std::string digits = fmt::format("{:06}0", clock.subseconds().count());
-        out += digits.substr(0, std::min<std::size_t>(run, 7));
-        break;
-      }
-      case '\'':
-        break;
-      default:
-        out.append(run, format[i]);
-    }
-    i += run;
-  }
-  return functions_.text(std::move(out));
+  auto text = format_date(context_->now, format);
+  return text ? functions_.text(*std::move(text))
+              : arena_.error(fmt::format("utcNow(): unsupported format '{}'", format));
 }
 
 /// Recursion is bounded by kMaxExpressionDepth and the depth of templates.

@@ -16,7 +16,7 @@ namespace {
 // the evaluator, as do the functions that read the context (field, current, parameters, utcNow...).
 constexpr std::array kFunctions = std::to_array<Function>({
     {"add", 2, 2, functions::add},
-    {"addDays", 2, 3, functions::add_days},
+    {"addDays", 2, 2, functions::add_days},
     {"array", 1, 1, functions::array},
     {"base64", 1, 1, functions::base64},
     {"base64ToJson", 1, 1, functions::base64_to_json},

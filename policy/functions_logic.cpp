@@ -117,9 +117,11 @@ std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
   text.remove_prefix(1);
   std::int64_t total = 0;
   bool in_time = false;
+  bool complete = true;  // at least one part stands behind the T
   while (!text.empty()) {
     if (core::ascii_lower(text.front()) == 't' && !in_time) {
       in_time = true;
+      complete = false;
       text.remove_prefix(1);
       continue;
     }
@@ -159,6 +161,10 @@ std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
     }
     total += number * unit;  // at most 10^9 years of seconds: far from overflow
     text.remove_prefix(digits + 1);
+    complete = true;
+  }
+  if (!complete) {
+    return std::nullopt;
   }
   return std::chrono::seconds(negative ? -total : total);
 }
