@@ -84,8 +84,8 @@ Value part(FunctionContext& context, std::string_view name, Arguments args, bool
     return context.list(keep_front ? Elements(all.begin(), all.begin() + cut)
                                    : Elements(all.begin() + cut, all.end()));
   }
-  if (args[0].is_string()) {
-    const auto points = code_points(args[0].text());
+  if (args[0].is_string() || args[0].is_nothing()) {
+    const auto points = code_points(args[0].is_string() ? args[0].text() : std::string_view());
     std::string out;
     const std::size_t cut = std::min(wanted, points.size());
     for (std::size_t i = keep_front ? 0 : cut; i < (keep_front ? cut : points.size()); ++i) {

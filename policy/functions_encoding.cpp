@@ -60,8 +60,9 @@ std::optional<std::string> decode_base64(std::string_view text) {
   return out;
 }
 
+/// The text an argument gives: a scalar's, and "" for what is not there.
 std::optional<std::string> text_argument(const Value& value) {
-  return value.is_nothing() ? std::nullopt : scalar_text(value);
+  return value.is_nothing() ? std::optional(std::string()) : scalar_text(value);
 }
 
 Value wrong_type(FunctionContext& context, std::string_view name, const Value& value) {

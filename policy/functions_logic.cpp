@@ -78,7 +78,9 @@ Value extreme(FunctionContext& context, std::string_view name, Arguments args, i
 }
 
 Value ordered(FunctionContext& context, std::string_view name, Arguments args, bool (*holds)(int)) {
-  const auto sign = order(args[0], args[1]);
+  // A property that is not there counts as empty text beside a text.
+  const auto text = [](const Value& v) { return v.is_nothing() ? Value::string("") : v; };
+  const auto sign = order(text(args[0]), text(args[1]));
   if (!sign) {
     return context.fail(fmt::format("{}() takes two numbers or two strings, not {} and {}",
                                     name,
