@@ -12,6 +12,19 @@ namespace plumbline::policy {
 
 namespace {
 
+/// The digits of a date's fraction of a second that an instant has no room for.
+std::string_view below_microseconds(std::string_view date) {
+  constexpr std::size_t kKept = 6;
+  const auto point = date.find('.');
+  if (point == std::string_view::npos) {
+    return {};
+  }
+  std::string_view digits = date.substr(point + 1);
+  digits = digits.substr(0, digits.find_first_not_of("0123456789"));
+  digits.remove_prefix(std::min(kKept, digits.size()));
+  return digits.substr(0, digits.find_last_not_of('0') + 1);
+}
+
 std::string without_blanks(std::string_view text) {
   std::string out;
   std::ranges::copy_if(text, std::back_inserter(out), [](char c) { return c != ' '; });
@@ -184,13 +197,10 @@ Truth order(Operator op, const Value& left, const Value& right) {
   if (left.is_number() && right.is_number()) {
     sign = order_numbers(left, right);
   } else if (left.is_string() && right.is_string()) {
-    const auto a = parse_date(left.text());
-    const auto b = a ? parse_date(right.text()) : std::nullopt;
-    if (a && b) {
-      sign = *a < *b ? -1 : *a > *b ? 1 : 0;
-    } else {
-      sign = compare_ignoring_case(left.text(), right.text());
-    }
+    const auto dates = order_dates(left.text(), right.text());
+    sign = dates ? *dates : compare_ignoring_case(left.text(), right.text());
+  } else if (left.kind() == right.kind()) {
+    return Truth::of(false);  // booleans, arrays and objects have no order
   } else {
     return Truth::error("the values compared are of different types");
   }
@@ -328,6 +338,19 @@ std::optional<core::Time> parse_date(std::string_view text) {
     return core::parse_rfc3339(std::string(text) + "Z");
   }
   return std::nullopt;
+}
+
+std::optional<int> order_dates(std::string_view a, std::string_view b) {
+  const auto first = parse_date(a);
+  const auto second = first ? parse_date(b) : std::nullopt;
+  if (!first || !second) {
+    return std::nullopt;
+  }
+  if (*first != *second) {
+    return *first < *second ? -1 : 1;
+  }
+  const int sign = below_microseconds(a).compare(below_microseconds(b));
+  return sign < 0 ? -1 : sign > 0 ? 1 : 0;
 }
 
 Truth compare(Operator op,

@@ -38,4 +38,7 @@ struct Comparison {
 /// A date with a time, or a bare date: its instant. A time without a zone is UTC.
 [[nodiscard]] std::optional<core::Time> parse_date(std::string_view text);
 
+/// The order of two dates (negative, zero or positive); nullopt unless both are dates.
+[[nodiscard]] std::optional<int> order_dates(std::string_view a, std::string_view b);
+
 }  // namespace plumbline::policy

@@ -9,6 +9,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <utility>
 
 namespace plumbline::policy {
 
@@ -45,6 +46,16 @@ Value Value::integer(std::int64_t i) {
   Value v;
   v.kind_ = Kind::kInt;
   v.integer_ = i;
+  return v;
+}
+
+Value Value::unsigned_integer(std::uint64_t i) {
+  if (std::in_range<std::int64_t>(i)) {
+    return integer(static_cast<std::int64_t>(i));
+  }
+  Value v;
+  v.kind_ = Kind::kUnsigned;
+  v.unsigned_ = i;
   return v;
 }
 
@@ -112,8 +123,8 @@ Value Value::element(simdjson::dom::element element) {
       v.integer_ = element.get_int64().value_unsafe();
       break;
     case Type::UINT64:
-      v.kind_ = Kind::kDouble;
-      v.number_ = static_cast<double>(element.get_uint64().value_unsafe());
+      v.kind_ = Kind::kUnsigned;
+      v.unsigned_ = element.get_uint64().value_unsafe();
       break;
     case Type::DOUBLE:
       v.kind_ = Kind::kDouble;
@@ -365,28 +376,41 @@ Extent extent_of(const Value& array) {
   return extent;
 }
 
-int order_numbers(const Value& a, const Value& b) {
-  const auto sign = [](auto x, auto y) { return x < y ? -1 : x > y ? 1 : 0; };
-  const bool a_whole = a.is(Value::Kind::kInt);
-  const bool b_whole = b.is(Value::Kind::kInt);
-  if (a_whole && b_whole) {
-    return sign(a.as_int(), b.as_int());
+namespace {
+
+template <class T>
+int sign_of(T a, T b) {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/// An integer against a float: as a double the integer might round to the other side.
+template <class Whole>
+int order_whole(Whole a, double d, double lowest, double beyond) {
+  if (d < lowest || d >= beyond) {
+    return d < lowest ? 1 : -1;
   }
-  if (b_whole) {
+  const auto whole = static_cast<Whole>(d);
+  const int order = sign_of(a, whole);
+  return order != 0 ? order : sign_of(static_cast<double>(whole), d);
+}
+
+}  // namespace
+
+int order_numbers(const Value& a, const Value& b) {
+  using Kind = Value::Kind;
+  if (a.kind() == b.kind()) {
+    return a.is(Kind::kInt)        ? sign_of(a.as_int(), b.as_int())
+           : a.is(Kind::kUnsigned) ? sign_of(a.as_unsigned(), b.as_unsigned())
+                                   : sign_of(a.as_double(), b.as_double());
+  }
+  if (a.is(Kind::kDouble)) {
     return -order_numbers(b, a);
   }
-  if (!a_whole) {
-    return sign(a.as_double(), b.as_double());
+  if (!b.is(Kind::kDouble)) {
+    return a.is(Kind::kUnsigned) ? 1 : -1;
   }
-  // As a double the integer might round to the other side.
-  constexpr double kBeyond = 0x1p63;
-  const double d = b.as_double();
-  if (d >= kBeyond || d < -kBeyond) {
-    return d > 0 ? -1 : 1;
-  }
-  const auto whole = static_cast<std::int64_t>(d);
-  const int order = sign(a.as_int(), whole);
-  return order != 0 ? order : sign(static_cast<double>(whole), d);
+  return a.is(Kind::kInt) ? order_whole(a.as_int(), b.as_double(), -0x1p63, 0x1p63)
+                          : order_whole(a.as_unsigned(), b.as_double(), 0, 0x1p64);
 }
 
 std::optional<std::string_view> missing_evidence_in(const Value& value) {
@@ -428,6 +452,11 @@ std::optional<Value> parse_number(std::string_view text) {
       error == std::errc() && at == end) {
     return Value::integer(integer);
   }
+  std::uint64_t large = 0;
+  if (const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), large);
+      error == std::errc() && at == end) {
+    return Value::unsigned_integer(large);
+  }
   // from_chars also takes "inf" and "nan", which are no numbers here.
   if (text.find_first_not_of("0123456789+-.eE") != std::string_view::npos) {
     return std::nullopt;
@@ -443,6 +472,9 @@ std::optional<Value> parse_number(std::string_view text) {
 std::string number_text(const Value& value) {
   if (value.is(Value::Kind::kInt)) {
     return fmt::format("{}", value.as_int());
+  }
+  if (value.is(Value::Kind::kUnsigned)) {
+    return fmt::format("{}", value.as_unsigned());
   }
   const double d = value.as_double();
   if (std::nearbyint(d) == d && std::fabs(d) < 1e15) {
@@ -487,6 +519,7 @@ void append_json(const Value& value, std::size_t max_bytes, std::string& out) {
       out += value.as_bool() ? "true" : "false";
       return;
     case Value::Kind::kInt:
+    case Value::Kind::kUnsigned:
     case Value::Kind::kDouble:
       out += number_text(value);
       return;
@@ -556,6 +589,7 @@ std::string_view kind_name(const Value& value) noexcept {
     case Value::Kind::kBool:
       return "a boolean";
     case Value::Kind::kInt:
+    case Value::Kind::kUnsigned:
       return "an integer";
     case Value::Kind::kDouble:
       return "a number";

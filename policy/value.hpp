@@ -30,6 +30,7 @@ class Value {
     kNull,
     kBool,
     kInt,
+    kUnsigned,  // an integer beyond those of kInt
     kDouble,
     kString,
     kArray,
@@ -42,6 +43,8 @@ class Value {
   [[nodiscard]] static Value null();
   [[nodiscard]] static Value boolean(bool b);
   [[nodiscard]] static Value integer(std::int64_t i);
+  /// Of kind kInt where it fits.
+  [[nodiscard]] static Value unsigned_integer(std::uint64_t i);
   [[nodiscard]] static Value number(double d);
   [[nodiscard]] static Value string(std::string_view text);
   [[nodiscard]] static Value array(const Elements* elements);
@@ -87,7 +90,7 @@ class Value {
   [[nodiscard]] bool is_bool() const noexcept { return kind_ == Kind::kBool; }
 
   [[nodiscard]] bool is_number() const noexcept {
-    return kind_ == Kind::kInt || kind_ == Kind::kDouble;
+    return kind_ == Kind::kInt || kind_ == Kind::kUnsigned || kind_ == Kind::kDouble;
   }
 
   // Each of these requires the kind it names.
@@ -95,8 +98,13 @@ class Value {
 
   [[nodiscard]] std::int64_t as_int() const noexcept { return integer_; }
 
+  [[nodiscard]] std::uint64_t as_unsigned() const noexcept { return unsigned_; }
+
+  /// Of any number, rounded.
   [[nodiscard]] double as_double() const noexcept {
-    return kind_ == Kind::kInt ? static_cast<double>(integer_) : number_;
+    return kind_ == Kind::kInt        ? static_cast<double>(integer_)
+           : kind_ == Kind::kUnsigned ? static_cast<double>(unsigned_)
+                                      : number_;
   }
 
   /// The string; the reason of an unknown; the message of an error.
@@ -138,6 +146,7 @@ class Value {
 
   union {
     std::int64_t integer_ = 0;
+    std::uint64_t unsigned_;
     bool boolean_;
     double number_;
     const Elements* elements_;
