@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <exception>
 
 namespace plumbline::policy {
@@ -40,9 +41,8 @@ bool has_type(const Value& value, std::string_view type) {
            (value.is_string() && (iequals(value.text(), "true") || iequals(value.text(), "false")));
   }
   if (type == "integer") {
-    return value.is(Value::Kind::kInt) ||
-           (value.is(Value::Kind::kDouble) &&
-            value.as_double() == static_cast<double>(static_cast<std::int64_t>(value.as_double())));
+    return value.is_number() &&
+           (!value.is(Value::Kind::kDouble) || std::trunc(value.as_double()) == value.as_double());
   }
   if (type == "float") {
     return value.is_number();

@@ -1,6 +1,7 @@
 #include "policy/compile.hpp"
 
 #include "core/text.hpp"
+#include "policy/evaluate.hpp"
 #include "policy/parser.hpp"
 #include "policy/suggestion.hpp"
 
@@ -875,7 +876,8 @@ class Compiler {
     fail(offset_, fmt::format("current('{}') names no count around it", text));
   }
 
-  /// Sets what the expression depends on, and replaces it by its value where it depends on nothing.
+  /// Sets what the expression depends on, and replaces it by its value where that is nothing: what
+  /// depends on nothing is a constant, everywhere.
   Expr fold(Expr e) {
     Depends depends = Depends::kNothing;
     for (const auto& arg : e.args) {
@@ -896,38 +898,26 @@ class Compiler {
     if (depends != Depends::kNothing) {
       return e;
     }
-    FunctionContext context(program_->arena_);
-    switch (e.op) {
-      case Expr::Op::kCall: {
-        std::vector<Value> args;
-        args.reserve(e.args.size());
-        for (const auto& arg : e.args) {
-          args.push_back(arg.constant);
-        }
-        if (program_->arena_.bytes() > kMaxConstantBytes) {
-          fail(offset_, "the constants of the rule are too large", core::Errc::kLimit);
-        }
-        return constant(call_function(*e.function, context, args));
-      }
-      case Expr::Op::kMember:
-        return e.args[0].constant.is_error()
-                   ? constant(e.args[0].constant)
-                   : constant(e.args[0].constant.member(e.constant.text()));
-      case Expr::Op::kArray: {
-        Elements elements;
-        for (const auto& arg : e.args) {
-          elements.push_back(arg.constant);
-        }
-        return constant(program_->arena_.array(std::move(elements)));
-      }
-      case Expr::Op::kIf:
-        if (e.args[0].constant.is_bool()) {
-          return std::move(e.args[e.args[0].constant.as_bool() ? 1 : 2]);
-        }
-        return e;
-      default:
-        return e;
+    if (program_->arena_.bytes() > kMaxConstantBytes) {
+      fail(offset_, "the constants of the rule are too large", core::Errc::kLimit);
     }
+    if (e.op == Expr::Op::kObject) {
+      // The evaluator would borrow the keys from the expression, which ends here.
+      Members members;
+      for (std::size_t i = 0; i < e.args.size(); ++i) {
+        const Value& value = e.args[i].constant;
+        if (value.is_error()) {
+          return constant(value);
+        }
+        members.push_back({program_->arena_.keep(std::move(e.keys[i])), value});
+      }
+      return constant(program_->arena_.object(std::move(members)));
+    }
+    // The evaluator itself computes it, so that a constant cannot mean anything else than what the
+    // same expression over parameters or fields means.
+    const std::vector<Value> none;
+    Evaluator evaluator(*program_, none, none, nullptr, std::nullopt, program_->arena_);
+    return constant(evaluator.value(e));
   }
 
   /// Every text that the expression can have, as far as literals, the branches of if(), concat()

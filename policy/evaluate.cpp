@@ -2,6 +2,7 @@
 
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
+#include "policy/date_format.hpp"
 #include "policy/explain.hpp"
 #include "policy/fold.hpp"
 #include "policy/operators.hpp"
@@ -55,6 +56,13 @@ std::optional<std::string> names_of_id(std::string_view id) {
     out += names[i];
   }
   return out;
+}
+
+/// A selected value in a list of those that are there: of an unknown one not even that is known,
+/// unless it has an id.
+Value listed(const Value& value) {
+  const bool maybe = value.is_unknown() && value.member("id").is_unknown();
+  return maybe ? Value::open_end(value.text()) : value;
 }
 
 }  // namespace
@@ -312,7 +320,7 @@ Value Evaluator::field_value(const FieldRef& field) {
       return false;
     }
     if (!many || !selected.value.is_missing()) {
-      found.push_back(selected.value);
+      found.push_back(many ? listed(selected.value) : selected.value);
     }
     return true;
   });
@@ -351,6 +359,7 @@ Value Evaluator::current_value(const Expr& expr) {
   }
   if (many) {
     std::erase_if(found, [](const Value& v) { return v.is_missing(); });
+    std::ranges::transform(found, found.begin(), listed);
     return functions_.list(std::move(found));
   }
   return found.empty() ? Value() : found.front();
@@ -396,14 +405,7 @@ Value Evaluator::format_now(const Expr& expr) {
   if (context_ == nullptr) {
     return Value::unknown("no_context");
   }
-  const core::Time now = context_->now;
-  const auto days = std::chrono::floor<std::chrono::days>(now);
-  const std::chrono::year_month_day date(days);
-  const std::chrono::hh_mm_ss clock(now - days);
-  const auto year = static_cast<int>(date.year());
-  const auto month = static_cast<unsigned>(date.month());
-  const auto day = static_cast<unsigned>(date.day());
-  std::string format = "yyyy-MM-ddTHH:mm:ss.fffffffZ";
+  std::string_view format = "o";
   if (!expr.args.empty()) {
     const Value given = value(expr.args[0]);
     if (given.is_unknown() || given.is_error()) {
@@ -413,52 +415,10 @@ Value Evaluator::format_now(const Expr& expr) {
       return arena_.error("utcNow() takes a format");
     }
     format = given.text();
-    if (format == "d") {
-      format = "M/d/yyyy";
-    } else if (format == "o" || format == "O" || format == "u" || format == "s") {
-      format = "yyyy-MM-ddTHH:mm:ss.fffffffZ";
-    }
   }
-  // The custom date format of .NET, as far as numbers go.
-  std::string out;
-  for (std::size_t i = 0; i < format.size();) {
-    std::size_t run = 1;
-    while (i + run < format.size() && format[i + run] == format[i]) {
-      ++run;
-    }
-    const auto padded = [&](std::int64_t number) { return fmt::format("{:0{}}", number, run); };
-    switch (format[i]) {
-      case 'y':
-        out += run <= 2 ? fmt::format("{:0{}}", year % 100, run) : padded(year);
-        break;
-      case 'M':
-        out += padded(month);
-        break;
-      case 'd':
-        out += padded(day);
-        break;
-      case 'H':
-        out += padded(clock.hours().count());
-        break;
-      case 'm':
-        out += padded(clock.minutes().count());
-        break;
-      case 's':
-        out += padded(clock.seconds().count());
-        break;
-      case 'f': {
-        const std::string digits = fmt::format("{:06}0", clock.subseconds().count());
-        out += digits.substr(0, std::min<std::size_t>(run, 7));
-        break;
-      }
-      case '\'':
-        break;
-      default:
-        out.append(run, format[i]);
-    }
-    i += run;
-  }
-  return functions_.text(std::move(out));
+  auto text = format_date(context_->now, format);
+  return text ? functions_.text(*std::move(text))
+              : arena_.error(fmt::format("utcNow(): unsupported format '{}'", format));
 }
 
 /// Recursion is bounded by kMaxExpressionDepth and the depth of templates.
@@ -559,7 +519,7 @@ Value Evaluator::value(const Expr& expr) {
     case Expr::Op::kArray: {
       Elements elements;
       for (const auto& arg : expr.args) {
-        elements.push_back(value(arg));
+        elements.push_back(value(arg).as_one());
         if (elements.back().is_error()) {
           return elements.back();
         }
@@ -735,7 +695,13 @@ Truth Evaluator::count_truth(const Condition& condition, Explanation* out) {
     } else if (counted.is_unknown()) {
       tally.add_unknown(counted.text());
     } else {
-      counted.each_element([&](const Value& element) { return visit(element, nullptr); });
+      counted.each_element([&](const Value& element) {
+        if (element.is_open_end()) {
+          tally.add_unknown(element.text());
+          return true;
+        }
+        return visit(element, nullptr);
+      });
     }
   }
   if (fatal) {

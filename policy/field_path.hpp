@@ -65,7 +65,7 @@ bool select(
     bool go_on = true;
     at.each_element([&](const Value& item) {
       // An anonymous marker among the elements says that the list may be longer than it looks.
-      if (item.is_unknown() && item.member("id").is_unknown()) {
+      if (item.is_open_end()) {
         go_on = sink(Selected{Value::unknown(item.text()), true});
         return go_on;
       }

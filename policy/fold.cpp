@@ -1,10 +1,13 @@
 #include "policy/fold.hpp"
 
 #include "core/text.hpp"
+#include "policy/unicode_tables.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 
 namespace plumbline::policy {
 
@@ -46,122 +49,68 @@ void encode(char32_t c, std::string& out) {
   }
 }
 
-/// Blocks where an upper-case letter is even (or odd) and its lower case the next code point.
-struct Pairs {
-  char32_t first;
-  char32_t last;
-  bool upper_is_even;
-};
+constexpr char32_t shifted(char32_t c, std::int32_t distance) {
+  return static_cast<char32_t>(static_cast<std::int32_t>(c) + distance);
+}
 
-constexpr Pairs kPairs[] = {
-    {0x100, 0x12F, true},
-    {0x132, 0x137, true},
-    {0x139, 0x148, false},
-    {0x14A, 0x177, true},
-    {0x179, 0x17E, false},
-    {0x1CD, 0x1DC, false},
-    {0x1DE, 0x1EF, true},
-    {0x1F8, 0x21F, true},
-    {0x222, 0x233, true},
-    {0x460, 0x481, true},
-    {0x48A, 0x4BF, true},
-    {0x4C1, 0x4CE, false},
-    {0x4D0, 0x52F, true},
-    {0x1E00, 0x1E95, true},
-    {0x1EA0, 0x1EFF, true},
-};
+constexpr char32_t kFinalSigma = 0x3C2;
+constexpr char32_t kSigma = 0x3A3;
+constexpr char32_t kSharpS = 0xDF;
+constexpr char32_t kCapitalSharpS = 0x1E9E;
 
-/// Blocks where lower case is upper case plus a distance.
-struct Shift {
-  char32_t first;  // upper case
-  char32_t last;
-  char32_t distance;
-};
+/// The same runs in the order of their lower-case letters.
+constexpr auto kRunsByLower = [] {
+  auto runs = std::to_array(kCaseRuns);
+  std::ranges::sort(runs, {}, [](const CaseRun& run) { return shifted(run.first, run.distance); });
+  return runs;
+}();
 
-constexpr Shift kShifts[] = {
-    {U'A', U'Z', 32},
-    {0xC0, 0xD6, 32},
-    {0xD8, 0xDE, 32},
-    {0x388, 0x38A, 37},
-    {0x391, 0x3A1, 32},
-    {0x3A3, 0x3AB, 32},
-    {0x400, 0x40F, 80},
-    {0x410, 0x42F, 32},
-    {0x531, 0x556, 48},
-    {0x2160, 0x216F, 16},
-    {0xFF21, 0xFF3A, 32},
-    {0x10400, 0x10427, 40},
-};
+/// The letter between an upper-case digraph and its lower case, as in U+01C5: only its first part
+/// is upper case.
+bool is_titlecase_digraph(char32_t c) {
+  return c == 0x1C5 || c == 0x1C8 || c == 0x1CB || c == 0x1F2;
+}
 
 char32_t lower_code_point(char32_t c) {
-  for (const auto& shift : kShifts) {
-    if (c >= shift.first && c <= shift.last) {
-      return c + shift.distance;
-    }
+  if (c == kCapitalSharpS) {
+    return kSharpS;
   }
-  for (const auto& pairs : kPairs) {
-    if (c >= pairs.first && c <= pairs.last) {
-      const bool even = c % 2 == 0;
-      return even == pairs.upper_is_even ? c + 1 : c;
-    }
+  if (is_titlecase_digraph(c)) {
+    return c + 1;
   }
-  switch (c) {
-    case 0x178:
-      return 0xFF;
-    case 0x386:
-      return 0x3AC;
-    case 0x38C:
-      return 0x3CC;
-    case 0x38E:
-      return 0x3CD;
-    case 0x38F:
-      return 0x3CE;
-    case 0x1E9E:
-      return 0xDF;
-    default:
-      return c;
+  const auto* const next = std::ranges::upper_bound(kCaseRuns, c, {}, &CaseRun::first);
+  if (next == std::begin(kCaseRuns)) {
+    return c;
   }
+  const CaseRun& run = *std::prev(next);
+  return c <= run.last && (c - run.first) % run.step == 0 ? shifted(c, run.distance) : c;
 }
 
 char32_t upper_code_point(char32_t c) {
-  for (const auto& shift : kShifts) {
-    if (c >= shift.first + shift.distance && c <= shift.last + shift.distance &&
-        c != 0x3C2 /* the final sigma lies in the gap of its block */) {
-      return c - shift.distance;
-    }
+  if (c == kFinalSigma) {
+    return kSigma;
   }
-  for (const auto& pairs : kPairs) {
-    if (c >= pairs.first && c <= pairs.last) {
-      const bool even = c % 2 == 0;
-      return even == pairs.upper_is_even ? c : c - 1;
-    }
+  if (is_titlecase_digraph(c)) {
+    return c - 1;
   }
-  switch (c) {
-    case 0xFF:
-      return 0x178;
-    case 0x3AC:
-      return 0x386;
-    case 0x3CC:
-      return 0x38C;
-    case 0x3CD:
-      return 0x38E;
-    case 0x3CE:
-      return 0x38F;
-    case 0x3C2:
-      return 0x3A3;
-    default:
-      return c;
+  const auto* const next = std::ranges::upper_bound(
+      kRunsByLower, c, {}, [](const CaseRun& run) { return shifted(run.first, run.distance); });
+  if (next == kRunsByLower.begin()) {
+    return c;
   }
+  const CaseRun& run = *std::prev(next);
+  const char32_t upper = shifted(c, -run.distance);
+  return upper <= run.last && (upper - run.first) % run.step == 0 ? upper : c;
 }
 
 void append_folded(char32_t c, std::string& out) {
   static constexpr std::string_view kLigatures[] = {"ff", "fi", "fl", "ffi", "ffl", "st", "st"};
-  if (c == 0xDF || c == 0x1E9E) {
+  if (c == kSharpS || c == kCapitalSharpS) {
     out += "ss";
   } else if (c >= 0xFB00 && c <= 0xFB06) {
     out += kLigatures[c - 0xFB00];
-  } else if (c == 0x3C2) {
-    encode(0x3C3, out);
+  } else if (c == kFinalSigma) {
+    encode(lower_code_point(kSigma), out);
   } else if (c == 0x17F) {
     out += 's';
   } else if (c == 0x212A) {
@@ -267,6 +216,20 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
     return true;
   }
   return !(is_ascii(a) && is_ascii(b)) && fold_case(a) == fold_case(b);
+}
+
+bool same_name(std::string_view a, std::string_view b) {
+  return core::iequals(a, b) || (!is_ascii(a) && !is_ascii(b) && upper_text(a) == upper_text(b));
+}
+
+bool is_letter(std::string_view point) {
+  const char32_t c = decode(point);
+  if (c < 0x80) {
+    const char lower = core::ascii_lower(static_cast<char>(c));
+    return lower >= 'a' && lower <= 'z';
+  }
+  const auto* const next = std::ranges::upper_bound(kLetters, c, {}, &LetterRange::first);
+  return point.size() > 1 && next != std::begin(kLetters) && c <= std::prev(next)->last;
 }
 
 int compare_ignoring_case(std::string_view a, std::string_view b) {

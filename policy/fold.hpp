@@ -1,6 +1,6 @@
 // Comparison of text without regard to case. ASCII takes a fast path; beyond it simple Unicode
-// folding for Latin, Greek and Cyrillic, and the few letters that fold to several (sharp s,
-// Latin ligatures), as a culture-invariant comparison does.
+// folding, and the few letters that fold to several (sharp s, Latin ligatures), as a
+// culture-invariant comparison does.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +15,8 @@ namespace plumbline::policy {
 [[nodiscard]] std::string fold_case(std::string_view text);
 
 [[nodiscard]] bool equal_ignoring_case(std::string_view a, std::string_view b);
+/// Names of properties and tags: letter by letter, so that a sharp s is not "ss".
+[[nodiscard]] bool same_name(std::string_view a, std::string_view b);
 /// Negative, zero or positive; by folded code units.
 [[nodiscard]] int compare_ignoring_case(std::string_view a, std::string_view b);
 [[nodiscard]] bool contains_ignoring_case(std::string_view text, std::string_view part);
@@ -32,6 +34,9 @@ namespace plumbline::policy {
 /// The code points of a text, each as its bytes.
 [[nodiscard]] std::vector<std::string_view> code_points(std::string_view text);
 [[nodiscard]] std::size_t count_code_points(std::string_view text) noexcept;
+
+/// Whether a code point, given as its bytes, is a letter of the basic plane.
+[[nodiscard]] bool is_letter(std::string_view point);
 
 /// toLower / toUpper, one code point to one.
 [[nodiscard]] std::string lower_text(std::string_view text);

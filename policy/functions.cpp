@@ -16,7 +16,7 @@ namespace {
 // the evaluator, as do the functions that read the context (field, current, parameters, utcNow...).
 constexpr std::array kFunctions = std::to_array<Function>({
     {"add", 2, 2, functions::add},
-    {"addDays", 2, 3, functions::add_days},
+    {"addDays", 2, 2, functions::add_days},
     {"array", 1, 1, functions::array},
     {"base64", 1, 1, functions::base64},
     {"base64ToJson", 1, 1, functions::base64_to_json},
@@ -24,25 +24,25 @@ constexpr std::array kFunctions = std::to_array<Function>({
     {"bool", 1, 1, functions::to_bool},
     {"concat", 0, kManyArguments, functions::concat},
     {"contains", 2, 2, functions::contains},
-    {"createArray", 0, kManyArguments, functions::create_array},
-    {"createObject", 0, kManyArguments, functions::create_object},
-    {"dateTimeAdd", 2, 3, functions::date_time_add, false, true},
-    {"dateTimeFromEpoch", 1, 1, functions::date_time_from_epoch, false, true},
-    {"dateTimeToEpoch", 1, 1, functions::date_time_to_epoch, false, true},
+    {"createArray", 0, kManyArguments, functions::create_array, Unknowns::kAny},
+    {"createObject", 0, kManyArguments, functions::create_object, Unknowns::kAny},
+    {"dateTimeAdd", 2, 3, functions::date_time_add, Unknowns::kSpoil, true},
+    {"dateTimeFromEpoch", 1, 1, functions::date_time_from_epoch, Unknowns::kSpoil, true},
+    {"dateTimeToEpoch", 1, 1, functions::date_time_to_epoch, Unknowns::kSpoil, true},
     {"dataUri", 1, 1, functions::data_uri},
     {"dataUriToString", 1, 1, functions::data_uri_to_string},
     {"div", 2, 2, functions::div},
-    {"empty", 1, 1, functions::empty, true},
+    {"empty", 1, 1, functions::empty, Unknowns::kInside},
     {"endsWith", 2, 2, functions::ends_with},
     {"equals", 2, 2, functions::equals},
     {"false", 0, 0, functions::constant_false},
-    {"first", 1, 1, functions::first, true},
+    {"first", 1, 1, functions::first, Unknowns::kInside},
     {"float", 1, 1, functions::to_float},
     {"format", 1, kManyArguments, functions::format},
     {"greater", 2, 2, functions::greater},
     {"greaterOrEquals", 2, 2, functions::greater_or_equals},
     {"guid", 1, kManyArguments, functions::guid},
-    {"indexFromEnd", 2, 2, functions::index_from_end, true},
+    {"indexFromEnd", 2, 2, functions::index_from_end, Unknowns::kInside},
     {"indexOf", 2, 2, functions::index_of},
     {"int", 1, 1, functions::to_int},
     {"intersection", 2, kManyArguments, functions::intersection},
@@ -50,9 +50,9 @@ constexpr std::array kFunctions = std::to_array<Function>({
     {"items", 1, 1, functions::items},
     {"join", 2, 2, functions::join},
     {"json", 1, 1, functions::json},
-    {"last", 1, 1, functions::last, true},
+    {"last", 1, 1, functions::last, Unknowns::kInside},
     {"lastIndexOf", 2, 2, functions::last_index_of},
-    {"length", 1, 1, functions::length, true},
+    {"length", 1, 1, functions::length, Unknowns::kInside},
     {"less", 2, 2, functions::less},
     {"lessOrEquals", 2, 2, functions::less_or_equals},
     {"max", 1, kManyArguments, functions::max},
@@ -66,19 +66,19 @@ constexpr std::array kFunctions = std::to_array<Function>({
     {"range", 2, 2, functions::range},
     {"replace", 3, 3, functions::replace},
     {"shallowMerge", 1, 1, functions::shallow_merge},
-    {"skip", 2, 2, functions::skip, true},
+    {"skip", 2, 2, functions::skip, Unknowns::kInside},
     {"split", 2, 2, functions::split},
     {"startsWith", 2, 2, functions::starts_with},
     {"string", 1, 1, functions::string},
     {"sub", 2, 2, functions::sub},
     {"substring", 2, 3, functions::substring},
-    {"take", 2, 2, functions::take, true},
+    {"take", 2, 2, functions::take, Unknowns::kInside},
     {"toLower", 1, 1, functions::to_lower},
     {"toUpper", 1, 1, functions::to_upper},
     {"trim", 1, 1, functions::trim},
     {"true", 0, 0, functions::constant_true},
-    {"tryGet", 2, kManyArguments, functions::try_get, true},
-    {"tryIndexFromEnd", 2, 2, functions::try_index_from_end, true},
+    {"tryGet", 2, kManyArguments, functions::try_get, Unknowns::kInside},
+    {"tryIndexFromEnd", 2, 2, functions::try_index_from_end, Unknowns::kInside},
     {"union", 1, kManyArguments, functions::union_of},
     {"uniqueString", 1, kManyArguments, functions::unique_string},
     {"uri", 2, 2, functions::uri},
@@ -156,10 +156,10 @@ Value call_function(const Function& function, FunctionContext& context, Argument
         "{}() takes another number of arguments than {}", function.name, arguments.size()));
   }
   for (const auto& argument : arguments) {
-    if (argument.is_unknown()) {
+    if (argument.is_unknown() && function.unknowns != Unknowns::kAny) {
       return Value::unknown(argument.text());
     }
-    if (!function.accepts_unknown_elements && (argument.is_array() || argument.is_object())) {
+    if (function.unknowns == Unknowns::kSpoil && (argument.is_array() || argument.is_object())) {
       if (const auto reason = missing_evidence_in(argument)) {
         return Value::unknown(*reason);
       }

@@ -33,13 +33,19 @@ inline constexpr std::size_t kMaxListSize = 100'000;
 
 using Arguments = std::span<const Value>;
 
+/// What a function makes of unknown arguments.
+enum class Unknowns : std::uint8_t {
+  kSpoil,   // its result is unknown
+  kInside,  // it takes arrays and objects in which something is unknown
+  kAny,     // it takes them as they are
+};
+
 struct Function {
   std::string_view name;
   std::uint8_t min_arguments;
   std::uint8_t max_arguments;  // kManyArguments: no limit
   Value (*call)(FunctionContext&, Arguments);
-  /// Arguments that are lists with unknown elements are fine; otherwise the result is unknown.
-  bool accepts_unknown_elements = false;
+  Unknowns unknowns = Unknowns::kSpoil;
   /// Not for policy rules; conformance cases call it all the same.
   bool forbidden = false;
 };
@@ -52,7 +58,8 @@ inline constexpr std::uint8_t kManyArguments = 255;
 /// Functions of Azure Resource Manager that policy rules may not use.
 [[nodiscard]] bool is_forbidden_function(std::string_view name);
 
-/// Calls with evaluated arguments: an unknown or failed one makes the result so too.
+/// Calls with evaluated arguments: a failed one makes the result so too, and an unknown one where
+/// the function says nothing else.
 [[nodiscard]] Value call_function(const Function& function,
                                   FunctionContext& context,
                                   Arguments arguments);

@@ -40,7 +40,7 @@ Value merge(FunctionContext& context, const Value& a, const Value& b, bool deep)
   Members out = members_of(a);
   b.each_member([&](std::string_view name, const Value& value) {
     const auto found =
-        std::ranges::find_if(out, [&](const Member& m) { return core::iequals(m.name, name); });
+        std::ranges::find_if(out, [&](const Member& m) { return same_name(m.name, name); });
     if (found == out.end()) {
       out.push_back({name, value});
     } else if (deep && found->value.is_object() && value.is_object()) {
@@ -75,12 +75,17 @@ Value part(FunctionContext& context, std::string_view name, Arguments args, bool
   const auto wanted = static_cast<std::size_t>(std::max<std::int64_t>(0, *count));
   if (args[0].is_array()) {
     Elements all = elements_of(args[0]);
+    const auto open = std::ranges::find_if(all, &Value::is_open_end);
+    if (open != all.end() && static_cast<std::size_t>(open - all.begin()) < wanted) {
+      // How many of its elements are among those wanted cannot be told.
+      return context.list(keep_front ? Elements(all.begin(), std::next(open)) : Elements{*open});
+    }
     const auto cut = static_cast<std::ptrdiff_t>(std::min(wanted, all.size()));
     return context.list(keep_front ? Elements(all.begin(), all.begin() + cut)
                                    : Elements(all.begin() + cut, all.end()));
   }
-  if (args[0].is_string()) {
-    const auto points = code_points(args[0].text());
+  if (args[0].is_string() || args[0].is_nothing()) {
+    const auto points = code_points(args[0].is_string() ? args[0].text() : std::string_view());
     std::string out;
     const std::size_t cut = std::min(wanted, points.size());
     for (std::size_t i = keep_front ? 0 : cut; i < (keep_front ? cut : points.size()); ++i) {
@@ -94,11 +99,11 @@ Value part(FunctionContext& context, std::string_view name, Arguments args, bool
 
 std::optional<Value> from_end(const Value& array, const Value& index) {
   const auto wanted = whole_number(index);
-  const auto size = static_cast<std::int64_t>(array.size());
-  if (!array.is_array() || !wanted || *wanted < 1 || *wanted > size) {
+  if (!array.is_array() || !wanted || *wanted < 1) {
     return std::nullopt;
   }
-  return array.at(static_cast<std::size_t>(size - *wanted));
+  const Value item = array.from_end(static_cast<std::size_t>(*wanted));
+  return item.is_missing() ? std::nullopt : std::optional(item);
 }
 
 }  // namespace
@@ -108,7 +113,12 @@ Value array(FunctionContext& context, Arguments args) {
 }
 
 Value create_array(FunctionContext& context, Arguments args) {
-  return context.list(Elements(args.begin(), args.end()));
+  Elements elements;
+  elements.reserve(args.size());
+  for (const auto& argument : args) {
+    elements.push_back(argument.as_one());
+  }
+  return context.list(std::move(elements));
 }
 
 Value create_object(FunctionContext& context, Arguments args) {
@@ -117,6 +127,9 @@ Value create_object(FunctionContext& context, Arguments args) {
   }
   Members members;
   for (std::size_t i = 0; i < args.size(); i += 2) {
+    if (args[i].is_unknown()) {
+      return Value::unknown(args[i].text());
+    }
     const auto key = scalar_text(args[i]);
     if (!key) {
       return context.fail(fmt::format("createObject(): a key cannot be {}", kind_name(args[i])));
@@ -167,7 +180,12 @@ Value empty(FunctionContext& /*context*/, Arguments args) {
   if (value.is_string()) {
     return Value::boolean(value.text().empty());
   }
-  if (value.is_array() || value.is_object()) {
+  if (value.is_array()) {
+    const Extent extent = extent_of(value);
+    return extent.known == 0 && extent.open ? Value::unknown(*extent.open)
+                                            : Value::boolean(extent.known == 0);
+  }
+  if (value.is_object()) {
     return Value::boolean(value.size() == 0);
   }
   // A number or a boolean is something.
@@ -194,8 +212,8 @@ Value first(FunctionContext& context, Arguments args) {
 Value last(FunctionContext& context, Arguments args) {
   const Value& value = args[0];
   if (value.is_array()) {
-    const std::size_t size = value.size();
-    return size == 0 ? Value::null() : value.at(size - 1);
+    const Value item = value.from_end(1);
+    return item.is_missing() ? Value::null() : item;
   }
   if (value.is_string()) {
     const auto points = code_points(value.text());
@@ -212,7 +230,12 @@ Value length(FunctionContext& context, Arguments args) {
   if (value.is_missing()) {
     return Value::integer(0);
   }
-  if (value.is_array() || value.is_object()) {
+  if (value.is_array()) {
+    const Extent extent = extent_of(value);
+    return extent.open ? Value::unknown(*extent.open)
+                       : Value::integer(static_cast<std::int64_t>(extent.known));
+  }
+  if (value.is_object()) {
     return Value::integer(static_cast<std::int64_t>(value.size()));
   }
   if (value.is_string()) {

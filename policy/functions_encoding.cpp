@@ -5,9 +5,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 namespace plumbline::policy::functions {
 
@@ -58,8 +60,9 @@ std::optional<std::string> decode_base64(std::string_view text) {
   return out;
 }
 
+/// The text an argument gives: a scalar's, and "" for what is not there.
 std::optional<std::string> text_argument(const Value& value) {
-  return value.is_nothing() ? std::nullopt : scalar_text(value);
+  return value.is_nothing() ? std::optional(std::string()) : scalar_text(value);
 }
 
 Value wrong_type(FunctionContext& context, std::string_view name, const Value& value) {
@@ -94,6 +97,27 @@ std::optional<UriParts> parse_uri(std::string_view text) {
     return UriParts{std::string(text), ""};
   }
   return UriParts{std::string(text.substr(0, slash)), std::string(text.substr(slash))};
+}
+
+/// The path of a URI, with what follows it, without its `.` and `..`.
+std::string without_dot_segments(std::string_view text) {
+  const auto end = std::min(text.find_first_of("?#"), text.size());
+  std::vector<std::string_view> kept;
+  const auto segments = core::split(text.substr(0, end), '/');
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    const bool up = segments[i] == "..";
+    if (!up && segments[i] != ".") {
+      kept.push_back(segments[i]);
+      continue;
+    }
+    if (up && kept.size() > 1) {
+      kept.pop_back();
+    }
+    if (i + 1 == segments.size()) {
+      kept.emplace_back();
+    }
+  }
+  return fmt::format("{}{}", fmt::join(kept, "/"), text.substr(end));
 }
 
 }  // namespace
@@ -157,11 +181,11 @@ Value uri(FunctionContext& context, Arguments args) {
                         std::string(relative));
   }
   if (relative.starts_with('/')) {
-    return context.text(base->scheme_and_host + std::string(relative));
+    return context.text(base->scheme_and_host + without_dot_segments(relative));
   }
-  const auto slash = base->path.rfind('/');
+  const auto slash = base->path.substr(0, base->path.find_first_of("?#")).rfind('/');
   const std::string folder = slash == std::string::npos ? "/" : base->path.substr(0, slash + 1);
-  return context.text(base->scheme_and_host + folder + std::string(relative));
+  return context.text(base->scheme_and_host + without_dot_segments(folder + std::string(relative)));
 }
 
 Value uri_component(FunctionContext& context, Arguments args) {

@@ -78,7 +78,9 @@ Value extreme(FunctionContext& context, std::string_view name, Arguments args, i
 }
 
 Value ordered(FunctionContext& context, std::string_view name, Arguments args, bool (*holds)(int)) {
-  const auto sign = order(args[0], args[1]);
+  // A property that is not there counts as empty text beside a text.
+  const auto text = [](const Value& v) { return v.is_nothing() ? Value::string("") : v; };
+  const auto sign = order(text(args[0]), text(args[1]));
   if (!sign) {
     return context.fail(fmt::format("{}() takes two numbers or two strings, not {} and {}",
                                     name,
@@ -117,9 +119,11 @@ std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
   text.remove_prefix(1);
   std::int64_t total = 0;
   bool in_time = false;
+  bool complete = true;  // at least one part stands behind the T
   while (!text.empty()) {
     if (core::ascii_lower(text.front()) == 't' && !in_time) {
       in_time = true;
+      complete = false;
       text.remove_prefix(1);
       continue;
     }
@@ -159,6 +163,10 @@ std::optional<std::chrono::seconds> parse_duration(std::string_view text) {
     }
     total += number * unit;  // at most 10^9 years of seconds: far from overflow
     text.remove_prefix(digits + 1);
+    complete = true;
+  }
+  if (!complete) {
+    return std::nullopt;
   }
   return std::chrono::seconds(negative ? -total : total);
 }
@@ -208,12 +216,13 @@ std::optional<AddressRange> parse_range(std::string_view text) {
   if (slash == std::string_view::npos) {
     return range;
   }
-  const auto bits = parse_number(text.substr(slash + 1));
-  const auto width = static_cast<std::int64_t>(8 * address->size());
-  if (!bits || !bits->is(Value::Kind::kInt) || bits->as_int() < 0 || bits->as_int() > width) {
+  const std::string_view bits = text.substr(slash + 1);
+  const char* const end = bits.data() + bits.size();
+  std::size_t prefix = 0;
+  if (const auto [at, error] = std::from_chars(bits.data(), bits.data() + bits.size(), prefix);
+      error != std::errc() || at != end || prefix > 8 * address->size()) {
     return std::nullopt;
   }
-  const auto prefix = static_cast<std::size_t>(bits->as_int());
   for (std::size_t i = 0; i < address->size(); ++i) {
     const std::size_t kept = prefix > 8 * i ? std::min<std::size_t>(8, prefix - 8 * i) : 0;
     const auto mask = static_cast<std::uint8_t>(0xFFU << (8 - kept));
@@ -228,16 +237,11 @@ std::optional<AddressRange> parse_range(std::string_view text) {
 
 std::optional<int> order(const Value& a, const Value& b) {
   if (a.is_number() && b.is_number()) {
-    if (a.is(Value::Kind::kInt) && b.is(Value::Kind::kInt)) {
-      return a.as_int() < b.as_int() ? -1 : a.as_int() > b.as_int() ? 1 : 0;
-    }
-    return a.as_double() < b.as_double() ? -1 : a.as_double() > b.as_double() ? 1 : 0;
+    return order_numbers(a, b);
   }
   if (a.is_string() && b.is_string()) {
-    const auto first = parse_date(a.text());
-    const auto second = first ? parse_date(b.text()) : std::nullopt;
-    if (first && second) {
-      return *first < *second ? -1 : *first > *second ? 1 : 0;
+    if (const auto dates = order_dates(a.text(), b.text())) {
+      return dates;
     }
     if (const int sign = compare_ignoring_case(a.text(), b.text()); sign != 0) {
       return sign;

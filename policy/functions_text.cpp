@@ -30,14 +30,52 @@ Value on_text(FunctionContext& context, std::string_view name, const Value& valu
   return text ? context.text(f(*text)) : wrong_type(context, name, value);
 }
 
-/// White space as .NET's Trim understands it, as far as ASCII and the no-break space go.
+/// White space as .NET's Trim understands it.
+bool is_blank(std::string_view point) {
+  static constexpr std::string_view kAscii = " \t\r\n\v\f";
+  static constexpr std::string_view kBeyond[] = {"\u0085",
+                                                 "\u00A0",
+                                                 "\u1680",
+                                                 "\u2000",
+                                                 "\u2001",
+                                                 "\u2002",
+                                                 "\u2003",
+                                                 "\u2004",
+                                                 "\u2005",
+                                                 "\u2006",
+                                                 "\u2007",
+                                                 "\u2008",
+                                                 "\u2009",
+                                                 "\u200A",
+                                                 "\u2028",
+                                                 "\u2029",
+                                                 "\u202F",
+                                                 "\u205F",
+                                                 "\u3000"};
+  return point.size() == 1 ? kAscii.contains(point.front())
+                           : std::ranges::find(kBeyond, point) != std::end(kBeyond);
+}
+
 std::string_view trim_view(std::string_view text) {
-  static constexpr std::string_view kBlanks = " \t\r\n\v\f";
-  const auto begin = text.find_first_not_of(kBlanks);
-  if (begin == std::string_view::npos) {
-    return {};
+  while (!text.empty()) {
+    const auto size = code_point_size(text);
+    if (!is_blank(text.substr(0, size))) {
+      break;
+    }
+    text.remove_prefix(size);
   }
-  return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
+  while (!text.empty()) {
+    std::size_t size = 1;
+    while (size < text.size() && size < 4 &&
+           (static_cast<unsigned char>(text[text.size() - size]) & 0xC0U) == 0x80U) {
+      ++size;
+    }
+    if (!is_blank(text.substr(text.size() - size))) {
+      break;
+    }
+    text.remove_suffix(size);
+  }
+  return text;
 }
 
 Value index_in(FunctionContext& context, std::string_view name, Arguments args, bool last) {

@@ -69,6 +69,9 @@ class TreeBuilder {
     if (number.is_int64()) {
       node.kind = JsonNode::Kind::kInt;
       node.integer = number.get_int64();
+    } else if (number.is_uint64()) {
+      node.kind = JsonNode::Kind::kUnsigned;
+      node.large = number.get_uint64();
     } else {
       node.kind = JsonNode::Kind::kDouble;
       node.number = number.as_double();
@@ -214,6 +217,8 @@ Value to_value(const JsonNode& node, Arena& arena) {
       return Value::boolean(node.boolean);
     case JsonNode::Kind::kInt:
       return Value::integer(node.integer);
+    case JsonNode::Kind::kUnsigned:
+      return Value::unsigned_integer(node.large);
     case JsonNode::Kind::kDouble:
       return Value::number(node.number);
     case JsonNode::Kind::kString:

@@ -16,12 +16,22 @@ namespace plumbline::policy {
 struct JsonMember;
 
 struct JsonNode {
-  enum class Kind : std::uint8_t { kNull, kBool, kInt, kDouble, kString, kArray, kObject };
+  enum class Kind : std::uint8_t {
+    kNull,
+    kBool,
+    kInt,
+    kUnsigned,
+    kDouble,
+    kString,
+    kArray,
+    kObject
+  };
 
   Kind kind = Kind::kNull;
   std::size_t offset = 0;  // of its first byte
   bool boolean = false;
   std::int64_t integer = 0;
+  std::uint64_t large = 0;  // of kind kUnsigned
   double number = 0;
   std::string text;
   std::vector<JsonNode> items;

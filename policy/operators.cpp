@@ -12,6 +12,19 @@ namespace plumbline::policy {
 
 namespace {
 
+/// The digits of a date's fraction of a second that an instant has no room for.
+std::string_view below_microseconds(std::string_view date) {
+  constexpr std::size_t kKept = 6;
+  const auto point = date.find('.');
+  if (point == std::string_view::npos) {
+    return {};
+  }
+  std::string_view digits = date.substr(point + 1);
+  digits = digits.substr(0, digits.find_first_not_of("0123456789"));
+  digits.remove_prefix(std::min(kKept, digits.size()));
+  return digits.substr(0, digits.find_last_not_of('0') + 1);
+}
+
 std::string without_blanks(std::string_view text) {
   std::string out;
   std::ranges::copy_if(text, std::back_inserter(out), [](char c) { return c != ' '; });
@@ -64,14 +77,6 @@ bool like(std::string_view text, std::string_view pattern) {
   return like_bytes(fold_case(text), fold_case(pattern), std::equal_to<char>());
 }
 
-bool is_letter(std::string_view point) {
-  const char c = point.front();
-  if (point.size() == 1) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-  }
-  return lower_text(point) != upper_text(point);
-}
-
 /// `#` is a digit, `?` a letter, `.` anything, all else itself.
 bool match(std::string_view text, std::string_view pattern, bool ignore_case) {
   const auto t = code_points(text);
@@ -97,41 +102,49 @@ bool match(std::string_view text, std::string_view pattern, bool ignore_case) {
   return true;
 }
 
-bool in(const Value& left, const Value& right, bool location) {
-  if (left.is_nothing()) {
-    return false;
+Truth loose_equality(const Value& left, const Value& right, bool location = false) {
+  for (const Value* side : {&left, &right}) {
+    if (side->is_unknown()) {
+      return Truth::undetermined(side->text());
+    }
   }
-  if (!right.is_array()) {
-    return loosely_equal(left, right, location);
+  if ((left.is_array() || left.is_object()) && left.kind() == right.kind()) {
+    return deep_equality(left, right);
   }
-  bool found = false;
-  right.each_element([&](const Value& item) {
-    found = !item.is_nothing() && loosely_equal(left, item, location);
-    return !found;
-  });
-  return found;
+  return Truth::of(loosely_equal(left, right, location));
 }
 
-bool contains(const Value& left, const Value& right) {
+Truth in(const Value& left, const Value& right, bool location) {
+  if (left.is_nothing() || right.is_nothing()) {
+    return Truth::of(false);
+  }
+  if (!right.is_array()) {
+    return loose_equality(left, right, location);
+  }
+  Combination any(true);
+  right.each_element([&](const Value& item) {
+    return item.is_nothing() || any.add(loose_equality(left, item, location));
+  });
+  return any.result();
+}
+
+Truth contains(const Value& left, const Value& right) {
   if (left.is_array()) {
-    bool found = false;
-    left.each_element([&](const Value& item) {
-      found = loosely_equal(item, right);
-      return !found;
-    });
-    return found;
+    Combination any(true);
+    left.each_element([&](const Value& item) { return any.add(loose_equality(item, right)); });
+    return any.result();
   }
   std::string part_buffer;
   const auto part = scalar_view(right, part_buffer);
   if (!part) {
-    return false;
+    return Truth::of(false);
   }
   if (left.is_object()) {
-    return !left.member(*part).is_missing();
+    return Truth::of(!left.member(*part).is_missing());
   }
   std::string text_buffer;
   const auto text = scalar_view(left, text_buffer);
-  return text && contains_ignoring_case(*text, *part);
+  return Truth::of(text && contains_ignoring_case(*text, *part));
 }
 
 /// Only a key itself counts; a member whose value is null is still a key.
@@ -149,27 +162,45 @@ bool contains_key(const Value& left, const Value& right) {
   return found;
 }
 
+Truth equal_arrays(const Value& a, const Value& b) {
+  const Extent a_extent = extent_of(a);
+  const Extent b_extent = extent_of(b);
+  if ((!b_extent.open && a_extent.known > b_extent.known) ||
+      (!a_extent.open && b_extent.known > a_extent.known)) {
+    return Truth::of(false);
+  }
+  // Collected once: a document's array has no random access.
+  Elements others;
+  others.reserve(b_extent.known);
+  b.each_element([&](const Value& item) {
+    others.push_back(item);
+    return !item.is_open_end();
+  });
+  Combination all(false);
+  std::size_t i = 0;
+  a.each_element([&](const Value& item) {
+    // From an open end on nobody knows which element stands where.
+    return !item.is_open_end() && i < others.size() && !others[i].is_open_end() &&
+           all.add(deep_equality(item, others[i++]));
+  });
+  if (const auto& open = a_extent.open ? a_extent.open : b_extent.open) {
+    all.add(Truth::undetermined(*open));
+  }
+  return all.result();
+}
+
 Truth order(Operator op, const Value& left, const Value& right) {
   if (left.is_nothing()) {
     return Truth::of(false);
   }
   int sign = 0;
   if (left.is_number() && right.is_number()) {
-    if (left.is(Value::Kind::kInt) && right.is(Value::Kind::kInt)) {
-      sign = left.as_int() < right.as_int() ? -1 : left.as_int() > right.as_int() ? 1 : 0;
-    } else {
-      const double a = left.as_double();
-      const double b = right.as_double();
-      sign = a < b ? -1 : a > b ? 1 : 0;
-    }
+    sign = order_numbers(left, right);
   } else if (left.is_string() && right.is_string()) {
-    const auto a = parse_date(left.text());
-    const auto b = a ? parse_date(right.text()) : std::nullopt;
-    if (a && b) {
-      sign = *a < *b ? -1 : *a > *b ? 1 : 0;
-    } else {
-      sign = compare_ignoring_case(left.text(), right.text());
-    }
+    const auto dates = order_dates(left.text(), right.text());
+    sign = dates ? *dates : compare_ignoring_case(left.text(), right.text());
+  } else if (left.kind() == right.kind()) {
+    return Truth::of(false);  // booleans, arrays and objects have no order
   } else {
     return Truth::error("the values compared are of different types");
   }
@@ -191,9 +222,9 @@ Truth positive(Operator op, const Value& left, const Value& right, const Compari
       if (left.is_missing() && comparison.inside_element) {
         return Truth::of(false);
       }
-      return Truth::of(loosely_equal(left, right, comparison.location));
+      return loose_equality(left, right, comparison.location);
     case Operator::kIn:
-      return Truth::of(in(left, right, comparison.location));
+      return in(left, right, comparison.location);
     case Operator::kLike:
     case Operator::kMatch:
     case Operator::kMatchInsensitively: {
@@ -210,7 +241,7 @@ Truth positive(Operator op, const Value& left, const Value& right, const Compari
       return Truth::of(match(*text, *pattern, op == Operator::kMatchInsensitively));
     }
     case Operator::kContains:
-      return Truth::of(contains(left, right));
+      return contains(left, right);
     case Operator::kContainsKey:
       return Truth::of(contains_key(left, right));
     case Operator::kLess:
@@ -229,6 +260,48 @@ Truth positive(Operator op, const Value& left, const Value& right, const Compari
 }
 
 }  // namespace
+
+Truth deep_equality(const Value& a, const Value& b) {
+  for (const Value* side : {&a, &b}) {
+    if (side->is_unknown()) {
+      return Truth::undetermined(side->text());
+    }
+  }
+  if (a.is_number() && b.is_number()) {
+    return Truth::of(order_numbers(a, b) == 0);
+  }
+  if (a.is_nothing() && b.is_nothing()) {
+    return Truth::of(true);
+  }
+  if (a.kind() != b.kind()) {
+    return Truth::of(false);
+  }
+  switch (a.kind()) {
+    case Value::Kind::kBool:
+      return Truth::of(a.as_bool() == b.as_bool());
+    case Value::Kind::kString:
+      return Truth::of(a.text() == b.text());
+    case Value::Kind::kArray:
+      return equal_arrays(a, b);
+    case Value::Kind::kObject: {
+      if (a.size() != b.size()) {
+        return Truth::of(false);
+      }
+      Combination all(false);
+      a.each_member([&](std::string_view name, const Value& item) {
+        const Value other = b.exact_member(name);
+        return all.add(other.is_missing() ? Truth::of(false) : deep_equality(item, other));
+      });
+      return all.result();
+    }
+    default:
+      return Truth::of(false);
+  }
+}
+
+bool deep_equal(const Value& a, const Value& b) {
+  return deep_equality(a, b).is_true();
+}
 
 bool loosely_equal(const Value& left, const Value& right, bool location) {
   if (left.is_nothing() || right.is_nothing()) {
@@ -267,6 +340,19 @@ std::optional<core::Time> parse_date(std::string_view text) {
   return std::nullopt;
 }
 
+std::optional<int> order_dates(std::string_view a, std::string_view b) {
+  const auto first = parse_date(a);
+  const auto second = first ? parse_date(b) : std::nullopt;
+  if (!first || !second) {
+    return std::nullopt;
+  }
+  if (*first != *second) {
+    return *first < *second ? -1 : 1;
+  }
+  const int sign = below_microseconds(a).compare(below_microseconds(b));
+  return sign < 0 ? -1 : sign > 0 ? 1 : 0;
+}
+
 Truth compare(Operator op,
               bool negated,
               const Value& left,
@@ -280,13 +366,6 @@ Truth compare(Operator op,
   for (const Value* side : {&left, &right}) {
     if (side->is_error()) {
       return Truth::error(side->text());
-    }
-    // Existence and keys do not depend on what lies inside.
-    if (op != Operator::kExists && op != Operator::kContainsKey &&
-        (side->is_array() || side->is_object())) {
-      if (const auto reason = missing_evidence_in(*side)) {
-        return Truth::undetermined(*reason);
-      }
     }
   }
   const Truth truth = positive(op, left, right, comparison);

@@ -27,10 +27,18 @@ struct Comparison {
                             const Value& right,
                             const Comparison& comparison = {});
 
+/// Equality of JSON values: numbers by value, strings exactly, arrays and objects deeply. What is
+/// unknown inside them makes it undetermined unless something else decides.
+[[nodiscard]] Truth deep_equality(const Value& a, const Value& b);
+/// Certainly equal.
+[[nodiscard]] bool deep_equal(const Value& a, const Value& b);
 /// Equality as conditions see it: strings ignoring case, a string and a number or boolean by value.
 [[nodiscard]] bool loosely_equal(const Value& left, const Value& right, bool location = false);
 
 /// A date with a time, or a bare date: its instant. A time without a zone is UTC.
 [[nodiscard]] std::optional<core::Time> parse_date(std::string_view text);
+
+/// The order of two dates (negative, zero or positive); nullopt unless both are dates.
+[[nodiscard]] std::optional<int> order_dates(std::string_view a, std::string_view b);
 
 }  // namespace plumbline::policy

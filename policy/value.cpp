@@ -3,11 +3,13 @@
 #include "core/json_limits.hpp"
 #include "core/text.hpp"
 #include "policy/engine.hpp"
+#include "policy/fold.hpp"
 
 #include <fmt/format.h>
 
 #include <charconv>
 #include <cmath>
+#include <utility>
 
 namespace plumbline::policy {
 
@@ -47,6 +49,16 @@ Value Value::integer(std::int64_t i) {
   return v;
 }
 
+Value Value::unsigned_integer(std::uint64_t i) {
+  if (std::in_range<std::int64_t>(i)) {
+    return integer(static_cast<std::int64_t>(i));
+  }
+  Value v;
+  v.kind_ = Kind::kUnsigned;
+  v.unsigned_ = i;
+  return v;
+}
+
 Value Value::number(double d) {
   Value v;
   v.kind_ = Kind::kDouble;
@@ -82,6 +94,12 @@ Value Value::unknown(std::string_view reason) {
   return v;
 }
 
+Value Value::open_end(std::string_view reason) {
+  Value v = unknown(reason);
+  v.open_end_ = true;
+  return v;
+}
+
 Value Value::error(std::string_view message) {
   Value v;
   v.kind_ = Kind::kError;
@@ -105,8 +123,8 @@ Value Value::element(simdjson::dom::element element) {
       v.integer_ = element.get_int64().value_unsafe();
       break;
     case Type::UINT64:
-      v.kind_ = Kind::kDouble;
-      v.number_ = static_cast<double>(element.get_uint64().value_unsafe());
+      v.kind_ = Kind::kUnsigned;
+      v.unsigned_ = element.get_uint64().value_unsafe();
       break;
     case Type::DOUBLE:
       v.kind_ = Kind::kDouble;
@@ -127,6 +145,7 @@ Value Value::element(simdjson::dom::element element) {
       v.element_ = element;
       if (is_marker(simdjson::dom::object(element))) {
         v.kind_ = Kind::kUnknown;
+        v.open_end_ = v.member("id").is_unknown();
       }
       break;
   }
@@ -181,15 +200,35 @@ std::size_t Value::size() const {
 }
 
 Value Value::at(std::size_t index) const {
-  if (kind_ == Kind::kArray && !from_document_) {
-    return index < elements_->size() ? (*elements_)[index] : Value();
-  }
   Value found;
   std::size_t i = 0;
   each_element([&](const Value& item) {
+    if (item.is_open_end()) {
+      found = unknown(item.text());
+      return false;
+    }
     if (i++ == index) {
       found = item;
       return false;
+    }
+    return true;
+  });
+  return found;
+}
+
+Value Value::from_end(std::size_t index) const {
+  const std::size_t count = size();
+  const std::size_t begin = index > count ? 0 : count - index;
+  Value found;
+  std::size_t i = 0;
+  each_element([&](const Value& item) {
+    const std::size_t at = i++;
+    if (at >= begin && item.is_open_end()) {
+      found = unknown(item.text());
+      return false;
+    }
+    if (at == begin && index <= count) {
+      found = item;
     }
     return true;
   });
@@ -227,7 +266,7 @@ Value Value::member(std::string_view name) const {
         match = field.value;
       }
     }
-    return found ? Value::element(match) : Value();
+    return found ? Value::element(match) : folded_member(name);
   }
   const Value* match = nullptr;
   for (const auto& candidate : *members_) {
@@ -238,7 +277,33 @@ Value Value::member(std::string_view name) const {
       match = &candidate.value;
     }
   }
-  return match != nullptr ? *match : Value();
+  return match != nullptr ? *match : folded_member(name);
+}
+
+Value Value::folded_member(std::string_view name) const {
+  Value found;
+  if (!is_ascii(name)) {
+    each_member([&](std::string_view key, const Value& value) {
+      if (!same_name(key, name)) {
+        return true;
+      }
+      found = value;
+      return false;
+    });
+  }
+  return found;
+}
+
+Value Value::exact_member(std::string_view name) const {
+  Value found;
+  each_member([&](std::string_view key, const Value& value) {
+    if (key != name) {
+      return true;
+    }
+    found = value;
+    return false;
+  });
+  return found;
 }
 
 std::string_view Arena::keep(std::string text) {
@@ -261,7 +326,8 @@ Value Arena::copy(const Value& value) {
     case Value::Kind::kString:
       return string(std::string(value.text()));
     case Value::Kind::kUnknown:
-      return Value::unknown(keep(std::string(value.text())));
+      return value.is_open_end() ? Value::open_end(keep(std::string(value.text())))
+                                 : Value::unknown(keep(std::string(value.text())));
     case Value::Kind::kError:
       return Value::error(keep(std::string(value.text())));
     case Value::Kind::kArray: {
@@ -297,55 +363,54 @@ std::optional<Value> Arena::parse(std::string_view json) {
   return copy(Value::element(root));
 }
 
-bool deep_equal(const Value& a, const Value& b) {
-  if (a.is_number() && b.is_number()) {
-    if (a.is(Value::Kind::kInt) && b.is(Value::Kind::kInt)) {
-      return a.as_int() == b.as_int();
+Extent extent_of(const Value& array) {
+  Extent extent;
+  array.each_element([&](const Value& item) {
+    if (!item.is_open_end()) {
+      ++extent.known;
+    } else if (!extent.open) {
+      extent.open = item.text();
     }
-    return a.as_double() == b.as_double();
-  }
-  if (a.is_nothing() && b.is_nothing()) {
     return true;
+  });
+  return extent;
+}
+
+namespace {
+
+template <class T>
+int sign_of(T a, T b) {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/// An integer against a float: as a double the integer might round to the other side.
+template <class Whole>
+int order_whole(Whole a, double d, double lowest, double beyond) {
+  if (d < lowest || d >= beyond) {
+    return d < lowest ? 1 : -1;
   }
-  if (a.kind() != b.kind()) {
-    return false;
+  const auto whole = static_cast<Whole>(d);
+  const int order = sign_of(a, whole);
+  return order != 0 ? order : sign_of(static_cast<double>(whole), d);
+}
+
+}  // namespace
+
+int order_numbers(const Value& a, const Value& b) {
+  using Kind = Value::Kind;
+  if (a.kind() == b.kind()) {
+    return a.is(Kind::kInt)        ? sign_of(a.as_int(), b.as_int())
+           : a.is(Kind::kUnsigned) ? sign_of(a.as_unsigned(), b.as_unsigned())
+                                   : sign_of(a.as_double(), b.as_double());
   }
-  switch (a.kind()) {
-    case Value::Kind::kBool:
-      return a.as_bool() == b.as_bool();
-    case Value::Kind::kString:
-      return a.text() == b.text();
-    case Value::Kind::kArray: {
-      const std::size_t size = a.size();
-      if (size != b.size()) {
-        return false;
-      }
-      // Collected once: a document's array has no random access.
-      Elements others;
-      others.reserve(size);
-      b.each_element([&](const Value& item) {
-        others.push_back(item);
-        return true;
-      });
-      std::size_t i = 0;
-      bool equal = true;
-      a.each_element([&](const Value& item) { return equal = deep_equal(item, others[i++]); });
-      return equal;
-    }
-    case Value::Kind::kObject: {
-      if (a.size() != b.size()) {
-        return false;
-      }
-      bool equal = true;
-      a.each_member([&](std::string_view name, const Value& item) {
-        const Value other = b.member(name);
-        return equal = !other.is_missing() && deep_equal(item, other);
-      });
-      return equal;
-    }
-    default:
-      return false;
+  if (a.is(Kind::kDouble)) {
+    return -order_numbers(b, a);
   }
+  if (!b.is(Kind::kDouble)) {
+    return a.is(Kind::kUnsigned) ? 1 : -1;
+  }
+  return a.is(Kind::kInt) ? order_whole(a.as_int(), b.as_double(), -0x1p63, 0x1p63)
+                          : order_whole(a.as_unsigned(), b.as_double(), 0, 0x1p64);
 }
 
 std::optional<std::string_view> missing_evidence_in(const Value& value) {
@@ -387,6 +452,11 @@ std::optional<Value> parse_number(std::string_view text) {
       error == std::errc() && at == end) {
     return Value::integer(integer);
   }
+  std::uint64_t large = 0;
+  if (const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), large);
+      error == std::errc() && at == end) {
+    return Value::unsigned_integer(large);
+  }
   // from_chars also takes "inf" and "nan", which are no numbers here.
   if (text.find_first_not_of("0123456789+-.eE") != std::string_view::npos) {
     return std::nullopt;
@@ -402,6 +472,9 @@ std::optional<Value> parse_number(std::string_view text) {
 std::string number_text(const Value& value) {
   if (value.is(Value::Kind::kInt)) {
     return fmt::format("{}", value.as_int());
+  }
+  if (value.is(Value::Kind::kUnsigned)) {
+    return fmt::format("{}", value.as_unsigned());
   }
   const double d = value.as_double();
   if (std::nearbyint(d) == d && std::fabs(d) < 1e15) {
@@ -446,6 +519,7 @@ void append_json(const Value& value, std::size_t max_bytes, std::string& out) {
       out += value.as_bool() ? "true" : "false";
       return;
     case Value::Kind::kInt:
+    case Value::Kind::kUnsigned:
     case Value::Kind::kDouble:
       out += number_text(value);
       return;
@@ -515,6 +589,7 @@ std::string_view kind_name(const Value& value) noexcept {
     case Value::Kind::kBool:
       return "a boolean";
     case Value::Kind::kInt:
+    case Value::Kind::kUnsigned:
       return "an integer";
     case Value::Kind::kDouble:
       return "a number";

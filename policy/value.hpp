@@ -30,6 +30,7 @@ class Value {
     kNull,
     kBool,
     kInt,
+    kUnsigned,  // an integer beyond those of kInt
     kDouble,
     kString,
     kArray,
@@ -42,14 +43,18 @@ class Value {
   [[nodiscard]] static Value null();
   [[nodiscard]] static Value boolean(bool b);
   [[nodiscard]] static Value integer(std::int64_t i);
+  /// Of kind kInt where it fits.
+  [[nodiscard]] static Value unsigned_integer(std::uint64_t i);
   [[nodiscard]] static Value number(double d);
   [[nodiscard]] static Value string(std::string_view text);
   [[nodiscard]] static Value array(const Elements* elements);
   [[nodiscard]] static Value object(const Members* members);
   [[nodiscard]] static Value unknown(std::string_view reason);
+  /// An unknown that stands, as element of an array, for any number of elements.
+  [[nodiscard]] static Value open_end(std::string_view reason);
   [[nodiscard]] static Value error(std::string_view message);
   /// A value of a resource. An object that marks missing evidence becomes unknown, and still gives
-  /// its id, type and name through `member`.
+  /// its id, type and name through `member`; without an id it is an open end.
   [[nodiscard]] static Value element(simdjson::dom::element element);
 
   [[nodiscard]] Kind kind() const noexcept { return kind_; }
@@ -65,6 +70,15 @@ class Value {
 
   [[nodiscard]] bool is_unknown() const noexcept { return kind_ == Kind::kUnknown; }
 
+  [[nodiscard]] bool is_open_end() const noexcept { return open_end_; }
+
+  /// The value as one element of an array, even where it is not known.
+  [[nodiscard]] Value as_one() const noexcept {
+    Value one = *this;
+    one.open_end_ = false;
+    return one;
+  }
+
   [[nodiscard]] bool is_error() const noexcept { return kind_ == Kind::kError; }
 
   [[nodiscard]] bool is_string() const noexcept { return kind_ == Kind::kString; }
@@ -76,7 +90,7 @@ class Value {
   [[nodiscard]] bool is_bool() const noexcept { return kind_ == Kind::kBool; }
 
   [[nodiscard]] bool is_number() const noexcept {
-    return kind_ == Kind::kInt || kind_ == Kind::kDouble;
+    return kind_ == Kind::kInt || kind_ == Kind::kUnsigned || kind_ == Kind::kDouble;
   }
 
   // Each of these requires the kind it names.
@@ -84,8 +98,13 @@ class Value {
 
   [[nodiscard]] std::int64_t as_int() const noexcept { return integer_; }
 
+  [[nodiscard]] std::uint64_t as_unsigned() const noexcept { return unsigned_; }
+
+  /// Of any number, rounded.
   [[nodiscard]] double as_double() const noexcept {
-    return kind_ == Kind::kInt ? static_cast<double>(integer_) : number_;
+    return kind_ == Kind::kInt        ? static_cast<double>(integer_)
+           : kind_ == Kind::kUnsigned ? static_cast<double>(unsigned_)
+                                      : number_;
   }
 
   /// The string; the reason of an unknown; the message of an error.
@@ -95,13 +114,17 @@ class Value {
 
   /// Roughly how long it takes to look at the value once, in steps; at least 1.
   [[nodiscard]] std::size_t cost() const;
-  /// Number of elements, members, or 0.
+  /// Number of elements, members, or 0. An open end counts as one.
   [[nodiscard]] std::size_t size() const;
-  /// Element of an array; missing when out of range.
+  /// Element of an array; missing when out of range, unknown from an open end on.
   [[nodiscard]] Value at(std::size_t index) const;
+  /// The same from the end, the last element being 1.
+  [[nodiscard]] Value from_end(std::size_t index) const;
   /// Member of an object, its name compared without regard to case (an exact match wins); missing
   /// where there is none or this is no object. Of a marker: unknown, but for id, type and name.
   [[nodiscard]] Value member(std::string_view name) const;
+  /// The same by its exact name.
+  [[nodiscard]] Value exact_member(std::string_view name) const;
 
   /// Calls `f(Value)` for each element of an array until it returns false.
   template <class F>
@@ -111,15 +134,19 @@ class Value {
   void each_member(F&& f) const;
 
  private:
+  /// The member that has this name apart from the case of letters beyond ASCII.
+  [[nodiscard]] Value folded_member(std::string_view name) const;
   /// The reason that a marker gives: this is an unknown from a document.
   [[nodiscard]] std::string_view marker_reason() const noexcept;
 
   Kind kind_ = Kind::kMissing;
   /// An array, an object or a marker of a document: `element_` holds.
   bool from_document_ = false;
+  bool open_end_ = false;
 
   union {
     std::int64_t integer_ = 0;
+    std::uint64_t unsigned_;
     bool boolean_;
     double number_;
     const Elements* elements_;
@@ -172,8 +199,15 @@ class Arena {
   std::size_t bytes_ = 0;
 };
 
-/// Equality of JSON values: numbers by value, strings exactly, arrays and objects deeply.
-[[nodiscard]] bool deep_equal(const Value& a, const Value& b);
+/// How many elements an array has: `known`, and any number more where there is an open end.
+struct Extent {
+  std::size_t known = 0;
+  std::optional<std::string_view> open;  // the reason of the first open end
+};
+
+[[nodiscard]] Extent extent_of(const Value& array);
+/// Negative, zero or positive; exact for integers beyond the precision of a double.
+[[nodiscard]] int order_numbers(const Value& a, const Value& b);
 /// The value is, or holds somewhere inside, missing evidence: its reason.
 [[nodiscard]] std::optional<std::string_view> missing_evidence_in(const Value& value);
 /// A whole text as a number: optional sign, digits, fraction, exponent, blanks around it.
