@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <utility>
@@ -295,15 +296,19 @@ Value Value::folded_member(std::string_view name) const {
 }
 
 Value Value::exact_member(std::string_view name) const {
-  Value found;
-  each_member([&](std::string_view key, const Value& value) {
-    if (key != name) {
-      return true;
+  if (kind_ != Kind::kObject) {
+    return {};
+  }
+  if (from_document_) {
+    for (const auto field : simdjson::dom::object(element_)) {
+      if (field.key == name) {
+        return Value::element(field.value);
+      }
     }
-    found = value;
-    return false;
-  });
-  return found;
+    return {};
+  }
+  const auto found = std::ranges::find(*members_, name, &Member::name);
+  return found != members_->end() ? found->value : Value();
 }
 
 std::string_view Arena::keep(std::string text) {
