@@ -220,7 +220,10 @@ Truth positive(Operator op, const Value& left, const Value& right, const Compari
       if (left.is_missing() && comparison.inside_element) {
         return Truth::of(false);
       }
-      return loose_equality(left, right, comparison.location);
+      // Neither side is unknown; only inside an array or an object can something still be.
+      return left.is_array() || left.is_object()
+                 ? loose_equality(left, right, comparison.location)
+                 : Truth::of(loosely_equal(left, right, comparison.location));
     case Operator::kIn:
       return in(left, right, comparison.location);
     case Operator::kLike:

@@ -24,6 +24,15 @@ bool is_marker(simdjson::dom::object object) {
   return first != object.end() && first.key() == kNoEvidenceKey;
 }
 
+/// is_ascii for the few bytes of a name, inlined: most look-ups of what is not there end with it.
+bool plain(std::string_view name) {
+  std::uint8_t seen = 0;
+  for (const char c : name) {
+    seen |= static_cast<std::uint8_t>(c);
+  }
+  return seen < 0x80;
+}
+
 bool readable_on_marker(std::string_view name) {
   return core::iequals(name, "id") || core::iequals(name, "type") || core::iequals(name, "name");
 }
@@ -267,7 +276,7 @@ Value Value::member(std::string_view name) const {
         match = field.value;
       }
     }
-    return found ? Value::element(match) : folded_member(name);
+    return found ? Value::element(match) : plain(name) ? Value() : folded_member(name);
   }
   const Value* match = nullptr;
   for (const auto& candidate : *members_) {
@@ -278,20 +287,18 @@ Value Value::member(std::string_view name) const {
       match = &candidate.value;
     }
   }
-  return match != nullptr ? *match : folded_member(name);
+  return match != nullptr ? *match : plain(name) ? Value() : folded_member(name);
 }
 
 Value Value::folded_member(std::string_view name) const {
   Value found;
-  if (!is_ascii(name)) {
-    each_member([&](std::string_view key, const Value& value) {
-      if (!same_name(key, name)) {
-        return true;
-      }
-      found = value;
-      return false;
-    });
-  }
+  each_member([&](std::string_view key, const Value& value) {
+    if (!same_name(key, name)) {
+      return true;
+    }
+    found = value;
+    return false;
+  });
   return found;
 }
 
