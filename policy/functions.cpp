@@ -23,7 +23,7 @@ constexpr std::array kFunctions = std::to_array<Function>({
     {"base64ToString", 1, 1, functions::base64_to_string},
     {"bool", 1, 1, functions::to_bool},
     {"concat", 0, kManyArguments, functions::concat},
-    {"contains", 2, 2, functions::contains},
+    {"contains", 2, 2, functions::contains, Unknowns::kInside},
     {"createArray", 0, kManyArguments, functions::create_array, Unknowns::kAny},
     {"createObject", 0, kManyArguments, functions::create_object, Unknowns::kAny},
     {"dateTimeAdd", 2, 3, functions::date_time_add, Unknowns::kSpoil, true},

@@ -143,12 +143,8 @@ Value contains(FunctionContext& context, Arguments args) {
   const Value& container = args[0];
   const Value& item = args[1];
   if (container.is_array()) {
-    bool found = false;
-    container.each_element([&](const Value& element) {
-      found = loosely_equal(element, item);
-      return !found;
-    });
-    return Value::boolean(found);
+    const Truth found = contains_element(container, item);
+    return found.is_undetermined() ? Value::unknown(found.reason) : Value::boolean(found.is_true());
   }
   if (container.is_nothing()) {
     return Value::boolean(item.is_string() && item.text().empty());

@@ -130,9 +130,7 @@ Truth in(const Value& left, const Value& right, bool location) {
 
 Truth contains(const Value& left, const Value& right) {
   if (left.is_array()) {
-    Combination any(true);
-    left.each_element([&](const Value& item) { return any.add(loose_equality(item, right)); });
-    return any.result();
+    return contains_element(left, right);
   }
   std::string part_buffer;
   const auto part = scalar_view(right, part_buffer);
@@ -222,7 +220,10 @@ Truth positive(Operator op, const Value& left, const Value& right, const Compari
       if (left.is_missing() && comparison.inside_element) {
         return Truth::of(false);
       }
-      return loose_equality(left, right, comparison.location);
+      // Neither side is unknown; only inside an array or an object can something still be.
+      return left.is_array() || left.is_object()
+                 ? loose_equality(left, right, comparison.location)
+                 : Truth::of(loosely_equal(left, right, comparison.location));
     case Operator::kIn:
       return in(left, right, comparison.location);
     case Operator::kLike:
@@ -324,6 +325,12 @@ bool loosely_equal(const Value& left, const Value& right, bool location) {
     return other.is_bool() && parse_bool(text.text()) == other.as_bool();
   }
   return deep_equal(left, right);
+}
+
+Truth contains_element(const Value& array, const Value& item) {
+  Combination any(true);
+  array.each_element([&](const Value& element) { return any.add(loose_equality(element, item)); });
+  return any.result();
 }
 
 std::optional<core::Time> parse_date(std::string_view text) {

@@ -38,6 +38,9 @@ struct Comparison {
 /// A date with a time, or a bare date: its instant. A time without a zone is UTC.
 [[nodiscard]] std::optional<core::Time> parse_date(std::string_view text);
 
+/// Whether an array has an element that equals the item, as conditions see equality.
+[[nodiscard]] Truth contains_element(const Value& array, const Value& item);
+
 /// The order of two dates (negative, zero or positive); nullopt unless both are dates.
 [[nodiscard]] std::optional<int> order_dates(std::string_view a, std::string_view b);
 

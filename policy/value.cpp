@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <utility>
@@ -21,6 +22,15 @@ constexpr std::size_t kMaxParsedBytes = std::size_t{1} << 20U;
 bool is_marker(simdjson::dom::object object) {
   const auto first = object.begin();
   return first != object.end() && first.key() == kNoEvidenceKey;
+}
+
+/// is_ascii for the few bytes of a name, inlined: most look-ups of what is not there end with it.
+bool plain(std::string_view name) {
+  std::uint8_t seen = 0;
+  for (const char c : name) {
+    seen |= static_cast<std::uint8_t>(c);
+  }
+  return seen < 0x80;
 }
 
 bool readable_on_marker(std::string_view name) {
@@ -266,7 +276,7 @@ Value Value::member(std::string_view name) const {
         match = field.value;
       }
     }
-    return found ? Value::element(match) : folded_member(name);
+    return found ? Value::element(match) : plain(name) ? Value() : folded_member(name);
   }
   const Value* match = nullptr;
   for (const auto& candidate : *members_) {
@@ -277,33 +287,35 @@ Value Value::member(std::string_view name) const {
       match = &candidate.value;
     }
   }
-  return match != nullptr ? *match : folded_member(name);
+  return match != nullptr ? *match : plain(name) ? Value() : folded_member(name);
 }
 
 Value Value::folded_member(std::string_view name) const {
   Value found;
-  if (!is_ascii(name)) {
-    each_member([&](std::string_view key, const Value& value) {
-      if (!same_name(key, name)) {
-        return true;
-      }
-      found = value;
-      return false;
-    });
-  }
-  return found;
-}
-
-Value Value::exact_member(std::string_view name) const {
-  Value found;
   each_member([&](std::string_view key, const Value& value) {
-    if (key != name) {
+    if (!same_name(key, name)) {
       return true;
     }
     found = value;
     return false;
   });
   return found;
+}
+
+Value Value::exact_member(std::string_view name) const {
+  if (kind_ != Kind::kObject) {
+    return {};
+  }
+  if (from_document_) {
+    for (const auto field : simdjson::dom::object(element_)) {
+      if (field.key == name) {
+        return Value::element(field.value);
+      }
+    }
+    return {};
+  }
+  const auto found = std::ranges::find(*members_, name, &Member::name);
+  return found != members_->end() ? found->value : Value();
 }
 
 std::string_view Arena::keep(std::string text) {
