@@ -36,6 +36,12 @@ constexpr std::array<std::string_view, 17> kSecretSuffixes = {
     "protectedsettings",
 };
 
+// A property that is named like a secret may be the switch that allows it.
+constexpr std::array<std::string_view, 2> kSwitchPositions = {"enabled", "disabled"};
+
+// Keys with a meaning of their own to the policy engine, which a resource must not be able to use.
+constexpr std::array<std::string_view, 2> kReservedKeys = {"$noEvidence", "$plumblineRelations"};
+
 // A URI under one of these names carries its secret in the path as well (chat and function hooks).
 constexpr std::array<std::string_view, 6> kSecretUriNames = {
     "serviceuri", "callbackurl", "httptriggerurl", "webhookurl", "webhookuri", "hookurl"};
@@ -87,6 +93,12 @@ struct Member {
   std::string_view key;
   element value;
 };
+
+void append_key(std::string& out, std::string_view key) {
+  const bool reserved = std::ranges::find(kReservedKeys, key) != kReservedKeys.end();
+  append_json_quoted(out, reserved ? std::string("~").append(key) : std::string(key));
+  out += ':';
+}
 
 std::vector<Member> sorted_members(simdjson::dom::object object) {
   std::vector<Member> members;
@@ -153,7 +165,9 @@ std::string Normaliser::redact(std::string_view property, std::string_view text)
     return redact_uri(text, true);
   }
   if (std::ranges::any_of(kSecretSuffixes, [&](auto suffix) { return name.ends_with(suffix); })) {
-    return fingerprint(text);
+    const bool is_switch = std::ranges::any_of(
+        kSwitchPositions, [&](std::string_view position) { return iequals(position, text); });
+    return is_switch ? std::string(text) : fingerprint(text);
   }
   const auto marked = [&](std::string_view marker) {
     const auto at = std::ranges::search(text, marker, {}, ascii_lower);
@@ -178,8 +192,7 @@ void Normaliser::append(std::string& out, element value, std::string_view proper
           out += ',';
         }
         first = false;
-        append_json_quoted(out, member.key);
-        out += ':';
+        append_key(out, member.key);
         // A header is a pair whose name may be anything; its value is what signs the request.
         if (member.key == "value" && member.value.is_string() &&
             to_lower(property).ends_with("headers")) {
@@ -232,8 +245,7 @@ Normalised Normaliser::normalise(element resource) const {
       continue;
     }
     std::string text;
-    append_json_quoted(text, member.key);
-    text += ':';
+    append_key(text, member.key);
     append(text, member.value, member.key);
     if (result.body.size() > 1) {
       result.body += ',';
@@ -243,8 +255,7 @@ Normalised Normaliser::normalise(element resource) const {
       quiet += "\"properties\":{";
       for (const auto& inner : sorted_members(member.value.get_object().value_unsafe())) {
         if (!is_noise_property(inner.key)) {
-          append_json_quoted(quiet, inner.key);
-          quiet += ':';
+          append_key(quiet, inner.key);
           append(quiet, inner.value, inner.key);
           quiet += ',';
         }

@@ -104,3 +104,22 @@ TEST_CASE("what is no secret stays") {
   CHECK(normaliser.redact("query", "T | where a == 'b'") == "T | where a == 'b'");
   CHECK(normaliser.redact("clientSecret", "").empty());
 }
+
+TEST_CASE("a switch that is named like a secret stays readable") {
+  // Grafana's `apiKey` says whether keys may be used.
+  CHECK(normalise(R"({"properties":{"apiKey":"Disabled"}})").body ==
+        R"({"properties":{"apiKey":"Disabled"}})");
+  CHECK(normalise(R"({"properties":{"apiKey":"enabled"}})").body ==
+        R"({"properties":{"apiKey":"enabled"}})");
+  CHECK_FALSE(normalise(R"({"properties":{"apiKey":"Disabled-1"}})").body.contains("Disabled-1"));
+}
+
+TEST_CASE("what Azure says cannot pass for a statement about evidence") {
+  // Anyone who may write a tag could otherwise turn a verdict into NoEvidence, or invent relations.
+  const auto body =
+      normalise(R"({"$plumblineRelations":{"a":[]},"properties":{"x":[{"$noEvidence":"y"}]},)"
+                R"("tags":{"$noEvidence":"not_collected"}})")
+          .body;
+  CHECK(body == R"({"~$plumblineRelations":{"a":[]},"properties":{"x":[{"~$noEvidence":"y"}]},)"
+                R"("tags":{"~$noEvidence":"not_collected"}})");
+}
