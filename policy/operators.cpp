@@ -178,8 +178,11 @@ Truth equal_arrays(const Value& a, const Value& b) {
   std::size_t i = 0;
   a.each_element([&](const Value& item) {
     // From an open end on nobody knows which element stands where.
-    return !item.is_open_end() && i < others.size() && !others[i].is_open_end() &&
-           all.add(deep_equality(item, others[i++]));
+    if (item.is_open_end() || i == others.size() || others[i].is_open_end()) {
+      return false;
+    }
+    const Value& other = others[i++];
+    return all.add(deep_equality(item, other));
   });
   if (const auto& open = a_extent.open ? a_extent.open : b_extent.open) {
     all.add(Truth::undetermined(*open));
