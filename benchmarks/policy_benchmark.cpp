@@ -33,7 +33,7 @@ std::vector<std::string> lines_of(const std::string& name) {
 
 [[noreturn]] void give_up(const std::string& message) {
   std::fprintf(stderr, "policy_benchmark: %s\n", message.c_str());
-  std::exit(1);
+  std::_Exit(1);
 }
 
 const std::shared_ptr<const policy::AliasCatalogue>& aliases() {

@@ -69,7 +69,8 @@ class Inventory {
   /// One full pass. One at a time.
   net::Task<PassReport> run();
 
-  /// A pass in progress ends soon after: what is not yet asked is left for the next one. Any thread.
+  /// A pass in progress ends soon after: what is not yet asked is left for the next one. From any
+  /// thread.
   void cancel() { cancelled_ = true; }
 
  private:
