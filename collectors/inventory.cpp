@@ -38,6 +38,55 @@ core::Evidence evidence_of(std::string key, core::Time at, const Status& status)
   return evidence;
 }
 
+/// Whether a type comes in lists of Resource Manager rather than as rows.
+bool is_listed(std::string_view type) {
+  return !core::detail_api_version(type).empty();
+}
+
+/// Keys of what stored lists of a type name.
+Result<std::vector<std::string>> listed_keys(core::Snapshot& snapshot,
+                                             std::string_view type,
+                                             const std::string& subscription) {
+  std::vector<std::string> keys;
+  simdjson::dom::parser parser;
+  auto visited = snapshot.for_each_of_type(
+      type, "/subscriptions/" + subscription, [&](const core::StoredResource& list) {
+        simdjson::dom::array items;
+        if (parser.parse(list.body)["value"].get(items) != simdjson::SUCCESS) {
+          return;
+        }
+        for (const auto item : items) {
+          std::string_view id;
+          if (item["id"].get(id) == simdjson::SUCCESS && core::parse_resource_id(id)) {
+            keys.push_back(core::resource_key(id));
+          }
+        }
+      });
+  if (!visited) {
+    return visited.error();
+  }
+  return keys;
+}
+
+/// Whom to ask for a list, in a subscription or, where it is empty, among management groups.
+Result<std::vector<std::string>> detail_parents(core::Snapshot& snapshot,
+                                                const std::string& subscription,
+                                                const core::DetailPlan& plan) {
+  if (plan.parent_types.size() == 1 && is_listed(plan.parent_types.front())) {
+    return subscription.empty() ? Result<std::vector<std::string>>(std::vector<std::string>())
+                                : listed_keys(snapshot, plan.parent_types.front(), subscription);
+  }
+  if (!subscription.empty()) {
+    return snapshot.resource_keys(subscription, plan.parent_types);
+  }
+  const bool concerns_groups =
+      plan.parent_types.empty() ||
+      std::ranges::find(plan.parent_types, core::kManagementGroupType) != plan.parent_types.end();
+  return concerns_groups
+             ? snapshot.resource_keys(subscription, {std::string(core::kManagementGroupType)})
+             : Result<std::vector<std::string>>(std::vector<std::string>());
+}
+
 }  // namespace
 
 struct Inventory::Sweep {
@@ -333,11 +382,34 @@ net::Task<Status> Inventory::sweep_table(std::shared_ptr<Sweep> sweep, core::Tab
   co_return error;
 }
 
-net::Task<Status> Inventory::sweep(std::vector<std::string> subscriptions) {
+net::Task<Status> Inventory::sweep_management_groups() {
+  const auto containers =
+      std::ranges::find(plan_.tables,
+                        core::resource_graph_table(core::kManagementGroupType),
+                        [](const core::TablePlan& table) { return std::string_view(table.table); });
+  const bool wanted =
+      containers != plan_.tables.end() &&
+      (containers->types.empty() ||
+       std::ranges::find(containers->types, core::kManagementGroupType) != containers->types.end());
+  if (!wanted) {
+    co_return Status::ok();
+  }
+  std::vector<core::TablePlan> tables{
+      {containers->table, {std::string(core::kManagementGroupType)}}};
+  co_return co_await sweep({}, std::move(tables));
+}
+
+net::Task<Status> Inventory::sweep(std::vector<std::string> subscriptions,
+                                   std::vector<core::TablePlan> tables) {
   auto state = std::make_shared<Sweep>();
   state->subscriptions = std::move(subscriptions);
+  const std::vector<std::string> partitions =
+      state->subscriptions.empty() ? std::vector<std::string>{""} : state->subscriptions;
   core::Store* store = &parts_.store;
-  auto begin = [store, scope = fmt::format("{} subscriptions", state->subscriptions.size())]() {
+  auto begin = [store,
+                scope = state->subscriptions.empty()
+                            ? std::string("management groups")
+                            : fmt::format("{} subscriptions", state->subscriptions.size())]() {
     return store->begin_cycle("sweep", scope);
   };
   auto begun = co_await net::offload(parts_.storage, std::move(begin));
@@ -348,7 +420,7 @@ net::Task<Status> Inventory::sweep(std::vector<std::string> subscriptions) {
   state->doubted = co_await doubted_resources();
   state->evidence.push_back(
       evidence_of(std::string(core::kSubscriptionsEvidence), parts_.clock.now(), Status::ok()));
-  for (const auto& table : plan_.tables) {
+  for (const auto& table : tables) {
     const auto started = parts_.clock.steady_now();
     const auto now = parts_.clock.now();
     auto swept = co_await sweep_table(state, table);
@@ -367,7 +439,7 @@ net::Task<Status> Inventory::sweep(std::vector<std::string> subscriptions) {
                        {core::log_field::kReason, std::string(core::to_string(swept.error().code))},
                        {core::log_field::kError, swept.error().message}});
     }
-    for (const auto& subscription : state->subscriptions) {
+    for (const auto& subscription : partitions) {
       const std::string key = core::partition_evidence_key(table.table, subscription);
       Status status = swept;
       if (status) {
@@ -416,7 +488,7 @@ net::Task<Result<std::vector<std::pair<std::string, core::DetailPlan>>>> Invento
       return Status::ok();
     };
     for (const auto& plan : plans) {
-      auto parents = (*snapshot)->resource_keys(subscription, plan.parent_types);
+      auto parents = detail_parents(**snapshot, subscription, plan);
       if (!parents) {
         return parents.error();
       }
@@ -598,11 +670,22 @@ net::Task<PassReport> Inventory::run() {
     const auto end = std::min(subscriptions.size(), at + options_.subscriptions_per_query);
     std::vector<std::string> chunk(subscriptions.begin() + static_cast<std::ptrdiff_t>(at),
                                    subscriptions.begin() + static_cast<std::ptrdiff_t>(end));
-    failure = co_await sweep(std::move(chunk));
+    failure = co_await sweep(std::move(chunk), plan_.tables);
   }
-  for (const auto& subscription : subscriptions) {
-    if (failure && !cancelled_) {
-      failure = co_await details(subscription);
+  if (failure && !cancelled_ && !subscriptions.empty()) {
+    failure = co_await sweep_management_groups();
+  }
+  // Lists of what other lists name take a second round.
+  const bool nested = std::ranges::any_of(plan_.details, [](const core::DetailPlan& plan) {
+    return is_listed(core::detail_parent_type(plan.type));
+  });
+  std::vector<std::string> scopes = subscriptions;
+  scopes.emplace_back();
+  for (int round = 0; round < (nested ? 2 : 1); ++round) {
+    for (const auto& scope : scopes) {
+      if (failure && !cancelled_) {
+        failure = co_await details(scope);
+      }
     }
   }
   if (!failure) {

@@ -81,10 +81,15 @@ class Inventory {
   /// A cycle that only says that these subscriptions could not be asked, and why.
   net::Task<core::Status> record_no_access(std::vector<std::string> subscriptions,
                                            core::Evidence listing);
-  net::Task<core::Status> sweep(std::vector<std::string> subscriptions);
+  /// No subscriptions: rows that lie in none.
+  net::Task<core::Status> sweep(std::vector<std::string> subscriptions,
+                                std::vector<core::TablePlan> tables);
+  /// Management groups, which no subscription's rows hold.
+  net::Task<core::Status> sweep_management_groups();
   net::Task<core::Status> sweep_table(std::shared_ptr<Sweep> sweep, core::TablePlan table);
   net::Task<core::Status> confirm_missing(std::shared_ptr<Sweep> sweep, std::string source);
   net::Task<core::Result<bool>> is_gone(std::string key);
+  /// `subscription` empty: those of management groups.
   net::Task<core::Status> details(std::string subscription);
   net::Task<core::Result<std::vector<std::pair<std::string, core::DetailPlan>>>> due_details(
       std::string subscription);

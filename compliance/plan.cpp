@@ -38,6 +38,9 @@ class Planner {
   /// A list that its own kind of parent has.
   void add_detail(const std::string& type) {
     const auto parent = core::detail_parent_type(type);
+    if (!core::detail_api_version(parent).empty()) {
+      add_detail(std::string(parent));
+    }
     add_detail(type,
                parent.empty() ? std::vector<std::string>{} : std::vector{std::string(parent)});
   }
@@ -134,6 +137,9 @@ core::CollectionPlan make_plan(const Baseline& baseline, bool everything) {
     planner.add_everything();
   }
   for (const auto& check : baseline.checks) {
+    if (check.definition->effect() == "disabled") {
+      continue;  // switched off: nothing is asked for its sake
+    }
     const auto& info = check.definition->info();
     for (const auto& type : info.types) {
       planner.add_type(type);

@@ -414,8 +414,10 @@ class Handler {
                core::resource_key(string_member(resource.body["properties"], reference)) == parent;
       });
     }
+    const std::string_view earlier = earlier_name(type);
     Reply reply = list("arm.list", type, [&](const Resource& resource) {
-      return resource.id.type == type && resource.id.parent == parent;
+      return (resource.id.type == type || resource.id.type == earlier) &&
+             resource.id.parent == parent;
     });
     if (is_storage_service(type) && reply.body["value"].empty()) {
       reply.body["value"].push_back(
@@ -425,6 +427,17 @@ class Handler {
            {"properties", Json::object()}});
     }
     return reply;
+  }
+
+  /// What ids in the answer of a list call its type.
+  static std::string_view earlier_name(std::string_view type) {
+    if (type == "microsoft.operationalinsights/workspaces/dataexports") {
+      return "microsoft.operationalinsights/workspaces/export";
+    }
+    if (type == "microsoft.eventhub/namespaces/networkrulesets") {
+      return "microsoft.eventhub/namespaces/networkruleset";
+    }
+    return type;
   }
 
   static bool is_storage_service(std::string_view type) {

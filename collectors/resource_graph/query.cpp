@@ -42,11 +42,15 @@ std::string resource_graph_body(const std::string& query,
                                 int top,
                                 const std::string& skip_token,
                                 bool above_and_below) {
-  std::string body = R"({"subscriptions":[)";
-  for (const auto& subscription : subscriptions) {
-    body += (body.ends_with('[') ? "" : ",") + core::json_quote(subscription);
+  std::string body = "{";
+  if (!subscriptions.empty()) {
+    body += R"("subscriptions":[)";
+    for (const auto& subscription : subscriptions) {
+      body += (body.ends_with('[') ? "" : ",") + core::json_quote(subscription);
+    }
+    body += "],";
   }
-  body += fmt::format(R"(],"query":{},"options":{{"$top":{},"resultFormat":"objectArray")",
+  body += fmt::format(R"("query":{},"options":{{"$top":{},"resultFormat":"objectArray")",
                       core::json_quote(query),
                       top);
   if (!skip_token.empty()) {

@@ -12,7 +12,8 @@ namespace plumbline::collectors {
 /// rows. Only characters of resource types reach the text; others are dropped.
 [[nodiscard]] std::string resource_graph_query(const core::TablePlan& table);
 
-/// The request body for one page. `skip_token` empty: the first page.
+/// The request body for one page. No subscriptions: the whole tenant. `skip_token` empty: the first
+/// page.
 [[nodiscard]] std::string resource_graph_body(const std::string& query,
                                               const std::vector<std::string>& subscriptions,
                                               int top,

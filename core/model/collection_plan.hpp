@@ -7,6 +7,9 @@
 
 namespace plumbline::core {
 
+/// They have no subscription: a sweep asks for them apart.
+inline constexpr std::string_view kManagementGroupType = "microsoft.management/managementgroups";
+
 /// Resource Graph rows: the types to ask one table for. An empty list of types means all of them.
 struct TablePlan {
   std::string table;               // `resources`, `resourcecontainers`, ...
@@ -35,7 +38,8 @@ struct CollectionPlan {
 /// Every type that detail_api_version knows.
 [[nodiscard]] std::vector<std::string_view> detail_types();
 
-/// The type of the resources that a list of `lower_type` is asked of; empty: any resource.
+/// The type of the resources that a list of `lower_type` is asked of; empty: any resource. It may
+/// be a listed type itself: event hubs have consumer groups.
 [[nodiscard]] std::string_view detail_parent_type(std::string_view lower_type) noexcept;
 
 /// Types outside `resources` and `resourcecontainers` that belong to an inventory of everything:

@@ -20,23 +20,11 @@ NOT_A_RESOURCE = re.compile(
     r"^(microsoft\.(resourcehealth/.*|resources/changes|insights/metrics|insights/diagnosticsettingscategories|"
     r"(resourcenotifications|policyinsights|resources)\.[^/]*)|.*/privatelinkresources|/providers/microsoft\.resourcehealth/.*|"
     r"/subscriptions|region|edgezone)$")
-# Not collected, each with its reason. A row goes when its reason does.
-NOT_COLLECTED = {
-    "microsoft.management/managementgroups": "above the subscriptions that a pass asks about",
-    "microsoft.management/managementgroups/settings": "above the subscriptions",
-    "microsoft.management/managementgroups/subscriptions": "above the subscriptions",
-    "microsoft.eventhub/namespaces/eventhubs/consumergroups": "a child of a child: lists are asked of rows only",
-    "microsoft.eventhub/namespaces/eventhubs/authorizationrules": "a child of a child",
-    "microsoft.storage/storageaccounts/blobservices/containers/immutabilitypolicies": "a child of a child",
-    "microsoft.eventhub/namespaces/networkruleset": "an earlier name of networkRuleSets, which are collected",
-    "microsoft.operationalinsights/workspaces/export": "an earlier name of dataExports, which are collected",
-    "microsoft.dashboard/grafana/privateendpointconnections": "the id names no provider, so no parent",
-    "microsoft.dashboard/grafana/managedprivateendpoint": "the id names no provider, so no parent",
-}
 # Misprints of the documents: ids that lead nowhere.
 MISPRINTS = ("/subscriptions/ae640e6b-ba3e-4256-9d62-2993eecfa6f2/providers/microsoft.authorization/policydefinitions/"
              "versions/1.0.0", "/versoins/", "authorizationrules?api-version=",
-             "/microsoft.logic/workflows/viruela6/diagnosticsettings/")
+             "/microsoft.logic/workflows/viruela6/diagnosticsettings/",
+             "/resourcegroups/myresourcegroup/microsoft.dashboard/grafana/")
 QUIRKS = {
     "tags that are an empty text":
         "/subscriptions/subid/resourceGroups/my-resource-group/providers/Microsoft.Insights/components/my-component",
@@ -202,10 +190,6 @@ def every_payload_with_an_id_and_a_type_is_inventoried(test):
             reasons["no configuration of a resource"] += 1
         elif any(misprint in key for misprint in MISPRINTS):
             reasons["misprints"] += 1
-        elif key.startswith("/providers/microsoft.management/"):
-            reasons["above the subscriptions"] += 1
-        elif kind in NOT_COLLECTED:
-            reasons[NOT_COLLECTED[kind]] += 1
         else:
             missing[f"{kind}: {key}"] += 1
     print(f"{len(wanted)} ids with a type; {len(rows)} rows and {len(listed)} entries of {len(documents)} lists hold "

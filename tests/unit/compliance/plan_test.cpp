@@ -97,3 +97,27 @@ TEST_CASE("both ends of every relation that a rule reads are collected") {
     CHECK(plan_for(c.relations) == c.want);
   }
 }
+
+TEST_CASE("a check that is switched off asks for nothing") {
+  auto spec = tests::make_assignment();
+  // Leaves the one check whose effect is the initiative's parameter.
+  auto& initiative = spec.initiative.initiative.text;
+  const auto others = initiative.find(",\n      {\"policyDefinitionReferenceId\":\"diagnostics\"");
+  REQUIRE(others != std::string::npos);
+  initiative.replace(others, std::string::npos, "]}}");
+  const auto types_with = [&](const char* parameters) {
+    spec.parameters_json = parameters;
+    const auto baseline = compliance::compile_baseline({spec}, **policy::AliasCatalogue::shipped());
+    CAPTURE((baseline ? std::string() : baseline.error().message));
+    REQUIRE(baseline);
+    std::vector<std::string> types;
+    for (const auto& table : compliance::make_plan(**baseline, false).tables) {
+      if (table.table != "resourcecontainers") {
+        types.insert(types.end(), table.types.begin(), table.types.end());
+      }
+    }
+    return types;
+  };
+  CHECK(types_with("{}") == std::vector<std::string>{"microsoft.operationalinsights/workspaces"});
+  CHECK(types_with(R"({"effect":"Disabled"})").empty());
+}
