@@ -251,14 +251,16 @@ net::Task<Result<bool>> Inventory::is_gone(std::string key) {
   co_return false;
 }
 
-net::Task<Status> Inventory::confirm_missing(std::shared_ptr<Sweep> sweep, std::string source) {
+net::Task<Status> Inventory::confirm_missing(std::shared_ptr<Sweep> sweep,
+                                             std::string source,
+                                             std::vector<std::string> types) {
   auto cycle = sweep->cycle;
-  auto ask = [cycle, source]() { return cycle->unseen(source); };
+  auto ask = [cycle, source, types]() { return cycle->unseen(source, types); };
   auto missing = co_await net::offload(parts_.storage, std::move(ask));
   if (!missing) {
     co_return missing.error();
   }
-  auto count = [cycle, source]() { return cycle->known(source); };
+  auto count = [cycle, source, types]() { return cycle->known(source, types); };
   auto known = co_await net::offload(parts_.storage, std::move(count));
   if (!known) {
     co_return known.error();
@@ -443,7 +445,7 @@ net::Task<Status> Inventory::sweep(std::vector<std::string> subscriptions,
       const std::string key = core::partition_evidence_key(table.table, subscription);
       Status status = swept;
       if (status) {
-        status = co_await confirm_missing(state, key);
+        status = co_await confirm_missing(state, key, table.types);
       }
       state->complete = state->complete && status.has_value();
       state->evidence.push_back(evidence_of(key, now, status));

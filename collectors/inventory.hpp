@@ -60,6 +60,8 @@ class Inventory {
 
   Inventory(Parts parts, core::CollectionPlan plan, InventoryOptions options);
 
+  [[nodiscard]] const core::CollectionPlan& plan() const { return plan_; }
+
   /// What later passes collect. Not while a pass runs.
   void set_plan(core::CollectionPlan plan, InventoryOptions options) {
     plan_ = std::move(plan);
@@ -87,7 +89,9 @@ class Inventory {
   /// Management groups, which no subscription's rows hold.
   net::Task<core::Status> sweep_management_groups();
   net::Task<core::Status> sweep_table(std::shared_ptr<Sweep> sweep, core::TablePlan table);
-  net::Task<core::Status> confirm_missing(std::shared_ptr<Sweep> sweep, std::string source);
+  net::Task<core::Status> confirm_missing(std::shared_ptr<Sweep> sweep,
+                                          std::string source,
+                                          std::vector<std::string> types);
   net::Task<core::Result<bool>> is_gone(std::string key);
   /// `subscription` empty: those of management groups.
   net::Task<core::Status> details(std::string subscription);

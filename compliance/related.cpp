@@ -159,7 +159,12 @@ policy::RelatedAnswer Surroundings::find(const policy::ExistenceQuery& query) {
   if (const auto documents = check(reads_->find_type(type, scope))) {
     held_lists_.push_back(*documents);
     for (const auto& document : **documents) {
-      answer.candidates.push_back(document->root());
+      // One that may be gone satisfies nothing.
+      if (auto reason = lost(document->stored, /*record=*/false)) {
+        answer.missing = std::move(reason);
+      } else {
+        answer.candidates.push_back(document->root());
+      }
     }
   }
   return answer;

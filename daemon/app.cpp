@@ -241,18 +241,15 @@ Status App::reload(const Result<config::Settings>& settings) {
   return prepared;
 }
 
-net::Task<void> App::take_over() {
-  std::unique_ptr<Reload> reload;
-  {
-    const std::lock_guard lock(mutex_);
-    reload = std::move(pending_);
-    if (reload != nullptr) {
-      wake_ = {};
-    }
+std::unique_ptr<App::Reload> App::pending_reload() {
+  const std::lock_guard lock(mutex_);
+  if (pending_ != nullptr) {
+    wake_ = {};
   }
-  if (reload == nullptr) {
-    co_return;
-  }
+  return std::move(pending_);
+}
+
+net::Task<void> App::take_over(std::unique_ptr<Reload> reload) {
   auto job = [this, baseline = reload->baseline]() {
     auto before = baseline_;
     {
@@ -294,9 +291,20 @@ net::Event App::wake() const {
 net::Task<void> App::run_schedule() {
   scheduled_ = true;
   while (!stopping_) {
-    co_await take_over();
+    auto reload = pending_reload();
+    if (reload != nullptr) {
+      // What the new checks read must be there when they are decided for the first time: what was
+      // never asked for would pass for what is not there.
+      inventory_->set_plan(
+          core::united(inventory_->plan(),
+                       compliance::make_plan(*reload->baseline, reload->settings.inventory_all)),
+          inventory_options());
+    }
     const auto started = clock_.steady_now();
     const auto report = co_await pass();
+    if (reload != nullptr && !stopping_) {
+      co_await take_over(std::move(reload));
+    }
     log_->info("pass_done",
                {{core::log_field::kSubscriptions, fmt::format("{}", report.subscriptions)},
                 {core::log_field::kObserved, fmt::format("{}", report.observed)},

@@ -87,7 +87,8 @@ class App {
   };
 
   core::Status prepare_reload(const core::Result<config::Settings>& settings);
-  net::Task<void> take_over();
+  [[nodiscard]] std::unique_ptr<Reload> pending_reload();
+  net::Task<void> take_over(std::unique_ptr<Reload> reload);
   [[nodiscard]] net::Event wake() const;
   [[nodiscard]] collectors::InventoryOptions inventory_options() const;
 

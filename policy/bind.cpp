@@ -5,6 +5,7 @@
 #include "policy/evaluate.hpp"
 #include "policy/operators.hpp"
 #include "policy/program.hpp"
+#include "policy/suggestion.hpp"
 
 #include <fmt/format.h>
 
@@ -160,11 +161,20 @@ core::Result<std::shared_ptr<const BoundDefinition>> bind(std::shared_ptr<const 
   }
   if (options.effect_override) {
     bound->effect_ = known_effect(*options.effect_override);
+    if (bound->effect_.empty()) {
+      return invalid(fmt::format("unknown effect '{}'{}",
+                                 *options.effect_override,
+                                 suggestion(*options.effect_override, known_effects())));
+    }
   } else if (definition.effect_.depends != Depends::kResource) {
     const Value effect = definition.effect_.slot ? bound->slots_[*definition.effect_.slot]
                                                  : evaluator.value(definition.effect_);
     if (effect.is_string()) {
       bound->effect_ = known_effect(effect.text());
+      if (bound->effect_.empty() && !options.lenient && definition.info_.mode != Mode::kProvider) {
+        return invalid(fmt::format(
+            "unknown effect '{}'{}", effect.text(), suggestion(effect.text(), known_effects())));
+      }
     } else if (!options.lenient && definition.info_.mode != Mode::kProvider) {
       return invalid(effect.is_error() ? std::string(effect.text()) : "the effect is not a string");
     }

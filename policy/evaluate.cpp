@@ -970,6 +970,12 @@ RuleResult Evaluator::run(std::string_view effect, bool verbatim) {
       return result;
     }
     result.effect = known_effect(computed.text());
+    if (result.effect.empty()) {
+      result.condition = Truth::error(
+          arena_.keep(fmt::format("'{}' is no effect that Azure Policy has", computed.text())));
+      result.fires = result.condition;
+      return result;
+    }
   }
   result.condition = truth(program_.condition_);
   result.fires = result.condition;

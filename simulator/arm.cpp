@@ -19,7 +19,7 @@ using Segments = std::vector<std::string_view>;
 
 /// Lists that come whole (contracts 3.6, "single page").
 bool is_single_page(std::string_view type) {
-  static const std::set<std::string, std::less<>> types = {
+  static const std::set<std::string, std::less<>> kTypes = {
       "microsoft.insights/diagnosticsettings",
       "microsoft.insights/actiongroups",
       "microsoft.insights/metricalerts",
@@ -31,7 +31,7 @@ bool is_single_page(std::string_view type) {
       "microsoft.compute/virtualmachines/extensions",
       "microsoft.security/pricings",
   };
-  return types.contains(type);
+  return kTypes.contains(type);
 }
 
 std::string join(const Segments& segments, std::size_t begin, std::size_t end) {

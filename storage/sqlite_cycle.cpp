@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 
@@ -407,10 +408,11 @@ Status SqliteCycle::stage(std::vector<core::Observation> page) {
   return (*transaction)->commit();
 }
 
-Result<std::vector<std::string>> SqliteCycle::unseen(std::string_view source) {
+Result<std::vector<std::string>> SqliteCycle::unseen(std::string_view source,
+                                                     const std::vector<std::string>& types) {
   const Use use(
-      connection_->prepare("SELECT id, key FROM resource WHERE source = ? AND version_id IS NOT "
-                           "NULL AND is_detail = 0"));
+      connection_->prepare("SELECT id, key, type FROM resource WHERE source = ? AND version_id IS "
+                           "NOT NULL AND is_detail = 0"));
   use->bind(1, source);
   std::vector<std::string> keys;
   for (;;) {
@@ -421,22 +423,32 @@ Result<std::vector<std::string>> SqliteCycle::unseen(std::string_view source) {
     if (!*row) {
       return keys;
     }
-    if (!seen_.contains(use->integer(0))) {
+    const bool asked = types.empty() || std::ranges::find(types, use->text(2)) != types.end();
+    if (asked && !seen_.contains(use->integer(0))) {
       keys.emplace_back(use->text(1));
     }
   }
 }
 
-Result<std::int64_t> SqliteCycle::known(std::string_view source) {
+Result<std::int64_t> SqliteCycle::known(std::string_view source,
+                                        const std::vector<std::string>& types) {
   const Use use(
-      connection_->prepare("SELECT count(*) FROM resource WHERE source = ? AND version_id IS NOT "
-                           "NULL AND is_detail = 0"));
+      connection_->prepare("SELECT type, count(*) FROM resource WHERE source = ? AND version_id IS "
+                           "NOT NULL AND is_detail = 0 GROUP BY type"));
   use->bind(1, source);
-  const auto row = use->step();
-  if (!row) {
-    return row.error();
+  std::int64_t count = 0;
+  for (;;) {
+    const auto row = use->step();
+    if (!row) {
+      return row.error();
+    }
+    if (!*row) {
+      return count;
+    }
+    if (types.empty() || std::ranges::find(types, use->text(0)) != types.end()) {
+      count += use->integer(1);
+    }
   }
-  return use->integer(0);
 }
 
 Status SqliteCycle::stage_deletion(std::string_view key) {

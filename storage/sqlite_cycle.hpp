@@ -20,8 +20,10 @@ class SqliteCycle final : public core::Cycle {
                                                                         std::string scope);
 
   core::Status stage(std::vector<core::Observation> page) override;
-  core::Result<std::vector<std::string>> unseen(std::string_view source) override;
-  core::Result<std::int64_t> known(std::string_view source) override;
+  core::Result<std::vector<std::string>> unseen(std::string_view source,
+                                                const std::vector<std::string>& types) override;
+  core::Result<std::int64_t> known(std::string_view source,
+                                   const std::vector<std::string>& types) override;
   core::Status stage_deletion(std::string_view key) override;
   core::Status stage_evidence(core::Evidence evidence) override;
   core::Result<core::CycleReport> commit(bool complete, const core::Judge& judge) override;

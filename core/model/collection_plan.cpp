@@ -236,6 +236,37 @@ constexpr std::array<std::string_view, 17> kOtherInventoryTypes = {
 
 }  // namespace
 
+CollectionPlan united(const CollectionPlan& a, const CollectionPlan& b) {
+  CollectionPlan out = a;
+  // An empty list stands for everything.
+  const auto unite = [](std::vector<std::string>& into, const std::vector<std::string>& more) {
+    if (into.empty() || more.empty()) {
+      into.clear();
+      return;
+    }
+    into.insert(into.end(), more.begin(), more.end());
+    std::ranges::sort(into);
+    into.erase(std::ranges::unique(into).begin(), into.end());
+  };
+  for (const auto& table : b.tables) {
+    const auto same = std::ranges::find(out.tables, table.table, &TablePlan::table);
+    if (same == out.tables.end()) {
+      out.tables.push_back(table);
+    } else {
+      unite(same->types, table.types);
+    }
+  }
+  for (const auto& detail : b.details) {
+    const auto same = std::ranges::find(out.details, detail.type, &DetailPlan::type);
+    if (same == out.details.end()) {
+      out.details.push_back(detail);
+    } else {
+      unite(same->parent_types, detail.parent_types);
+    }
+  }
+  return out;
+}
+
 std::vector<std::string_view> detail_types() {
   std::vector<std::string_view> types;
   types.reserve(kDetails.size());

@@ -28,6 +28,9 @@ struct CollectionPlan {
   std::vector<DetailPlan> details;
 };
 
+/// What either plan needs.
+[[nodiscard]] CollectionPlan united(const CollectionPlan& a, const CollectionPlan& b);
+
 /// The Resource Graph table that holds a type ("Azure Resource Graph table and resource type
 /// reference"); empty when Resource Graph does not hold it, whether or not ARM lists it.
 [[nodiscard]] std::string_view resource_graph_table(std::string_view lower_type) noexcept;

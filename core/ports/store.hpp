@@ -95,10 +95,13 @@ class Cycle {
   /// fingerprint equals the stored one's costs no write. A key staged twice keeps the later
   /// observation.
   virtual Status stage(std::vector<Observation> page) = 0;
-  /// Keys of live resources that an earlier cycle took from `source` and this one has not seen.
-  virtual Result<std::vector<std::string>> unseen(std::string_view source) = 0;
-  /// How many live resources come from `source`.
-  virtual Result<std::int64_t> known(std::string_view source) = 0;
+  /// Keys of live resources of any of `types` (empty: all) that an earlier cycle took from `source`
+  /// and this one has not seen. A type that is no longer asked for is not missing.
+  virtual Result<std::vector<std::string>> unseen(std::string_view source,
+                                                  const std::vector<std::string>& types) = 0;
+  /// How many live resources of these types come from `source`.
+  virtual Result<std::int64_t> known(std::string_view source,
+                                     const std::vector<std::string>& types) = 0;
   /// Marks a resource as deleted, with its details. The caller has confirmed it (truth 3).
   virtual Status stage_deletion(std::string_view key) = 0;
   virtual Status stage_evidence(Evidence evidence) = 0;

@@ -70,6 +70,32 @@ def a_parameter_takes_effect_and_opens_no_drift(test):
     equal(daemon.results(reference=REFERENCE), [], "verdicts of a check that is gone")
 
 
+def a_check_on_a_type_never_asked_for(test):
+    """It is decided on what a pass has found, not on what nobody had looked for, and opens no drift."""
+    added = "IM-3.1-vm-identity"
+    simulator = test.simulator()
+    path = os.path.join(test.selected_baseline, "initiative.json")
+    with open(path, encoding="utf-8") as file:
+        whole = file.read()
+    without = json.loads(whole)
+    without["properties"]["policyDefinitions"] = [
+        reference for reference in without["properties"]["policyDefinitions"]
+        if reference["policyDefinitionReferenceId"] not in (added, "LT-4.1-resource-diagnostics")]
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(without, file)
+    config = test.configure(simulator, sweep="1h", details="1h")
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+    equal(daemon.results(reference=added), [], "verdicts before")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(whole)
+    hang_up(daemon, "reloaded")
+    states = sorted(row["state"] for row in daemon.results(reference=added))
+    equal(states, ["Compliant"] * 3 + ["NonCompliant"] * 3, "states right after")
+    equal({row["cause"] for row in daemon.results(reference=added)}, {"definition"}, "cause")
+    equal([item for item in daemon.api("drift")["drift"] if item["reference"] == added], [], "drift of the new check")
+
+
 def what_cannot_be_used_changes_nothing(test):
     simulator = test.simulator()
     config = test.configure(simulator, sweep="1h", details="1h")
@@ -119,4 +145,5 @@ def while_a_pass_hangs(test):
 
 
 if __name__ == "__main__":
-    main([a_parameter_takes_effect_and_opens_no_drift, what_cannot_be_used_changes_nothing, while_a_pass_hangs])
+    main([a_parameter_takes_effect_and_opens_no_drift, a_check_on_a_type_never_asked_for,
+          what_cannot_be_used_changes_nothing, while_a_pass_hangs])

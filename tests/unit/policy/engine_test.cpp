@@ -40,6 +40,33 @@ std::shared_ptr<const BoundDefinition> storage_rule(std::string_view parameters 
 
 }  // namespace
 
+TEST_CASE("an effect that there is not is refused, whoever names it") {
+  const auto aliases = AliasCatalogue::raw_paths();
+  const auto compiled = compile_definition(
+      R"({"parameters":{"effect":{"type":"String"}},"policyRule":{"if":{"field":"type","equals":"a"},)"
+      R"("then":{"effect":"[parameters('effect')]"}}})",
+      "p.json",
+      *aliases);
+  REQUIRE(compiled);
+  const auto misspelt = bind_parameters(*compiled, R"({"effect":"adit"})");
+  REQUIRE_FALSE(misspelt);
+  CHECK(misspelt.error().message == "unknown effect 'adit'; did you mean 'audit'?");
+  CHECK_FALSE(bind_parameters(
+      *compiled, R"({"effect":"audit"})", {.effect_override = "off", .lenient = false}));
+  // Where only the resource tells, it is an error on that resource.
+  const auto computed = compile_definition(
+      R"({"if":{"field":"type","equals":"a"},"then":{"effect":"[field('kind')]"}})",
+      "c.json",
+      *aliases);
+  REQUIRE(computed);
+  const auto bound = bind_parameters(*computed, "{}");
+  REQUIRE(bound);
+  const Resource resource(R"({"type":"a","location":"x","kind":"off"})");
+  const auto verdict = evaluate(**bound, resource.element, {});
+  CHECK(verdict.outcome == Outcome::kError);
+  CHECK(verdict.reason == "'off' is no effect that Azure Policy has");
+}
+
 TEST_CASE("a definition is compiled, bound and evaluated") {
   const auto rule = storage_rule();
   CHECK(rule->effect() == "audit");

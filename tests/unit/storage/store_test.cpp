@@ -144,8 +144,11 @@ TEST_CASE_FIXTURE(Fixture,
   auto cycle = opened.store->begin_cycle("sweep", "test");
   REQUIRE(cycle);
   REQUIRE((*cycle)->stage({observe(clock, other, "{}")}));
-  CHECK((*cycle)->unseen(kSource).value() == std::vector{kVault});
-  CHECK((*cycle)->known(kSource).value() == 2);
+  CHECK((*cycle)->unseen(kSource, {}).value() == std::vector{kVault});
+  CHECK((*cycle)->known(kSource, {}).value() == 2);
+  // What a plan no longer asks for is not missing.
+  CHECK((*cycle)->unseen(kSource, {"m.other/type"}).value().empty());
+  CHECK((*cycle)->known(kSource, {"m.other/type"}).value() == 0);
   REQUIRE((*cycle)->stage_deletion(kVault));
   std::vector<core::ResourceChange> changes;
   REQUIRE((*cycle)->commit(true, [&](core::JudgeView&, const core::CycleChanges& all) {
