@@ -49,12 +49,8 @@ Result<DocumentPointer> SharedReads::parse(core::StoredResource stored) {
   return DocumentPointer(std::move(document));
 }
 
-Result<DocumentPointer> SharedReads::find(std::string_view key) {
-  const std::string name(key);
-  if (auto kept = documents_.get(name)) {
-    return kept;
-  }
-  auto stored = snapshot_->find(key);
+Result<DocumentPointer> SharedReads::keep(const std::string& name,
+                                          Result<std::optional<core::StoredResource>> stored) {
   if (!stored) {
     return stored.error();
   }
@@ -68,23 +64,16 @@ Result<DocumentPointer> SharedReads::find(std::string_view key) {
   return document;
 }
 
+Result<DocumentPointer> SharedReads::find(std::string_view key) {
+  const std::string name(key);
+  auto kept = documents_.get(name);
+  return kept ? kept : keep(name, snapshot_->find(key));
+}
+
 Result<DocumentPointer> SharedReads::find_row(std::int64_t row) {
   const std::string name = fmt::format("#{}", row);
-  if (auto kept = documents_.get(name)) {
-    return kept;
-  }
-  auto stored = snapshot_->find_row(row);
-  if (!stored) {
-    return stored.error();
-  }
-  if (!*stored) {
-    return DocumentPointer();
-  }
-  auto document = parse(**std::move(stored));
-  if (document) {
-    documents_.put(name, *document, cost_of(**document));
-  }
-  return document;
+  auto kept = documents_.get(name);
+  return kept ? kept : keep(name, snapshot_->find_row(row));
 }
 
 Result<std::shared_ptr<const Documents>> SharedReads::find_type(std::string_view type,

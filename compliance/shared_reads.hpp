@@ -72,6 +72,9 @@ class SharedReads {
   using Gaps = std::map<std::string, std::string, std::less<>>;
 
   [[nodiscard]] core::Result<DocumentPointer> parse(core::StoredResource stored);
+  /// Parses what was found and remembers it.
+  core::Result<DocumentPointer> keep(const std::string& name,
+                                     core::Result<std::optional<core::StoredResource>> stored);
   [[nodiscard]] core::Status load_gaps();
   /// `not_counted`: so many of the sources do not count as asked.
   [[nodiscard]] core::Result<std::optional<std::string>> first_gap(const Gaps& gaps,

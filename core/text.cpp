@@ -15,7 +15,7 @@ std::string to_lower(std::string_view text) {
 
 bool iequals(std::string_view a, std::string_view b) noexcept {
   // Most texts that are equal are spelled alike.
-  return a.size() == b.size() && (std::memcmp(a.data(), b.data(), a.size()) == 0 ||
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0 ||
                                   std::ranges::equal(a, b, {}, ascii_lower, ascii_lower));
 }
 

@@ -17,6 +17,17 @@ namespace plumbline::daemon {
 using core::Result;
 using core::Status;
 
+namespace {
+
+collectors::InventoryOptions inventory_options(const config::Settings& settings) {
+  collectors::InventoryOptions options;
+  options.subscriptions = settings.subscriptions;
+  options.detail_interval = settings.schedule.details;
+  return options;
+}
+
+}  // namespace
+
 App::App(config::Settings settings, std::unique_ptr<core::Log> log)
     : settings_(std::move(settings)),
       log_(std::move(log)),
@@ -124,15 +135,8 @@ Status App::connect() {
   inventory_ = std::make_unique<collectors::Inventory>(
       std::move(parts),
       compliance::make_plan(*baseline_, settings_.inventory_all),
-      inventory_options());
+      inventory_options(settings_));
   return Status::ok();
-}
-
-collectors::InventoryOptions App::inventory_options() const {
-  collectors::InventoryOptions options;
-  options.subscriptions = settings_.subscriptions;
-  options.detail_interval = settings_.schedule.details;
-  return options;
 }
 
 Result<std::unique_ptr<App>> App::build(const config::Settings& settings,
@@ -265,16 +269,20 @@ net::Task<void> App::take_over(std::unique_ptr<Reload> reload) {
   };
   auto adopted = co_await net::offload(storage_.executor(), std::move(job));
   daemon_metrics_.set_reload(adopted.has_value(), clock_.now());
+  std::shared_ptr<const compliance::Baseline> in_force;
+  {
+    const std::lock_guard lock(mutex_);
+    in_force = baseline_;
+    if (adopted) {
+      settings_ = std::move(reload->settings);
+    }
+  }
+  inventory_->set_plan(compliance::make_plan(*in_force, settings_.inventory_all),
+                       inventory_options(settings_));
   if (!adopted) {
     log_->error("reload_failed", {{core::log_field::kError, adopted.error().message}});
     co_return;
   }
-  {
-    const std::lock_guard lock(mutex_);
-    settings_ = std::move(reload->settings);
-  }
-  inventory_->set_plan(compliance::make_plan(*reload->baseline, settings_.inventory_all),
-                       inventory_options());
   auto publishing = [this]() { return publish(); };
   auto published = co_await net::offload(cpu_.executor(), std::move(publishing));
   if (!published) {
@@ -298,7 +306,7 @@ net::Task<void> App::run_schedule() {
       inventory_->set_plan(
           core::united(inventory_->plan(),
                        compliance::make_plan(*reload->baseline, reload->settings.inventory_all)),
-          inventory_options());
+          inventory_options(reload->settings));
     }
     const auto started = clock_.steady_now();
     const auto report = co_await pass();

@@ -49,9 +49,9 @@ class App {
   /// One pass over the tenant. On the I/O thread; one at a time.
   net::Task<collectors::PassReport> pass();
   /// Takes the configuration over without a pause: compiles the baseline first, then lets the
-  /// schedule adopt it between two passes. On an error, or where a key differs that only a restart
-  /// can change, everything stays as it is. From main(). The verdicts that change have the cause
-  /// definition or parameters (truth 6).
+  /// schedule make a pass that also asks for what is new, and adopt it. On an error, or where a key
+  /// differs that only a restart can change, everything stays as it is. From main(). The verdicts
+  /// that change have the cause definition or parameters (truth 6).
   [[nodiscard]] core::Status reload(const core::Result<config::Settings>& settings);
   /// Passes for ever, at the configured interval; ends after `stop`.
   net::Task<void> run_schedule();
@@ -90,7 +90,6 @@ class App {
   [[nodiscard]] std::unique_ptr<Reload> pending_reload();
   net::Task<void> take_over(std::unique_ptr<Reload> reload);
   [[nodiscard]] net::Event wake() const;
-  [[nodiscard]] collectors::InventoryOptions inventory_options() const;
 
   core::Status open_store();
   core::Status adopt();
