@@ -272,8 +272,12 @@ class InitiativeCompiler {
     }
     check.definition = *std::move(bound);
     // Everything besides resources that a verdict depends on: what changes here is decided again.
-    check.definition_hash = core::to_hex(core::sha256(
-        fmt::format("{}\n{}\n{}", kEngineVersion, file->text, spec_->initiative.relations.text)));
+    check.definition_hash =
+        core::to_hex(core::sha256(fmt::format("{}\n{}\n{}\n{}",
+                                              kEngineVersion,
+                                              file->text,
+                                              spec_->initiative.relations.text,
+                                              (*compiled)->info().alias_digest)));
     check.parameters_hash = core::to_hex(core::sha256(fmt::format(
         "{}\n{}\n{}", parameters.dump(), spec_->scope, fmt::join(spec_->not_scopes, "\n"))));
     describe(check);

@@ -79,11 +79,7 @@ Result<compliance::InitiativeFiles> read_initiative(const std::string& directory
 }
 
 Result<std::shared_ptr<const compliance::Baseline>> load_baseline(
-    const config::Settings& settings) {
-  auto aliases = policy::AliasCatalogue::shipped();
-  if (!aliases) {
-    return aliases.error();
-  }
+    const config::Settings& settings, const policy::AliasCatalogue& aliases) {
   std::vector<compliance::AssignmentSpec> specs;
   for (const auto& assignment : settings.assignments) {
     auto files = read_initiative(assignment.initiative);
@@ -98,7 +94,7 @@ Result<std::shared_ptr<const compliance::Baseline>> load_baseline(
     spec.initiative = *std::move(files);
     specs.push_back(std::move(spec));
   }
-  return compliance::compile_baseline(specs, **aliases);
+  return compliance::compile_baseline(specs, aliases);
 }
 
 }  // namespace plumbline::daemon

@@ -110,6 +110,7 @@ struct TypeCount {
 
 /// A document of Azure that is not configuration, kept because it is costly to ask for.
 struct CachedDocument {
+  std::string name;
   Time fetched_at;
   std::string body;
 };
@@ -164,7 +165,8 @@ class Snapshot {
   virtual Result<std::vector<CycleRow>> cycles(std::size_t limit) = 0;
   virtual Result<std::vector<TypeCount>> type_counts() = 0;
 
-  virtual Result<std::optional<CachedDocument>> cached_document(std::string_view name) = 0;
+  /// Those whose name begins with `prefix`, in the order of names.
+  virtual Result<std::vector<CachedDocument>> cached_documents(std::string_view prefix) = 0;
 };
 
 }  // namespace plumbline::core
