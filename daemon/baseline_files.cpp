@@ -91,6 +91,8 @@ Result<std::shared_ptr<const compliance::Baseline>> load_baseline(
     spec.scope = assignment.scope;
     spec.not_scopes = assignment.not_scopes;
     spec.parameters_json = assignment.parameters_json;
+    spec.resource_selectors_json = assignment.resource_selectors_json;
+    spec.overrides_json = assignment.overrides_json;
     spec.initiative = *std::move(files);
     specs.push_back(std::move(spec));
   }
