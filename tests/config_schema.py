@@ -150,7 +150,7 @@ def main():
         failures.append("the example was not understood")
 
     shipped = ["config/plumbline.yaml", "docker/plumbline.yaml", "docker/compose/plumbline.yaml",
-               "docker/kubernetes/plumbline.yaml", "tests/data/fuzz/settings/example.yaml"]
+               "docker/kubernetes/base/plumbline.yaml", "tests/data/fuzz/settings/example.yaml"]
     for name in shipped:
         if not (source / name).exists():
             failures.append(f"{name} is missing")
