@@ -25,7 +25,7 @@ def main():
     said += found("CHANGELOG.md", rf"\A# Changelog\n[^#]*## (?:Unreleased\n\nFirst cut of )?{number}")
     said += found("docker/kubernetes/base/kustomization.yaml", rf"^ *newTag: {number}$")
     for name in ("README.md", "docs/install.md"):
-        said += found(name, rf"plumbline_{number}-\d+_")
+        said += found(name, rf"plumbline_{number}-\d+_amd64")
     sources = {name for name, _ in said}
     problems = [f"{name} says {other}, CMakeLists.txt {version}" for name, other in said if other != version]
     problems += [f"{name} does not say a version any more" for name in
