@@ -1,9 +1,7 @@
 // Validates Kubernetes objects (a JSON array on standard input) with the schemas of the API server and of the
 // Prometheus operator. Prints a line for each problem; exit code 1 if there is any.
-import {createRequire} from 'node:module';
 import {readFileSync} from 'node:fs';
 
-const require = createRequire(import.meta.url);
 const OPERATOR = 'monitoring.coreos.com/';
 
 // The schemas let unknown fields pass, as the API server would drop them silently. But a validator reads every field
@@ -27,12 +25,12 @@ function watched(value, path, unread) {
   });
 }
 
-function problemsOf(object) {
+async function problemsOf(object) {
   const {apiVersion, kind} = object;
   let models;
   try {
-    models = require((apiVersion.startsWith(OPERATOR) ? '@kubernetes-models/prometheus-operator/' : 'kubernetes-models/') +
-                     apiVersion);
+    models = await import((apiVersion.startsWith(OPERATOR) ? '@kubernetes-models/prometheus-operator/' :
+                                                             'kubernetes-models/') + apiVersion);
   } catch (error) {
     return [`no schemas of ${apiVersion}: ${error.code}`];
   }
@@ -55,7 +53,7 @@ function problemsOf(object) {
 
 let failed = false;
 for (const object of JSON.parse(readFileSync(0, 'utf8'))) {
-  for (const problem of problemsOf(object)) {
+  for (const problem of await problemsOf(object)) {
     failed = true;
     console.log(`${object.kind} ${object.metadata?.name}: ${problem}`);
   }
