@@ -18,7 +18,7 @@ policy::Evaluation evaluate_check(const Check& check,
   context.subscription = surroundings.subscription();
   context.resource_group = surroundings.resource_group();
   context.related = &surroundings;
-  return policy::evaluate(*check.definition, *body, context, explain);
+  return policy::evaluate(check.definition_for(*body), *body, context, explain);
 }
 
 }  // namespace plumbline::compliance

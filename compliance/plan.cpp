@@ -137,7 +137,7 @@ core::CollectionPlan make_plan(const Baseline& baseline, bool everything) {
     planner.add_everything();
   }
   for (const auto& check : baseline.checks) {
-    if (check.definition->effect() == "disabled") {
+    if (check.is_disabled()) {
       continue;  // switched off: nothing is asked for its sake
     }
     const auto& info = check.definition->info();

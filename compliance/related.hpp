@@ -35,6 +35,8 @@ class Surroundings final : public policy::RelatedResources {
 
   policy::RelatedAnswer find(const policy::ExistenceQuery& query) override;
 
+  [[nodiscard]] policy::Json resource() const { return resource_->root(); }
+
   /// The resource, with kRelationsProperty if there are `relations`: for each of them the related
   /// resources, or markers where evidence is missing. Valid until the next call.
   [[nodiscard]] core::Result<policy::Json> body_with(const std::vector<const Relation*>& relations);

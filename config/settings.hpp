@@ -35,6 +35,8 @@ struct AssignmentConfig {
   std::vector<std::string> not_scopes;
   std::string initiative;  // a directory; relative to the configuration file
   std::string parameters_json = "{}";
+  std::string resource_selectors_json = "[]";
+  std::string overrides_json = "[]";
 };
 
 struct Schedule {
