@@ -29,6 +29,7 @@ PLACES = {"root": (), "azure": ("azure",), "cloud": ("azure", "cloud"), "custom"
           "reader": ("baseline", "assignments", "[]"), "schedule": ("schedule",), "storage": ("storage",),
           "web": ("web",), "log": ("log",)}
 
+ASSIGNMENT = "baseline: {assignments: [{name: a, initiative: base, %s}]}\n"
 MINIMAL = "baseline: {assignments: [{name: a, initiative: base}]}\n"
 ACCEPTED = {
     "the least": MINIMAL,
@@ -43,6 +44,10 @@ ACCEPTED = {
     "a resource group": "baseline: {assignments: [{name: a, initiative: base, "
                         "scope: /subscriptions/x/resourceGroups/y, not_scopes: [/subscriptions/x]}]}\n",
     "a mode": "baseline: {assignments: [{name: 1, initiative: base, enforcement_mode: DoNotEnforce, parameters: }]}\n",
+    "no selectors": ASSIGNMENT % "resource_selectors: [], overrides: []",
+    "a selector": ASSIGNMENT % "resource_selectors: [{name: w, selectors: [{kind: resourceLocation, in: [westeurope]}]}]",
+    "an override": ASSIGNMENT % "overrides: [{kind: policyEffect, value: Disabled, selectors: [{kind: "
+                                "policyDefinitionReferenceId, notIn: [one]}]}]",
     "two assignments": "baseline: {assignments: [{name: a, initiative: base}, {name: b, initiative: base}]}\n",
     "durations": MINIMAL + "schedule: {sweep: 005s, details: 400d}\n",
     "any address": MINIMAL + "web: {listen: ':0'}\n",
@@ -77,6 +82,15 @@ REFUSED = {
                              "scope: /subscriptions/x/resourceGroups/y/providers/M.N/t/n}]}\n",
     "excluded what is no id": "baseline: {assignments: [{name: a, initiative: base, not_scopes: [prod]}]}\n",
     "parameters that are a list": "baseline: {assignments: [{name: a, initiative: base, parameters: [1]}]}\n",
+    "a selector that is no list": ASSIGNMENT % "resource_selectors: {name: w}",
+    "a selector of nothing": ASSIGNMENT % "resource_selectors: [{name: w}]",
+    "a selector of an unknown kind": ASSIGNMENT % "resource_selectors: [{selectors: [{kind: userPrincipalId, in: [x]}]}]",
+    "a selector both ways": ASSIGNMENT % "resource_selectors: [{selectors: [{kind: resourceType, in: [x], notIn: [y]}]}]",
+    "a selector of no values": ASSIGNMENT % "resource_selectors: [{selectors: [{kind: resourceType, in: []}]}]",
+    "a selector with another key": ASSIGNMENT % "resource_selectors: [{colour: red, selectors: [{kind: resourceType, "
+                                                "in: [x]}]}]",
+    "an override of another kind": ASSIGNMENT % "overrides: [{kind: definitionVersion, value: x}]",
+    "an override without a value": ASSIGNMENT % "overrides: [{kind: policyEffect}]",
     "another mode": "baseline: {assignments: [{name: a, initiative: base, enforcement_mode: Maybe}]}\n",
     "a duration without a unit": MINIMAL + "schedule: {sweep: 10}\n",
     "a duration in words": MINIMAL + "schedule: {sweep: soon}\n",
