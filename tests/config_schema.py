@@ -43,9 +43,11 @@ ACCEPTED = {
     "a subscription": "baseline: {assignments: [{name: a, initiative: base, scope: /subscriptions/x}]}\n",
     "a resource group": "baseline: {assignments: [{name: a, initiative: base, "
                         "scope: /subscriptions/x/resourceGroups/y, not_scopes: [/subscriptions/x]}]}\n",
-    "a mode": "baseline: {assignments: [{name: 1, initiative: base, enforcement_mode: DoNotEnforce, parameters: }]}\n",
+    "a mode": "baseline: {assignments: [{name: 1, initiative: base, enforcement_mode: DoNotEnforce, "
+              "parameters: }]}\n",
     "no selectors": ASSIGNMENT % "resource_selectors: [], overrides: []",
-    "a selector": ASSIGNMENT % "resource_selectors: [{name: w, selectors: [{kind: resourceLocation, in: [westeurope]}]}]",
+    "a selector": ASSIGNMENT % "resource_selectors: [{name: w, selectors: [{kind: resourceLocation, "
+                               "in: [westeurope]}]}]",
     "an override": ASSIGNMENT % "overrides: [{kind: policyEffect, value: Disabled, selectors: [{kind: "
                                 "policyDefinitionReferenceId, notIn: [one]}]}]",
     "two assignments": "baseline: {assignments: [{name: a, initiative: base}, {name: b, initiative: base}]}\n",
@@ -84,8 +86,10 @@ REFUSED = {
     "parameters that are a list": "baseline: {assignments: [{name: a, initiative: base, parameters: [1]}]}\n",
     "a selector that is no list": ASSIGNMENT % "resource_selectors: {name: w}",
     "a selector of nothing": ASSIGNMENT % "resource_selectors: [{name: w}]",
-    "a selector of an unknown kind": ASSIGNMENT % "resource_selectors: [{selectors: [{kind: userPrincipalId, in: [x]}]}]",
-    "a selector both ways": ASSIGNMENT % "resource_selectors: [{selectors: [{kind: resourceType, in: [x], notIn: [y]}]}]",
+    "a selector of an unknown kind": ASSIGNMENT % "resource_selectors: [{selectors: [{kind: userPrincipalId, "
+                                                   "in: [x]}]}]",
+    "a selector both ways": ASSIGNMENT % "resource_selectors: [{selectors: [{kind: resourceType, in: [x], "
+                                         "notIn: [y]}]}]",
     "a selector of no values": ASSIGNMENT % "resource_selectors: [{selectors: [{kind: resourceType, in: []}]}]",
     "a selector with another key": ASSIGNMENT % "resource_selectors: [{colour: red, selectors: [{kind: resourceType, "
                                                 "in: [x]}]}]",

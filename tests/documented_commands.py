@@ -71,7 +71,8 @@ def main():
                 count += 1
                 if not matches(expected, text.splitlines()):
                     failed += 1
-                    print(f"{name}: $ {command}\n--- documented\n" + "\n".join(expected) + f"\n--- printed\n{text}{errors}")
+                    print(f"{name}: $ {command}\n--- documented")
+                    print("\n".join(expected) + f"\n--- printed\n{text}{errors}")
     print(f"{count} commands, {failed} failures")
     return 1 if failed else 0
 

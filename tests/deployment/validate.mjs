@@ -1,11 +1,11 @@
-// Validates Kubernetes objects (a JSON array on standard input) with the schemas of the API server and of the
-// Prometheus operator. Prints a line for each problem; exit code 1 if there is any.
+// Validates Kubernetes objects (a JSON array on standard input) with the schemas of the API server
+// and of the Prometheus operator. Prints a line for each problem; exit code 1 if there is any.
 import {readFileSync} from 'node:fs';
 
 const OPERATOR = 'monitoring.coreos.com/';
 
-// The schemas let unknown fields pass, as the API server would drop them silently. But a validator reads every field
-// it knows, so a field that nobody has read is one that nobody knows.
+// The schemas let unknown fields pass, as the API server would drop them silently. But a validator
+// reads every field it knows, so a field that nobody has read is one that nobody knows.
 function watched(value, path, unread) {
   if (value === null || typeof value !== 'object') {
     return value;
@@ -29,8 +29,9 @@ async function problemsOf(object) {
   const {apiVersion, kind} = object;
   let models;
   try {
-    models = await import((apiVersion.startsWith(OPERATOR) ? '@kubernetes-models/prometheus-operator/' :
-                                                             'kubernetes-models/') + apiVersion);
+    const ofOperator = apiVersion.startsWith(OPERATOR);
+    models = await import(
+        (ofOperator ? '@kubernetes-models/prometheus-operator/' : 'kubernetes-models/') + apiVersion);
   } catch (error) {
     return [`no schemas of ${apiVersion}: ${error.code}`];
   }
