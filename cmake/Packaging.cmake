@@ -51,7 +51,14 @@ set(doc_dir ${CMAKE_INSTALL_DATADIR}/doc/plumbline)
 file(GLOB pages CONFIGURE_DEPENDS docs/*.md)
 install(FILES README.md ARCHITECTURE.md SECURITY.md
   DESTINATION ${doc_dir} COMPONENT system EXCLUDE_FROM_ALL)
-install(FILES ${pages} DESTINATION ${doc_dir}/docs COMPONENT system EXCLUDE_FROM_ALL)
+install(FILES ${pages} docs/custom-role.json
+  DESTINATION ${doc_dir}/docs COMPONENT system EXCLUDE_FROM_ALL)
+install(DIRECTORY docs/examples DESTINATION ${doc_dir}/docs COMPONENT system EXCLUDE_FROM_ALL)
+# The script looks for the role where it is in the source tree, and documentation may be left out.
+install(PROGRAMS scripts/az-setup
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/plumbline/scripts COMPONENT system EXCLUDE_FROM_ALL)
+install(FILES docs/custom-role.json
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/plumbline/docs COMPONENT system EXCLUDE_FROM_ALL)
 install(FILES packaging/debian/copyright
   DESTINATION ${doc_dir} COMPONENT system EXCLUDE_FROM_ALL)
 install(FILES packaging/debian/lintian-overrides
