@@ -45,6 +45,8 @@ ACCEPTED = {
                         "scope: /subscriptions/x/resourceGroups/y, not_scopes: [/subscriptions/x]}]}\n",
     "a mode": "baseline: {assignments: [{name: 1, initiative: base, enforcement_mode: DoNotEnforce, "
               "parameters: }]}\n",
+    "nothing for selectors": ASSIGNMENT % "resource_selectors: , overrides: ",
+    "a scope in other letters": ASSIGNMENT % "scope: Subscriptions/x/RESOURCEGROUPS/y/",
     "no selectors": ASSIGNMENT % "resource_selectors: [], overrides: []",
     "a selector": ASSIGNMENT % "resource_selectors: [{name: w, selectors: [{kind: resourceLocation, "
                                "in: [westeurope]}]}]",
@@ -80,6 +82,7 @@ REFUSED = {
     "a subscription that is no list": MINIMAL + "azure: {scope: {subscriptions: a}}\n",
     "another inventory": MINIMAL + "inventory: some\n",
     "a scope that is no id": "baseline: {assignments: [{name: a, initiative: base, scope: prod}]}\n",
+    "a scope of something else": ASSIGNMENT % "scope: /tenants/x",
     "a scope of a resource": "baseline: {assignments: [{name: a, initiative: base, "
                              "scope: /subscriptions/x/resourceGroups/y/providers/M.N/t/n}]}\n",
     "excluded what is no id": "baseline: {assignments: [{name: a, initiative: base, not_scopes: [prod]}]}\n",
