@@ -354,9 +354,12 @@ class InitiativeCompiler {
                                               parameters.dump(),
                                               spec_->scope,
                                               fmt::join(spec_->not_scopes, "\n"),
-                                              spec_->resource_selectors_json,
+                                              spec_->id + spec_->resource_selectors_json,
                                               spec_->overrides_json)));
     describe(check);
+    if (auto told = tell_policy(check, id); !told) {
+      return told;
+    }
     for (const auto& name : check.definition->info().relations) {
       const auto found = std::ranges::find_if(out_->relations, [&](const auto& relation) {
         return core::iequals(relation->name, name);
@@ -369,6 +372,25 @@ class InitiativeCompiler {
       check.relations.push_back(found->get());
     }
     out_->checks.push_back(std::move(check));
+    return Status::ok();
+  }
+
+  /// "policy()" of the functions in Azure Policy's definition structure.
+  [[nodiscard]] Status tell_policy(Check& check, const std::string& definition_id) const {
+    const std::string scope = spec_->scope == "/" ? std::string() : spec_->scope;
+    const json policy = {
+        {"assignmentId",
+         spec_->id.empty()
+             ? fmt::format(
+                   "{}/providers/Microsoft.Authorization/policyAssignments/{}", scope, spec_->name)
+             : spec_->id},
+        {"definitionId", definition_id},
+        {"setDefinitionId", text_member(properties_, "id")},
+        {"definitionReferenceId", check.reference}};
+    simdjson::dom::parser parser;
+    if (const auto error = parser.parse_into_document(check.policy, policy.dump()).error()) {
+      return fail(fmt::format("{}: {}", check.reference, simdjson::error_message(error)));
+    }
     return Status::ok();
   }
 
@@ -452,6 +474,12 @@ const policy::BoundDefinition& Check::definition_for(policy::Json resource) cons
     }
   }
   return *definition;
+}
+
+bool Check::may_be(std::string_view effect) const {
+  return definition->effect() == effect || std::ranges::any_of(overrides, [&](const auto& entry) {
+           return entry.second->effect() == effect;
+         });
 }
 
 bool Check::is_disabled() const {

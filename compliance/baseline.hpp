@@ -31,6 +31,8 @@ struct InitiativeFiles {
 /// An assignment as configured.
 struct AssignmentSpec {
   std::string name;
+  /// The Azure id of the policy assignment that this one stands for; empty: made of scope and name.
+  std::string id;
   std::string scope = "/";  // `/`, or the id of a subscription or resource group
   std::vector<std::string> not_scopes;
   std::string parameters_json = "{}";
@@ -62,11 +64,16 @@ struct Check {
   std::vector<const Relation*> relations;  // into Baseline::relations
   std::string definition_hash;
   std::string parameters_hash;
+  /// What policy() gives to the rule: assignmentId, definitionId, setDefinitionId and
+  /// definitionReferenceId.
+  simdjson::dom::document policy;
 
   /// The definition with the effect that is in force for a resource.
   [[nodiscard]] const policy::BoundDefinition& definition_for(policy::Json resource) const;
   /// Nothing can come of it, whatever the resource.
   [[nodiscard]] bool is_disabled() const;
+  /// Whether this effect (lower case) is in force for some resource.
+  [[nodiscard]] bool may_be(std::string_view effect) const;
 };
 
 struct Assignment {

@@ -86,6 +86,9 @@ class Surroundings final : public policy::RelatedResources {
   /// The reason why what is stored of a resource may no longer be so. `record`: as a dependency.
   std::optional<std::string> lost(const core::StoredResource& resource, bool record);
 
+  /// The reason why a container's own row is not known, which is a dependency; else its document.
+  std::optional<std::string> container_missing(const std::string& key, DocumentPointer& document);
+
   const Joined& join(const Relation& relation);
   void follow(const Relation& relation, bool backwards, Node& from, Found& out);
   void follow_composition(const Relation& relation, bool backwards, const Node& from, Found& out);

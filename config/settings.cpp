@@ -130,6 +130,7 @@ void read_azure(YamlReader& azure, const std::filesystem::path& base, Settings& 
 
 void read_assignment(YamlReader& reader, const std::filesystem::path& base, Settings& out) {
   reader.allow({"name",
+                "id",
                 "scope",
                 "initiative",
                 "parameters",
@@ -141,6 +142,12 @@ void read_assignment(YamlReader& reader, const std::filesystem::path& base, Sett
   reader.text("name", assignment.name);
   if (assignment.name.empty()) {
     reader.fail("name", "an assignment needs a `name`");
+  }
+  reader.text("id", assignment.id);
+  if (!assignment.id.empty() &&
+      !core::to_lower(assignment.id)
+           .contains("/providers/microsoft.authorization/policyassignments/")) {
+    reader.fail("id", fmt::format("`{}` is not the id of a policy assignment", assignment.id));
   }
   reader.text("scope", assignment.scope);
   const auto is_scope = [](const std::string& scope) {

@@ -31,6 +31,7 @@ struct Credential {
 
 struct AssignmentConfig {
   std::string name;
+  std::string id;  // Azure's; empty: made of scope and name
   std::string scope = "/";
   std::vector<std::string> not_scopes;
   std::string initiative;  // a directory; relative to the configuration file

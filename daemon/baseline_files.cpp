@@ -88,6 +88,7 @@ Result<std::shared_ptr<const compliance::Baseline>> load_baseline(
     }
     compliance::AssignmentSpec spec;
     spec.name = assignment.name;
+    spec.id = assignment.id;
     spec.scope = assignment.scope;
     spec.not_scopes = assignment.not_scopes;
     spec.parameters_json = assignment.parameters_json;

@@ -179,6 +179,11 @@ class Compiler {
   }
 
   void compile_manual_state() {
+    const auto names = possible_texts(program_->effect_);
+    if (names && std::ranges::any_of(
+                     *names, [](const std::string& name) { return iequals(name, "manual"); })) {
+      program_->info_.reads_time = true;  // attestations expire
+    }
     const JsonNode* details = definition_.then.details;
     const JsonNode* state = details == nullptr ? nullptr : details->find("defaultState");
     if (state == nullptr || !state->is_string()) {
@@ -794,9 +799,10 @@ class Compiler {
         for (const auto& child : e.children) {
           out.args.push_back(expression(child, root));
         }
-        if (out.op == Expr::Op::kUtcNow) {
-          program_->info_.reads_time = true;
-        }
+        auto& info = program_->info_;
+        info.reads_time = info.reads_time || out.op == Expr::Op::kUtcNow;
+        info.reads_subscription = info.reads_subscription || out.op == Expr::Op::kSubscription;
+        info.reads_resource_group = info.reads_resource_group || out.op == Expr::Op::kResourceGroup;
         return fold(std::move(out));
       }
     }

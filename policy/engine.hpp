@@ -101,8 +101,11 @@ struct DefinitionInfo {
   /// Stands for the paths that the rule's aliases were resolved to: it changes when they do. Empty
   /// where the rule names none.
   std::string alias_digest;
-  /// The rule reads utcNow(), so that its outcome may change without any change of the resource.
+  /// The rule reads utcNow(), or its effect may be manual (attestations expire), so that its
+  /// outcome may change without any change of the resource.
   bool reads_time = false;
+  bool reads_subscription = false;    // subscription()
+  bool reads_resource_group = false;  // resourceGroup()
 };
 
 /// A definition that parsed and compiled. Immutable; safe to share between threads.
@@ -184,7 +187,9 @@ struct ExistenceQuery {
   std::string_view resource_group;  // `details.resourceGroupName` where given, else empty
 };
 
-/// How evaluate reaches resources other than the evaluated one. Called on the evaluating thread.
+/// How evaluate reaches resources other than the evaluated one: those of *IfNotExists rules, and
+/// for effect manual the resource's attestations (`Microsoft.PolicyInsights/attestations`). Called
+/// on the evaluating thread.
 class RelatedResources {
  public:
   virtual ~RelatedResources() = default;
@@ -198,7 +203,7 @@ struct EvaluationContext {
   core::Time now;                       // utcNow(); the cycle's clock
   std::optional<Json> subscription;     // subscription()
   std::optional<Json> resource_group;   // resourceGroup()
-  std::optional<Json> policy;           // policy()
+  std::optional<Json> policy;           // policy(); also tells the attestations that concern it
   std::optional<Json> request_context;  // requestContext()
   std::string_view api_version;         // selects alias paths; empty: default paths
   RelatedResources* related = nullptr;  // null: nothing is collected (undetermined)
