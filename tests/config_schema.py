@@ -45,6 +45,8 @@ ACCEPTED = {
                         "scope: /subscriptions/x/resourceGroups/y, not_scopes: [/subscriptions/x]}]}\n",
     "a mode": "baseline: {assignments: [{name: 1, initiative: base, enforcement_mode: DoNotEnforce, "
               "parameters: }]}\n",
+    "an id": ASSIGNMENT % "id: /subscriptions/x/providers/Microsoft.Authorization/policyAssignments/y",
+    "an empty id": ASSIGNMENT % "id: ''",
     "nothing for selectors": ASSIGNMENT % "resource_selectors: , overrides: ",
     "a scope in other letters": ASSIGNMENT % "scope: Subscriptions/x/RESOURCEGROUPS/y/",
     "no selectors": ASSIGNMENT % "resource_selectors: [], overrides: []",
@@ -87,6 +89,7 @@ REFUSED = {
                              "scope: /subscriptions/x/resourceGroups/y/providers/M.N/t/n}]}\n",
     "excluded what is no id": "baseline: {assignments: [{name: a, initiative: base, not_scopes: [prod]}]}\n",
     "parameters that are a list": "baseline: {assignments: [{name: a, initiative: base, parameters: [1]}]}\n",
+    "an id of something else": ASSIGNMENT % "id: /subscriptions/x/providers/Microsoft.Authorization/locks/y",
     "a selector that is no list": ASSIGNMENT % "resource_selectors: {name: w}",
     "a selector of nothing": ASSIGNMENT % "resource_selectors: [{name: w}]",
     "a selector of an unknown kind": ASSIGNMENT % "resource_selectors: [{selectors: [{kind: userPrincipalId, "
