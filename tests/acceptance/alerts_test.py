@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import threading
 import urllib.parse
 
@@ -277,5 +278,30 @@ def every_panel_has_data(test):
     watch.receiver.close()
 
 
+def commands_of_the_runbooks_work(test):
+    """What asks the daemon; what asks systemd, Azure or Prometheus's host cannot run here."""
+    for tool in ("bash", "curl", "jq"):
+        if not shutil.which(tool):
+            raise Skip(f"{tool} is not installed")
+    simulator = test.simulator()
+    daemon = test.serve(test.configure(simulator, sweep="1h", details="1h", baseline=test.baseline), simulator)
+    daemon.wait_passes(1)
+    failing = daemon.results(state="NonCompliant", reference="NS-1.2-nsg-no-internet-mgmt-ports")[0]["resource_id"]
+    folder = os.path.join(test.source_dir, "docs", "runbooks")
+    ran = 0
+    for name in sorted(os.listdir(folder)):
+        for block in re.findall(r"(?ms)^```\n(.*?)^```$", read_text(os.path.join(folder, name))):
+            # A command goes on where its line ends in a pipe or a backslash, or the next one is indented.
+            for command in re.split(r"\n(?=\S)", block.strip("\n")):
+                if "http://127.0.0.1:9837/" not in command:
+                    continue
+                command = command.replace("127.0.0.1:9837", f"127.0.0.1:{daemon.port}").replace("RESOURCE_ID", failing)
+                done = subprocess.run(["bash", "-o", "pipefail", "-c", command.replace("curl -s", "curl -sf")],
+                                      capture_output=True, text=True, check=False, timeout=60)
+                equal((done.returncode, done.stderr), (0, ""), f"{name}: {command}")
+                ran += 1
+    check(ran > 30, f"{ran} commands")
+
+
 if __name__ == "__main__":
-    main([a_change_pages_and_resolves, every_panel_has_data])
+    main([a_change_pages_and_resolves, every_panel_has_data, commands_of_the_runbooks_work])
