@@ -38,7 +38,9 @@ def families(text):
     """Documented names, with those that a histogram's series have."""
     names = set()
     for name, kind in DOCUMENTED.findall(text):
-        names |= {name} | ({name + suffix for suffix in ("_bucket", "_sum", "_count")} if kind == "histogram" else set())
+        names.add(name)
+        if kind == "histogram":
+            names |= {name + suffix for suffix in ("_bucket", "_sum", "_count")}
     return names
 
 
@@ -71,6 +73,9 @@ def of_rules(text, tests, runbooks, names):
         for section in SECTIONS:
             if section not in runbooks.get(name, section):
                 yield f"the runbook of {name} has no section {section!r}"
+    order = "group_eval_order:\n" + "".join(f"  - {name}\n" for name in re.findall(r"(?m)^  - name: (\S+)", text))
+    if tests.count(order) != tests.count("rule_files:"):
+        yield "a file of tests does not evaluate the groups in their order: its outcome would be a matter of chance"
     alerts = {name for kind, name, _ in found if kind == "alert"}
     for name in sorted(set(runbooks) - alerts):
         yield f"the runbook {name} belongs to no alert"
@@ -90,7 +95,8 @@ def of_dashboards(dashboards, names, recorded):
     uids = [board["uid"] for board in dashboards.values()]
     for file, board in dashboards.items():
         queries = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
-        queries += [variable["query"]["query"] for variable in board["templating"]["list"] if variable["type"] == "query"]
+        queries += [variable["query"]["query"] for variable in board["templating"]["list"]
+                    if variable["type"] == "query"]
         yield from of_queries(file, "\n".join(queries), names, recorded)
         for uid in sorted(set(re.findall(r'/d/([\w-]+)', json.dumps(board))) - set(uids)):
             yield f"{file} links to {uid}, which is no dashboard"
@@ -119,7 +125,8 @@ def of_dashboards(dashboards, names, recorded):
 def prove():
     text = ("      - record: plumbline:a:sum\n        expr: plumbline_a_total # x\n"
             "      - alert: Bad\n        expr: plumbline:b:sum > process_x\n")
-    tests = "      - alertname: Bad\n        exp_alerts: []\n      - alertname: Gone\n        exp_alerts:\n          - x\n"
+    tests = ("      - alertname: Bad\n        exp_alerts: []\n"
+             "      - alertname: Gone\n        exp_alerts:\n          - x\n")
     found = list(of_rules(text, tests, {"Other": ""}, families("| `plumbline_a` | histogram |")))
     assert len(found) == 13, found
     board = {"uid": "a", "panels": [

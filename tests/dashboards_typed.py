@@ -16,15 +16,18 @@ import tempfile
 SKIPPED = 77
 PACKAGES = "@grafana/schema@13.2.3 typescript@5"
 RAW = "@grafana/schema/dist/esm/raw/composable/{0}/panelcfg/x/{1}PanelCfg_types.gen"
-# Panel -> (type of its options, type of its custom field options, module of the panel's own types).
+# Panel -> (type of its options, type of its custom field options); MODULES -> where its types are.
 PANELS = {"stat": ("stat.Options", None), "bargauge": ("bargauge.Options", None),
-          "table": ("table.Options", "table.FieldConfig"), "timeseries": ("timeseries.Options", "timeseries.FieldConfig")}
+          "table": ("table.Options", "table.FieldConfig"),
+          "timeseries": ("timeseries.Options", "timeseries.FieldConfig")}
 MODULES = {"stat": "Stat", "bargauge": "BarGauge", "table": "Table", "timeseries": "TimeSeries"}
 # The package lacks the type of a Prometheus query. Enumerations are names in Grafana's code and texts in JSON.
 HEAD = """import type { Dashboard } from '@grafana/schema';
 %s
-type Text<T> = T extends string ? `${T}` : T extends (infer U)[] ? Text<U>[] : T extends object ? { [K in keyof T]: Text<T[K]> } : T;
-type Query = { refId: string; expr: string; legendFormat: string; instant: boolean; range: boolean; format: 'table' | 'time_series' };
+type Text<T> = T extends string ? `${T}` : T extends (infer U)[] ? Text<U>[]
+  : T extends object ? { [K in keyof T]: Text<T[K]> } : T;
+type Query = { refId: string; expr: string; legendFormat: string; instant: boolean; range: boolean;
+  format: 'table' | 'time_series' };
 """ % "\n".join(f"import type * as {name} from '{RAW.format(name, module)}';" for name, module in MODULES.items())
 
 
@@ -55,8 +58,8 @@ def compile_program(npm, text):
         path = pathlib.Path(directory) / "dashboards.ts"
         path.write_text(text, encoding="utf-8")
         done = subprocess.run(
-            ["node", str(npm / "node_modules" / "typescript" / "bin" / "tsc"), "--noEmit", "--strict", "--skipLibCheck", "--moduleResolution",
-             "bundler", "--module", "esnext", "--target", "es2022", str(path)],
+            ["node", str(npm / "node_modules" / "typescript" / "bin" / "tsc"), "--noEmit", "--strict", "--skipLibCheck",
+             "--moduleResolution", "bundler", "--module", "esnext", "--target", "es2022", str(path)],
             capture_output=True, text=True, check=False, timeout=300)
         shown = []
         lines = text.splitlines()

@@ -15,11 +15,14 @@ import subprocess
 import threading
 import urllib.parse
 
-from harness import DEVELOPMENT, PRODUCTION, Process, Skip, check, contains, equal, free_port, http_request, main, read_text, wait_for
+from harness import (DEVELOPMENT, PRODUCTION, Process, Skip, check, contains, equal, free_port, http_request, main,
+                     read_text, wait_for)
 
 ACCOUNT = (f"/subscriptions/{DEVELOPMENT}/resourceGroups/rg-contoso-dev/providers/Microsoft.Storage/storageAccounts/"
            "stcontosodevlogs")
 CHECK = "NS-2.2-sink-storage-no-anonymous"
+# Fails from the start.
+STANDING = "NS-1.2-nsg-no-internet-mgmt-ports"
 INSTANCE = "plumbline"
 # Panels (and the query of a panel) that may have no data here, and why.
 MAY_BE_EMPTY = {
@@ -114,7 +117,8 @@ class Watch:
             (r"127\.0\.0\.1:9094", f"127.0.0.1:{self.receiver.port}")]))
         for name, port, flags in (
                 ("prometheus-alertmanager", alertmanager_port,
-                 ["--config.file=" + routes, "--cluster.listen-address=", "--storage.path=" + os.path.join(directory, "am")]),
+                 ["--config.file=" + routes, "--cluster.listen-address=",
+                  "--storage.path=" + os.path.join(directory, "am")]),
                 ("prometheus", self.port,
                  ["--config.file=" + configuration, "--storage.tsdb.path=" + os.path.join(directory, "tsdb")])):
             process = Process(name, [programs[name], f"--web.listen-address=127.0.0.1:{port}", *flags],
@@ -161,13 +165,14 @@ def a_change_pages_and_resolves(test):
     [(where, alert)] = receiver.wait("firing", alertname="PlumblineCoverageLow")
     equal((where, alert["labels"]), ("tickets", {"alertname": "PlumblineCoverageLow", "severity": "ticket",
                                                  "component": "evidence", **labels}), "alert about the coverage")
-    check(watch.query('plumbline:check_noncompliant:resources{severity="critical"}'), "no critical finding to be silent about")
+    check(watch.query('plumbline:check_noncompliant:resources{severity="critical"}'),
+          "no critical finding to be silent about")
     equal(watch.query('ALERTS{alertname=~"PlumblineControlFailing|PlumblineScoreBelowObjective"}'), [], "silent alerts")
 
     # With nothing refused, what fails pages; the check of this story does not fail yet.
     watch.simulator.admin("DELETE", "faults")
     receiver.wait("resolved", alertname="PlumblineCoverageLow")
-    receiver.wait("firing", alertname="PlumblineControlFailing", definition="NS-1.2-nsg-no-internet-mgmt-ports")
+    receiver.wait("firing", alertname="PlumblineControlFailing", definition=STANDING)
     equal({where for where, _ in receiver.wait("firing", alertname="PlumblineScoreBelowObjective")}, {"tickets"},
           "receiver of the score")
     equal(receiver.alerts(alertname="PlumblineControlFailing", definition=CHECK), [], "alerts of the check before")
@@ -187,8 +192,8 @@ def a_change_pages_and_resolves(test):
     runbook_of(test, alert)
     [(where, alert)] = receiver.wait("firing", alertname="PlumblineDriftOpen", subscription_id=DEVELOPMENT)
     equal((where, alert["labels"]),
-          ("tickets", {"alertname": "PlumblineDriftOpen", "severity": "ticket", "component": "compliance", "job": "plumbline",
-                       "instance": INSTANCE, "subscription_id": DEVELOPMENT}), "ticket")
+          ("tickets", {"alertname": "PlumblineDriftOpen", "severity": "ticket", "component": "compliance",
+                       "job": "plumbline", "instance": INSTANCE, "subscription_id": DEVELOPMENT}), "ticket")
     contains(alert["annotations"]["summary"], "Contoso Development", "summary of the drift")
     runbook_of(test, alert)
 
@@ -196,7 +201,7 @@ def a_change_pages_and_resolves(test):
     [(where, _)] = receiver.wait("resolved", alertname="PlumblineControlFailing", definition=CHECK)
     equal(where, "pager", "who hears that it is over")
     receiver.wait("resolved", alertname="PlumblineDriftOpen", subscription_id=DEVELOPMENT)
-    check(receiver.alerts("firing", alertname="PlumblineControlFailing", definition="NS-1.2-nsg-no-internet-mgmt-ports"),
+    check(receiver.alerts("firing", alertname="PlumblineControlFailing", definition=STANDING),
           "what still fails was resolved too")
 
     # A daemon that is gone is an alert, and keeps its other alerts back; those of another daemon pass.
@@ -286,7 +291,7 @@ def commands_of_the_runbooks_work(test):
     simulator = test.simulator()
     daemon = test.serve(test.configure(simulator, sweep="1h", details="1h", baseline=test.baseline), simulator)
     daemon.wait_passes(1)
-    failing = daemon.results(state="NonCompliant", reference="NS-1.2-nsg-no-internet-mgmt-ports")[0]["resource_id"]
+    failing = daemon.results(state="NonCompliant", reference=STANDING)[0]["resource_id"]
     folder = os.path.join(test.source_dir, "docs", "runbooks")
     ran = 0
     for name in sorted(os.listdir(folder)):
