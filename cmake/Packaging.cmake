@@ -13,6 +13,8 @@ set(CMAKE_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
 
 install(TARGETS plumbline RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT daemon)
 install(DIRECTORY baselines DESTINATION ${CMAKE_INSTALL_DATADIR}/plumbline COMPONENT daemon)
+# The daemon reads nothing of it: dashboards are for the hosts of Prometheus and Grafana.
+install(DIRECTORY dashboards DESTINATION ${CMAKE_INSTALL_DATADIR}/plumbline COMPONENT system EXCLUDE_FROM_ALL)
 if(TARGET plumbline-simulator)
   install(TARGETS plumbline-simulator RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
     COMPONENT simulator EXCLUDE_FROM_ALL)
@@ -59,6 +61,7 @@ install(PROGRAMS scripts/az-setup
   DESTINATION ${CMAKE_INSTALL_DATADIR}/plumbline/scripts COMPONENT system EXCLUDE_FROM_ALL)
 install(FILES docs/custom-role.json
   DESTINATION ${CMAKE_INSTALL_DATADIR}/plumbline/docs COMPONENT system EXCLUDE_FROM_ALL)
+install(DIRECTORY docs/runbooks DESTINATION ${doc_dir}/docs COMPONENT system EXCLUDE_FROM_ALL)
 install(FILES packaging/debian/copyright
   DESTINATION ${doc_dir} COMPONENT system EXCLUDE_FROM_ALL)
 install(FILES packaging/debian/lintian-overrides
