@@ -14,7 +14,6 @@ import sys
 import tempfile
 
 SKIPPED = 77
-PACKAGES = "@grafana/schema@13.2.3 typescript@5"
 RAW = "@grafana/schema/dist/esm/raw/composable/{0}/panelcfg/x/{1}PanelCfg_types.gen"
 # Panel -> (type of its options, type of its custom field options); MODULES -> where its types are.
 PANELS = {"stat": ("stat.Options", None), "bargauge": ("bargauge.Options", None),
@@ -94,7 +93,7 @@ def main():
     root, npm = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
     for package in ("@grafana/schema", "typescript"):
         if not (npm / "node_modules" / package).is_dir():
-            print(f"SKIPPED: no {package} below {npm}; npm install --prefix {npm} {PACKAGES}")
+            print(f"SKIPPED: no {package} below {npm}; npm ci --prefix tests")
             return SKIPPED
     dashboards = {path.stem: json.loads(path.read_text(encoding="utf-8"))
                   for path in sorted((root / "dashboards" / "grafana").glob("*.json"))}

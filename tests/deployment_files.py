@@ -5,7 +5,7 @@ Usage: deployment_files.py SOURCE_DIR [--schemas]
 
 Without --schemas: references, security settings, versions; what promtool and kubectl say where they are installed.
 With --schemas: the objects against the schemas of the API server, the Prometheus operator and the compose
-specification; needs `npm ci --prefix tests/deployment` and ends with 77 (skipped) without.
+specification; needs `npm ci --prefix tests` and ends with 77 (skipped) without.
 """
 import json
 import pathlib
@@ -207,9 +207,9 @@ def compose(root):
 
 
 def against_schemas(root, objects, document):
-    modules = root / "tests/deployment/node_modules"
+    modules = root / "tests/node_modules"
     if not shutil.which("node") or not modules.is_dir():
-        print("SKIPPED: needs node, and `npm ci --prefix tests/deployment` run once")
+        print("SKIPPED: needs node, and `npm ci --prefix tests` run once")
         return SKIPPED
     from jsonschema import Draft7Validator
     run = subprocess.run(["node", str(root / "tests/deployment/validate.mjs")], input=json.dumps(objects),
