@@ -32,4 +32,16 @@ core::Result<std::string> decompress_body(std::string_view bytes) {
   return out;
 }
 
+core::Result<std::string> read_body(std::string_view bytes, std::string_view checksum) {
+  auto body = decompress_body(bytes);
+  if (body && as_bytes(core::sha256(*body)) != checksum) {
+    return core::Error{core::Errc::kCorrupt, "the stored body fails its checksum"};
+  }
+  return body;
+}
+
+std::string_view as_bytes(const core::Sha256& digest) {
+  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
+}
+
 }  // namespace plumbline::storage

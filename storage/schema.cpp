@@ -145,6 +145,37 @@ CREATE TABLE staging (
   body BLOB NOT NULL,
   checksum BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+)sql",
+                                                                 R"sql(
+-- What Azure answered and can be asked for again.
+CREATE TABLE cached_document (
+  name TEXT PRIMARY KEY,
+  fetched_at INTEGER NOT NULL,
+  checksum BLOB NOT NULL,
+  body BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- How far a feed has been read.
+CREATE TABLE watermark (
+  source TEXT PRIMARY KEY,
+  position INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE change_record (
+  id INTEGER PRIMARY KEY,
+  cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  change_id TEXT NOT NULL UNIQUE,
+  resource_key TEXT NOT NULL,
+  changed_at INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  changed_by TEXT NOT NULL,
+  changed_by_type TEXT NOT NULL,
+  client_type TEXT NOT NULL,
+  operation TEXT NOT NULL,
+  correlation_id TEXT NOT NULL,
+  paths TEXT NOT NULL
+) STRICT;
+CREATE INDEX change_record_by_resource ON change_record(resource_key, changed_at);
 )sql"};
 
 }  // namespace

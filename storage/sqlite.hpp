@@ -64,6 +64,32 @@ class Use {
   Statement* statement_;
 };
 
+/// Runs a prepared statement to its end, calling `read` on each row.
+template <class Read>
+[[nodiscard]] core::Status each_row(Statement& statement, Read read) {
+  for (;;) {
+    const auto row = statement.step();
+    if (!row) {
+      return row.error();
+    }
+    if (!*row) {
+      return core::Status::ok();
+    }
+    read(statement);
+  }
+}
+
+/// What `read` makes of each row.
+template <class T, class Read>
+[[nodiscard]] core::Result<std::vector<T>> all_rows(Statement& statement, Read read) {
+  std::vector<T> rows;
+  if (auto done = each_row(statement, [&](const Statement& row) { rows.push_back(read(row)); });
+      !done) {
+    return done.error();
+  }
+  return rows;
+}
+
 /// One connection with a cache of prepared statements. Used by one thread at a time.
 class Connection {
  public:

@@ -17,24 +17,6 @@ using core::Status;
 
 namespace {
 
-std::string_view as_bytes(const core::Sha256& digest) {
-  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
-}
-
-/// The first column of every row.
-Status read_texts(Statement& statement, std::set<std::string, std::less<>>& out) {
-  for (;;) {
-    const auto row = statement.step();
-    if (!row) {
-      return row.error();
-    }
-    if (!*row) {
-      return Status::ok();
-    }
-    out.emplace(statement.text(0));
-  }
-}
-
 /// What the judge writes, over the open transaction.
 class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
  public:
@@ -136,17 +118,8 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
   Result<std::vector<core::Subject>> verdicts_of(std::int64_t resource) override {
     const Use use(connection().prepare("SELECT check_id FROM verdict WHERE resource_id = ?"));
     use->bind(1, resource);
-    std::vector<core::Subject> subjects;
-    for (;;) {
-      const auto row = use->step();
-      if (!row) {
-        return row.error();
-      }
-      if (!*row) {
-        return subjects;
-      }
-      subjects.push_back({use->integer(0), resource});
-    }
+    return all_rows<core::Subject>(
+        *use, [&](const Statement& row) { return core::Subject{row.integer(0), resource}; });
   }
 
   Status add_transition(const core::Transition& transition) override {
@@ -176,7 +149,8 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
       const Use use(connection().prepare(
           "SELECT target FROM dependency WHERE resource_id = ? AND check_id = ?"));
       use->bind(1, subject.resource).bind(2, subject.check);
-      if (auto read = read_texts(*use, gone); !read) {
+      if (auto read = each_row(*use, [&](const Statement& row) { gone.emplace(row.text(0)); });
+          !read) {
         return read;
       }
     }
@@ -215,17 +189,8 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
                              "ON r.id = d.resource_id "
                              "WHERE d.target = ? AND r.version_id IS NOT NULL"));
     use->bind(1, target);
-    std::vector<core::Subject> subjects;
-    for (;;) {
-      const auto row = use->step();
-      if (!row) {
-        return row.error();
-      }
-      if (!*row) {
-        return subjects;
-      }
-      subjects.push_back({use->integer(0), use->integer(1)});
-    }
+    return all_rows<core::Subject>(
+        *use, [](const Statement& row) { return core::Subject{row.integer(0), row.integer(1)}; });
   }
 
   Result<std::vector<std::string>> set_references(
@@ -237,7 +202,8 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
       const Use use(connection().prepare(
           "SELECT target FROM reference WHERE resource_id = ? AND relation = ?"));
       use->bind(1, resource).bind(2, relation);
-      if (auto read = read_texts(*use, gone); !read) {
+      if (auto read = each_row(*use, [&](const Statement& row) { gone.emplace(row.text(0)); });
+          !read) {
         return read.error();
       }
     }
@@ -276,30 +242,22 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
         "SELECT id, kind, check_id, path, old_value, new_value, severity, opened_cycle, opened_at "
         "FROM drift WHERE resource_id = ? AND resolved_cycle IS NULL"));
     use->bind(1, resource);
-    std::vector<core::DriftItem> items;
-    for (;;) {
-      const auto row = use->step();
-      if (!row) {
-        return row.error();
-      }
-      if (!*row) {
-        return items;
-      }
+    return all_rows<core::DriftItem>(*use, [&](const Statement& row) {
       core::DriftItem item;
-      item.id = use->integer(0);
-      item.kind = use->text(1) == core::to_string(core::DriftKind::kBaseline)
+      item.id = row.integer(0);
+      item.kind = row.text(1) == core::to_string(core::DriftKind::kBaseline)
                       ? core::DriftKind::kBaseline
                       : core::DriftKind::kConfiguration;
-      item.check = use->integer(2);
+      item.check = row.integer(2);
       item.resource = resource;
-      item.path = use->text(3);
-      item.old_value = use->text(4);
-      item.new_value = use->text(5);
-      item.severity = core::parse_severity(use->text(6)).value_or(core::Severity::kLow);
-      item.opened_cycle = use->integer(7);
-      item.opened_at = core::from_micros(use->integer(8));
-      items.push_back(std::move(item));
-    }
+      item.path = row.text(3);
+      item.old_value = row.text(4);
+      item.new_value = row.text(5);
+      item.severity = core::parse_severity(row.text(6)).value_or(core::Severity::kLow);
+      item.opened_cycle = row.integer(7);
+      item.opened_at = core::from_micros(row.integer(8));
+      return item;
+    });
   }
 
   Status add_drift(const core::DriftItem& item) override {
@@ -415,19 +373,16 @@ Result<std::vector<std::string>> SqliteCycle::unseen(std::string_view source,
                            "NOT NULL AND is_detail = 0"));
   use->bind(1, source);
   std::vector<std::string> keys;
-  for (;;) {
-    const auto row = use->step();
-    if (!row) {
-      return row.error();
+  auto read = each_row(*use, [&](const Statement& row) {
+    const bool asked = types.empty() || std::ranges::find(types, row.text(2)) != types.end();
+    if (asked && !seen_.contains(row.integer(0))) {
+      keys.emplace_back(row.text(1));
     }
-    if (!*row) {
-      return keys;
-    }
-    const bool asked = types.empty() || std::ranges::find(types, use->text(2)) != types.end();
-    if (asked && !seen_.contains(use->integer(0))) {
-      keys.emplace_back(use->text(1));
-    }
+  });
+  if (!read) {
+    return read.error();
   }
+  return keys;
 }
 
 Result<std::int64_t> SqliteCycle::known(std::string_view source,
@@ -437,18 +392,15 @@ Result<std::int64_t> SqliteCycle::known(std::string_view source,
                            "NOT NULL AND is_detail = 0 GROUP BY type"));
   use->bind(1, source);
   std::int64_t count = 0;
-  for (;;) {
-    const auto row = use->step();
-    if (!row) {
-      return row.error();
+  auto read = each_row(*use, [&](const Statement& row) {
+    if (types.empty() || std::ranges::find(types, row.text(0)) != types.end()) {
+      count += row.integer(1);
     }
-    if (!*row) {
-      return count;
-    }
-    if (types.empty() || std::ranges::find(types, use->text(0)) != types.end()) {
-      count += use->integer(1);
-    }
+  });
+  if (!read) {
+    return read.error();
   }
+  return count;
 }
 
 Status SqliteCycle::stage_deletion(std::string_view key) {
@@ -554,31 +506,26 @@ Status SqliteCycle::merge_staged(core::CycleChanges& changes) {
 
 Status SqliteCycle::merge_deletions(core::CycleChanges& changes) {
   for (const auto& key : deletions_) {
-    std::vector<core::ResourceChange> gone;
-    {
+    auto gone = [&] {
       // The resource and every detail document below it.
       const Use use(connection_->prepare(
           "SELECT id, key, type, is_detail, version_id FROM resource WHERE version_id IS NOT NULL "
           "AND (key = ?1 OR (is_detail = 1 AND key >= ?1 || '/' AND key < ?1 || '0'))"));
       use->bind(1, key);
-      for (;;) {
-        const auto row = use->step();
-        if (!row) {
-          return row.error();
-        }
-        if (!*row) {
-          break;
-        }
+      return all_rows<core::ResourceChange>(*use, [](const Statement& row) {
         core::ResourceChange change;
-        change.row = use->integer(0);
-        change.key = use->text(1);
-        change.type = use->text(2);
-        change.is_detail = use->integer(3) != 0;
-        change.old_version = use->integer(4);
-        gone.push_back(std::move(change));
-      }
+        change.row = row.integer(0);
+        change.key = row.text(1);
+        change.type = row.text(2);
+        change.is_detail = row.integer(3) != 0;
+        change.old_version = row.integer(4);
+        return change;
+      });
+    }();
+    if (!gone) {
+      return gone.error();
     }
-    for (auto& change : gone) {
+    for (auto& change : *gone) {
       if (auto done = close_version(change.row, changes.cycle); !done) {
         return done;
       }

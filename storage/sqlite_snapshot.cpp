@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
 #include <set>
 
 namespace plumbline::storage {
@@ -21,16 +20,9 @@ constexpr std::string_view kResourceColumns =
     "v.from_cycle, v.body, v.checksum";
 
 Result<core::StoredResource> read_resource(const Statement& row) {
-  auto body = decompress_body(row.blob(8));
+  auto body = read_body(row.blob(8), row.blob(9));
   if (!body) {
     return body.error().with_context(row.text(2));
-  }
-  const core::Sha256 checksum = core::sha256(*body);
-  const auto stored = row.blob(9);
-  if (stored.size() != checksum.size() ||
-      std::memcmp(stored.data(), checksum.data(), checksum.size()) != 0) {
-    return core::Error{core::Errc::kCorrupt,
-                       fmt::format("{}: the stored configuration fails its checksum", row.text(2))};
   }
   core::StoredResource resource;
   resource.row = row.integer(0);
@@ -51,31 +43,6 @@ core::ComplianceState state_of(std::string_view text) {
 
 std::optional<core::ComplianceState> optional_state(const Statement& row, int column) {
   return row.is_null(column) ? std::nullopt : core::parse_compliance_state(row.text(column));
-}
-
-/// Runs a prepared statement to its end, calling `read` on each row.
-template <class Read>
-Status each_row(Statement& statement, Read read) {
-  for (;;) {
-    const auto row = statement.step();
-    if (!row) {
-      return row.error();
-    }
-    if (!*row) {
-      return Status::ok();
-    }
-    read(statement);
-  }
-}
-
-template <class T, class Read>
-Result<std::vector<T>> all_rows(Statement& statement, Read read) {
-  std::vector<T> rows;
-  if (auto done = each_row(statement, [&](const Statement& row) { rows.push_back(read(row)); });
-      !done) {
-    return done.error();
-  }
-  return rows;
 }
 
 core::Evidence read_evidence(const Statement& row) {
@@ -456,6 +423,26 @@ Result<std::vector<core::TypeCount>> SnapshotReads<Base>::type_counts() {
     out.count = row.integer(1);
     return out;
   });
+}
+
+template <class Base>
+Result<std::optional<core::CachedDocument>> SnapshotReads<Base>::cached_document(
+    std::string_view name) {
+  const Use use(connection_->prepare(
+      "SELECT fetched_at, body, checksum FROM cached_document WHERE name = ?"));
+  use->bind(1, name);
+  const auto row = use->step();
+  if (!row) {
+    return row.error();
+  }
+  if (!*row) {
+    return std::optional<core::CachedDocument>();
+  }
+  auto body = read_body(use->blob(1), use->blob(2));
+  if (!body) {
+    return body.error().with_context(name);
+  }
+  return std::optional(core::CachedDocument{core::from_micros(use->integer(0)), *std::move(body)});
 }
 
 template class SnapshotReads<core::Snapshot>;

@@ -43,6 +43,7 @@ class SnapshotReads : public Base {
   core::Result<std::vector<core::VersionRow>> versions(std::string_view key) override;
   core::Result<std::vector<core::CycleRow>> cycles(std::size_t limit) override;
   core::Result<std::vector<core::TypeCount>> type_counts() override;
+  core::Result<std::optional<core::CachedDocument>> cached_document(std::string_view name) override;
 
  protected:
   [[nodiscard]] Connection& connection() { return *connection_; }

@@ -1,5 +1,6 @@
 #include "storage/sqlite_store.hpp"
 
+#include "storage/body_codec.hpp"
 #include "storage/schema.hpp"
 #include "storage/sqlite.hpp"
 #include "storage/sqlite_cycle.hpp"
@@ -33,6 +34,17 @@ class SqliteStore final : public core::Store {
 
   Result<std::unique_ptr<core::Cycle>> begin_cycle(std::string kind, std::string scope) override {
     return SqliteCycle::begin(*writer_, *clock_, std::move(kind), std::move(scope));
+  }
+
+  Status put_cached_document(std::string_view name, const core::CachedDocument& document) override {
+    const Use use(writer_->prepare(
+        "INSERT INTO cached_document (name, fetched_at, checksum, body) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET fetched_at = excluded.fetched_at, "
+        "checksum = excluded.checksum, body = excluded.body"));
+    use->bind(1, name).bind(2, core::to_micros(document.fetched_at));
+    use->bind_blob(3, as_bytes(core::sha256(document.body)));
+    use->bind_blob(4, compress_body(document.body));
+    return use->run();
   }
 
   Result<std::unique_ptr<core::Snapshot>> snapshot() override {

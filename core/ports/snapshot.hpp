@@ -108,6 +108,12 @@ struct TypeCount {
   std::int64_t count = 0;
 };
 
+/// A document of Azure that is not configuration, kept because it is costly to ask for.
+struct CachedDocument {
+  Time fetched_at;
+  std::string body;
+};
+
 /// Used by one thread at a time. Every call may fail with kIo or kCorrupt.
 class Snapshot {
  public:
@@ -157,6 +163,8 @@ class Snapshot {
   virtual Result<std::vector<VersionRow>> versions(std::string_view key) = 0;
   virtual Result<std::vector<CycleRow>> cycles(std::size_t limit) = 0;
   virtual Result<std::vector<TypeCount>> type_counts() = 0;
+
+  virtual Result<std::optional<CachedDocument>> cached_document(std::string_view name) = 0;
 };
 
 }  // namespace plumbline::core

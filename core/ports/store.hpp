@@ -116,6 +116,9 @@ class Store {
 
   /// Starts a cycle; staged leftovers of an earlier one are dropped. Storage thread.
   virtual Result<std::unique_ptr<Cycle>> begin_cycle(std::string kind, std::string scope) = 0;
+  /// Keeps a document that can be fetched again, in place of an older one of that name. Storage
+  /// thread, between cycles.
+  virtual Status put_cached_document(std::string_view name, const CachedDocument& document) = 0;
   /// A view of the last committed state, on a connection of its own. Thread-safe.
   virtual Result<std::unique_ptr<Snapshot>> snapshot() = 0;
   /// Bytes of the database file and its WAL. Thread-safe.

@@ -1,0 +1,103 @@
+#include "storage/schema.hpp"
+#include "storage/sqlite_store.hpp"
+#include "tests/support/fakes.hpp"
+
+#include <doctest/doctest.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+using namespace plumbline;
+using tests::FakeClock;
+using tests::TempDirectory;
+
+namespace {
+
+constexpr std::string_view kWorkspace =
+    "/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/"
+    "microsoft.operationalinsights/workspaces/law-contoso-aks";
+
+/// A database of an older schema, as `.dump` wrote it from a store that a daemon of that time
+/// filled.
+void create_old_database(const std::string& path, int schema) {
+  const std::ifstream dump(std::string(PLUMBLINE_SOURCE_DIR) + "/tests/data/storage/v" +
+                           std::to_string(schema) + ".sql");
+  REQUIRE(dump.good());
+  std::ostringstream sql;
+  sql << "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA application_id=" << storage::kApplicationId
+      << "; PRAGMA user_version=" << schema << ";" << dump.rdbuf();
+  sqlite3* handle = nullptr;
+  REQUIRE(sqlite3_open(path.c_str(), &handle) == SQLITE_OK);
+  const int result = sqlite3_exec(handle, sql.str().c_str(), nullptr, nullptr, nullptr);
+  sqlite3_close(handle);
+  REQUIRE(result == SQLITE_OK);
+  std::ofstream(path + ".key", std::ios::binary) << std::string(32, 'k');
+  std::filesystem::permissions(
+      path + ".key", std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+}
+
+}  // namespace
+
+TEST_CASE("a store of every older schema is brought up with all it holds") {
+  for (int schema = 1; schema < storage::kSchemaVersion; ++schema) {
+    CAPTURE(schema);
+    const FakeClock clock;
+    const TempDirectory directory;
+    const std::string path = directory.file("p.db");
+    create_old_database(path, schema);
+    auto opened = storage::open_store({path, ""}, clock);
+    if (!opened) {
+      FAIL(opened.error().message);
+    }
+    {
+      auto snapshot = *opened->store->snapshot();
+      const auto workspace = snapshot->find(kWorkspace);
+      REQUIRE(workspace);
+      REQUIRE(workspace->has_value());
+      CHECK((*workspace)->body.contains("publicNetworkAccessForQuery"));
+      const auto versions = snapshot->versions(kWorkspace);
+      REQUIRE(versions);
+      REQUIRE(versions->size() == 2);
+      for (const auto& version : *versions) {
+        const auto stored = snapshot->find_version(version.row);
+        CHECK(stored);
+      }
+      core::VerdictFilter filter;
+      filter.limit = 1000;
+      CHECK(snapshot->verdicts(filter)->size() == 83);
+      const auto drift = snapshot->drift(false, 1000);
+      REQUIRE(drift);
+      CHECK(std::ranges::count_if(*drift, [](const auto& row) {
+              return row.item.kind == core::DriftKind::kConfiguration;
+            }) == 3);
+      CHECK(snapshot->cycles(100)->front().number == 30);
+    }
+    auto cycle = opened->store->begin_cycle("sweep", "test");
+    REQUIRE(cycle);
+    REQUIRE((*cycle)->stage_deletion(kWorkspace));
+    const auto report = (*cycle)->commit(
+        true, [](core::JudgeView&, const core::CycleChanges&) { return core::Status::ok(); });
+    REQUIRE(report);
+    CHECK(report->row.number == 31);
+    CHECK(report->row.deleted == 1);
+  }
+}
+
+TEST_CASE("a document that can be fetched again is kept until a newer one replaces it") {
+  const FakeClock clock;
+  const TempDirectory directory;
+  auto opened = storage::open_store({directory.file("p.db"), ""}, clock);
+  REQUIRE(opened);
+  const auto read = [&] { return *(*opened->store->snapshot())->cached_document("providers"); };
+  CHECK_FALSE(read());
+  const auto at = core::from_micros(1'795'348'594'712'569);
+  REQUIRE(opened->store->put_cached_document("providers", {at, "one"}));
+  REQUIRE(read());
+  CHECK(read()->body == "one");
+  CHECK(read()->fetched_at == at);
+  REQUIRE(opened->store->put_cached_document("providers", {at, "two"}));
+  CHECK(read()->body == "two");
+}
