@@ -2,7 +2,8 @@
 // never as a verdict, and never ends the pass.
 #pragma once
 
-#include "collectors/azure_client.hpp"
+#include "collectors/collection.hpp"
+#include "collectors/details.hpp"
 #include "collectors/resource_graph/rows.hpp"
 #include "collectors/resource_manager/arm_list.hpp"
 #include "core/model/collection_plan.hpp"
@@ -30,7 +31,12 @@ struct InventoryOptions {
 struct PassReport {
   bool signed_in = false;  // false: nothing at all could be asked
   bool complete = true;    // false: some evidence is missing
+  bool swept = true;       // false: Resource Graph's part of it is not complete
+  std::chrono::steady_clock::time_point started;
   std::size_t subscriptions = 0;
+  std::vector<std::string> listed;  // the subscriptions
+  /// Keys of resources that changed or went, of tables that the change feed covers; 10,000 at most.
+  std::vector<std::string> changed;
   std::int64_t observed = 0;
   std::int64_t versions = 0;
   std::int64_t deleted = 0;
@@ -44,19 +50,7 @@ struct PassReport {
 /// must outlive it. `on_commit` is awaited on the I/O thread after each committed cycle.
 class Inventory {
  public:
-  struct Parts {
-    AzureClient& azure;
-    core::Store& store;
-    const core::Normaliser& normaliser;
-    const core::Clock& clock;
-    core::Log& log;
-    CollectorMetrics& metrics;
-    net::Executor io;
-    net::Executor cpu;
-    net::Executor storage;
-    core::Judge judge;
-    std::function<net::Task<void>(const core::CycleReport&)> on_commit;
-  };
+  using Parts = Collection;
 
   Inventory(Parts parts, core::CollectionPlan plan, InventoryOptions options);
 
@@ -92,12 +86,11 @@ class Inventory {
   net::Task<core::Status> confirm_missing(std::shared_ptr<Sweep> sweep,
                                           std::string source,
                                           std::vector<std::string> types);
-  net::Task<core::Result<bool>> is_gone(std::string key);
   /// `subscription` empty: those of management groups.
   net::Task<core::Status> details(std::string subscription);
-  net::Task<core::Result<std::vector<std::pair<std::string, core::DetailPlan>>>> due_details(
-      std::string subscription);
+  net::Task<core::Result<std::vector<DetailList>>> due_details(std::string subscription);
   net::Task<core::Status> commit(std::shared_ptr<core::Cycle> cycle, bool complete);
+  net::Task<core::Status> commit_sweep(std::shared_ptr<Sweep> sweep);
   /// Keys of resources that an earlier sweep missed and nothing said were gone.
   net::Task<std::vector<std::string>> doubted_resources();
   void add(const core::CycleReport& report);

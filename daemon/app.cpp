@@ -26,6 +26,17 @@ collectors::InventoryOptions inventory_options(const config::Settings& settings)
   return options;
 }
 
+collectors::WatchOptions watch_options(const config::Settings& settings) {
+  collectors::WatchOptions options;
+  options.changes = settings.schedule.changes;
+  options.detail_interval = settings.schedule.details;
+  return options;
+}
+
+Intervals intervals_of(const config::Settings& settings) {
+  return {settings.schedule.sweep, settings.schedule.changes, settings.schedule.activity};
+}
+
 }  // namespace
 
 App::App(config::Settings settings, std::unique_ptr<core::Log> log)
@@ -117,7 +128,7 @@ Status App::connect() {
   azure.audience = settings_.cloud.audience;
   azure_ = std::make_unique<collectors::AzureClient>(
       *transport_, *identity_, clock_, *log_, collector_metrics_, std::move(azure));
-  collectors::Inventory::Parts parts{
+  const collectors::Collection parts{
       .azure = *azure_,
       .store = *store_,
       .normaliser = *normaliser_,
@@ -132,10 +143,10 @@ Status App::connect() {
             return compliance::judge_changes(*baseline_, view, changes);
           },
       .on_commit = [this](const core::CycleReport& report) { return committed(report); }};
-  inventory_ = std::make_unique<collectors::Inventory>(
-      std::move(parts),
-      compliance::make_plan(*baseline_, settings_.inventory_all),
-      inventory_options(settings_));
+  auto plan = compliance::make_plan(*baseline_, settings_.inventory_all);
+  watch_ = std::make_unique<collectors::ChangeWatch>(parts, plan, watch_options(settings_));
+  inventory_ =
+      std::make_unique<collectors::Inventory>(parts, std::move(plan), inventory_options(settings_));
   return Status::ok();
 }
 
@@ -206,6 +217,7 @@ void App::record(const core::CycleReport& report) {
 
 net::Task<collectors::PassReport> App::pass() {
   auto report = co_await inventory_->run();
+  watch_->passed(report);
   {
     const std::lock_guard lock(mutex_);
     sign_in_error_ = report.signed_in ? std::string() : report.first_error;
@@ -277,8 +289,7 @@ net::Task<void> App::take_over(std::unique_ptr<Reload> reload) {
       settings_ = std::move(reload->settings);
     }
   }
-  inventory_->set_plan(compliance::make_plan(*in_force, settings_.inventory_all),
-                       inventory_options(settings_));
+  set_plan(compliance::make_plan(*in_force, settings_.inventory_all), settings_);
   if (!adopted) {
     log_->error("reload_failed", {{core::log_field::kError, adopted.error().message}});
     co_return;
@@ -296,34 +307,58 @@ net::Event App::wake() const {
   return wake_;
 }
 
+void App::set_plan(const core::CollectionPlan& plan, const config::Settings& settings) {
+  inventory_->set_plan(plan, inventory_options(settings));
+  watch_->set_plan(plan, watch_options(settings));
+}
+
+net::Task<void> App::scheduled_pass() {
+  auto reload = pending_reload();
+  if (reload != nullptr) {
+    // What the new checks read must be there when they are decided for the first time: what was
+    // never asked for would pass for what is not there.
+    set_plan(core::united(inventory_->plan(),
+                          compliance::make_plan(*reload->baseline, reload->settings.inventory_all)),
+             reload->settings);
+  }
+  const auto report = co_await pass();
+  if (reload != nullptr && !stopping_) {
+    co_await take_over(std::move(reload));
+  }
+  log_->info("pass_done",
+             {{core::log_field::kSubscriptions, fmt::format("{}", report.subscriptions)},
+              {core::log_field::kObserved, fmt::format("{}", report.observed)},
+              {core::log_field::kChanged, fmt::format("{}", report.versions)},
+              {core::log_field::kTransitions, fmt::format("{}", report.transitions)},
+              {core::log_field::kReason, report.complete ? "complete" : "incomplete"},
+              {core::log_field::kError, report.first_error}});
+}
+
 net::Task<void> App::run_schedule() {
   scheduled_ = true;
+  Scheduler schedule(intervals_of(settings_), clock_.steady_now());
   while (!stopping_) {
-    auto reload = pending_reload();
-    if (reload != nullptr) {
-      // What the new checks read must be there when they are decided for the first time: what was
-      // never asked for would pass for what is not there.
-      inventory_->set_plan(
-          core::united(inventory_->plan(),
-                       compliance::make_plan(*reload->baseline, reload->settings.inventory_all)),
-          inventory_options(reload->settings));
-    }
-    const auto started = clock_.steady_now();
-    const auto report = co_await pass();
-    if (reload != nullptr && !stopping_) {
-      co_await take_over(std::move(reload));
-    }
-    log_->info("pass_done",
-               {{core::log_field::kSubscriptions, fmt::format("{}", report.subscriptions)},
-                {core::log_field::kObserved, fmt::format("{}", report.observed)},
-                {core::log_field::kChanged, fmt::format("{}", report.versions)},
-                {core::log_field::kTransitions, fmt::format("{}", report.transitions)},
-                {core::log_field::kReason, report.complete ? "complete" : "incomplete"},
-                {core::log_field::kError, report.first_error}});
-    const auto next = started + settings_.schedule.sweep;
+    const auto next = schedule.next();
     const auto now = clock_.steady_now();
-    if (next > now && !stopping_) {
-      co_await wake().wait_for(next - now);
+    if (next.due > now) {
+      // A reload ends the wait: it needs a pass.
+      const bool woken = co_await wake().wait_for(next.due - now);
+      if (woken) {
+        schedule.request_pass(clock_.steady_now());
+      }
+      continue;
+    }
+    schedule.started(next.job, now);
+    if (next.job == Job::kPass) {
+      co_await scheduled_pass();
+      schedule.set_intervals(intervals_of(settings_), clock_.steady_now());
+    } else if (next.job == Job::kActivity) {
+      co_await watch_->poll_activity();
+    } else {
+      const bool sweep_needed = co_await watch_->poll_changes();
+      if (sweep_needed) {
+        schedule.request_pass(clock_.steady_now());
+      }
     }
   }
   stopped_.set();
@@ -333,6 +368,7 @@ void App::stop(std::chrono::seconds patience) {
   stopping_ = true;
   wake().set();
   inventory_->cancel();
+  watch_->cancel();
   if (scheduled_) {
     auto wait = [](net::Event stopped, std::chrono::seconds limit) -> net::Task<void> {
       co_await stopped.wait_for(limit);

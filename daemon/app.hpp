@@ -2,6 +2,7 @@
 // go.
 #pragma once
 
+#include "collectors/activity/change_watch.hpp"
 #include "collectors/azure_client.hpp"
 #include "collectors/collector_metrics.hpp"
 #include "collectors/identity/managed_identity.hpp"
@@ -15,6 +16,7 @@
 #include "core/ports/store.hpp"
 #include "daemon/daemon_metrics.hpp"
 #include "daemon/heartbeats.hpp"
+#include "daemon/scheduler.hpp"
 #include "net/http_client.hpp"
 #include "net/task.hpp"
 
@@ -53,7 +55,8 @@ class App {
   /// differs that only a restart can change, everything stays as it is. From main(). The verdicts
   /// that change have the cause definition or parameters (truth 6).
   [[nodiscard]] core::Status reload(const core::Result<config::Settings>& settings);
-  /// Passes for ever, at the configured interval; ends after `stop`.
+  /// Passes, and polls of change feed and activity log, for ever, at the configured intervals; ends
+  /// after `stop`.
   net::Task<void> run_schedule();
   /// Ends the schedule and waits for the pass in progress, for at most `patience`. From main().
   void stop(std::chrono::seconds patience);
@@ -90,6 +93,9 @@ class App {
   [[nodiscard]] std::unique_ptr<Reload> pending_reload();
   net::Task<void> take_over(std::unique_ptr<Reload> reload);
   [[nodiscard]] net::Event wake() const;
+  /// A pass with what belongs to it: a configuration to take over, and the line in the log.
+  net::Task<void> scheduled_pass();
+  void set_plan(const core::CollectionPlan& plan, const config::Settings& settings);
 
   core::Status open_store();
   core::Status adopt();
@@ -122,6 +128,7 @@ class App {
   std::unique_ptr<collectors::ManagedIdentity> identity_;
   std::unique_ptr<collectors::AzureClient> azure_;
   std::unique_ptr<collectors::Inventory> inventory_;
+  std::unique_ptr<collectors::ChangeWatch> watch_;
   // Last, so that no thread runs when anything above goes.
   net::Worker storage_;
   net::Worker cpu_;
