@@ -489,21 +489,29 @@ net::Task<Status> Inventory::details(std::string subscription) {
   if (!due) {
     co_return due.error();
   }
-  if (due->empty()) {
-    co_return Status::ok();
-  }
-  DetailBatch batch;
-  batch.lists = *std::move(due);
-  batch.scope = std::move(subscription);
-  batch.parallel = options_.parallel_details;
-  auto collected = co_await collect_details(&parts_, std::move(batch), &cancelled_);
-  if (!collected) {
-    co_return collected.error();
-  }
-  if (collected->report) {
-    add(*collected->report);
+  for (std::size_t at = 0; at < due->size() && !cancelled_; at += options_.lists_per_cycle) {
+    const auto end = std::min(due->size(), at + options_.lists_per_cycle);
+    DetailBatch batch;
+    batch.lists.assign(due->begin() + static_cast<std::ptrdiff_t>(at),
+                       due->begin() + static_cast<std::ptrdiff_t>(end));
+    batch.scope = subscription;
+    batch.parallel = options_.parallel_details;
+    auto collected = co_await collect_details(&parts_, std::move(batch), &cancelled_);
+    if (!collected) {
+      co_return collected.error();
+    }
+    if (collected->report) {
+      add(*collected->report);
+    }
+    co_await pause();
   }
   co_return Status::ok();
+}
+
+net::Task<void> Inventory::pause() {
+  if (hooks_.between && !cancelled_) {
+    co_await hooks_.between();
+  }
 }
 
 net::Task<PassReport> Inventory::run() {
@@ -560,9 +568,16 @@ net::Task<PassReport> Inventory::run() {
     std::vector<std::string> chunk(subscriptions.begin() + static_cast<std::ptrdiff_t>(at),
                                    subscriptions.begin() + static_cast<std::ptrdiff_t>(end));
     failure = co_await sweep(std::move(chunk), plan_.tables);
+    co_await pause();
   }
   if (failure && !cancelled_ && !subscriptions.empty()) {
     failure = co_await sweep_management_groups();
+  }
+  if (!failure || cancelled_) {
+    report_.swept = false;
+  }
+  if (hooks_.swept) {
+    hooks_.swept(report_);
   }
   // Lists of what other lists name take a second round.
   const bool nested = std::ranges::any_of(plan_.details, [](const core::DetailPlan& plan) {
@@ -576,9 +591,6 @@ net::Task<PassReport> Inventory::run() {
         failure = co_await details(scope);
       }
     }
-  }
-  if (!failure || cancelled_) {
-    report_.swept = false;
   }
   if (!failure) {
     report_.complete = false;

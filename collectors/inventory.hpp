@@ -25,6 +25,7 @@ struct InventoryOptions {
   int page_size = 1000;
   std::size_t subscriptions_per_query = 300;  // contracts 2.4
   std::size_t parallel_details = 8;
+  std::size_t lists_per_cycle = 500;
 };
 
 /// What a pass did.
@@ -52,6 +53,14 @@ class Inventory {
  public:
   using Parts = Collection;
 
+  /// A pass over a large tenant takes long: what others do meanwhile. Each may be empty.
+  struct Hooks {
+    /// Once the sweeps are done, before the details.
+    std::function<void(const PassReport&)> swept;
+    /// Between two cycles, where another one may go.
+    std::function<net::Task<void>()> between;
+  };
+
   Inventory(Parts parts, core::CollectionPlan plan, InventoryOptions options);
 
   [[nodiscard]] const core::CollectionPlan& plan() const { return plan_; }
@@ -61,6 +70,9 @@ class Inventory {
     plan_ = std::move(plan);
     options_ = std::move(options);
   }
+
+  /// Before the first pass.
+  void set_hooks(Hooks hooks) { hooks_ = std::move(hooks); }
 
   /// One full pass. One at a time.
   net::Task<PassReport> run();
@@ -89,6 +101,7 @@ class Inventory {
   /// `subscription` empty: those of management groups.
   net::Task<core::Status> details(std::string subscription);
   net::Task<core::Result<std::vector<DetailList>>> due_details(std::string subscription);
+  net::Task<void> pause();
   net::Task<core::Status> commit(std::shared_ptr<core::Cycle> cycle, bool complete);
   net::Task<core::Status> commit_sweep(std::shared_ptr<Sweep> sweep);
   /// Keys of resources that an earlier sweep missed and nothing said were gone.
@@ -98,6 +111,7 @@ class Inventory {
   Parts parts_;
   core::CollectionPlan plan_;
   InventoryOptions options_;
+  Hooks hooks_;
   PassReport report_;
   std::atomic<bool> cancelled_ = false;
 };

@@ -46,6 +46,7 @@ App::App(config::Settings settings, std::unique_ptr<core::Log> log)
       collector_metrics_(*registry_),
       daemon_metrics_(*registry_),
       heartbeats_(clock_),
+      schedule_(intervals_of(settings_), clock_.steady_now()),
       published_(std::make_shared<Published>()),
       storage_("storage", 1),
       cpu_("cpu", 1),
@@ -147,6 +148,10 @@ Status App::connect() {
   watch_ = std::make_unique<collectors::ChangeWatch>(parts, plan, watch_options(settings_));
   inventory_ =
       std::make_unique<collectors::Inventory>(parts, std::move(plan), inventory_options(settings_));
+  collectors::Inventory::Hooks hooks;
+  hooks.swept = [this](const collectors::PassReport& report) { watch_->passed(report); };
+  hooks.between = [this]() { return due_polls(); };
+  inventory_->set_hooks(std::move(hooks));
   return Status::ok();
 }
 
@@ -217,7 +222,6 @@ void App::record(const core::CycleReport& report) {
 
 net::Task<collectors::PassReport> App::pass() {
   auto report = co_await inventory_->run();
-  watch_->passed(report);
   {
     const std::lock_guard lock(mutex_);
     sign_in_error_ = report.signed_in ? std::string() : report.first_error;
@@ -334,31 +338,44 @@ net::Task<void> App::scheduled_pass() {
               {core::log_field::kError, report.first_error}});
 }
 
+net::Task<void> App::run(Job job) {
+  schedule_.started(job, clock_.steady_now());
+  if (job == Job::kPass) {
+    co_await scheduled_pass();
+    schedule_.set_intervals(intervals_of(settings_), clock_.steady_now());
+  } else if (job == Job::kActivity) {
+    co_await watch_->poll_activity();
+  } else {
+    const bool sweep_needed = co_await watch_->poll_changes();
+    if (sweep_needed) {
+      schedule_.request_pass(clock_.steady_now());
+    }
+  }
+}
+
+net::Task<void> App::due_polls() {
+  while (scheduled_ && !stopping_) {
+    const auto job = schedule_.due_poll(clock_.steady_now());
+    if (!job) {
+      co_return;
+    }
+    co_await run(*job);
+  }
+}
+
 net::Task<void> App::run_schedule() {
   scheduled_ = true;
-  Scheduler schedule(intervals_of(settings_), clock_.steady_now());
   while (!stopping_) {
-    const auto next = schedule.next();
+    const auto next = schedule_.next();
     const auto now = clock_.steady_now();
-    if (next.due > now) {
-      // A reload ends the wait: it needs a pass.
-      const bool woken = co_await wake().wait_for(next.due - now);
-      if (woken) {
-        schedule.request_pass(clock_.steady_now());
-      }
+    if (next.due <= now) {
+      co_await run(next.job);
       continue;
     }
-    schedule.started(next.job, now);
-    if (next.job == Job::kPass) {
-      co_await scheduled_pass();
-      schedule.set_intervals(intervals_of(settings_), clock_.steady_now());
-    } else if (next.job == Job::kActivity) {
-      co_await watch_->poll_activity();
-    } else {
-      const bool sweep_needed = co_await watch_->poll_changes();
-      if (sweep_needed) {
-        schedule.request_pass(clock_.steady_now());
-      }
+    // A reload ends the wait: it needs a pass.
+    const bool woken = co_await wake().wait_for(next.due - now);
+    if (woken) {
+      schedule_.request_pass(clock_.steady_now());
     }
   }
   stopped_.set();

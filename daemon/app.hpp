@@ -93,6 +93,9 @@ class App {
   [[nodiscard]] std::unique_ptr<Reload> pending_reload();
   net::Task<void> take_over(std::unique_ptr<Reload> reload);
   [[nodiscard]] net::Event wake() const;
+  net::Task<void> run(Job job);
+  /// Those that become due during a pass, between its cycles.
+  net::Task<void> due_polls();
   /// A pass with what belongs to it: a configuration to take over, and the line in the log.
   net::Task<void> scheduled_pass();
   void set_plan(const core::CollectionPlan& plan, const config::Settings& settings);
@@ -112,6 +115,7 @@ class App {
   collectors::CollectorMetrics collector_metrics_;
   DaemonMetrics daemon_metrics_;
   Heartbeats heartbeats_;
+  Scheduler schedule_;  // I/O thread only
   /// Changed on the storage thread only, with the store's checks, under mutex_.
   std::shared_ptr<const compliance::Baseline> baseline_;
   std::unique_ptr<core::Normaliser> normaliser_;

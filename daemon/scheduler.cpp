@@ -6,6 +6,12 @@ namespace plumbline::daemon {
 
 using namespace std::chrono_literals;
 
+namespace {
+
+constexpr std::array kPolls = {Job::kChanges, Job::kActivity};
+
+}  // namespace
+
 Scheduler::Scheduler(const Intervals& intervals, Time now)
     : entries_({Entry{intervals.pass, now},
                 Entry{intervals.changes, now},
@@ -13,13 +19,25 @@ Scheduler::Scheduler(const Intervals& intervals, Time now)
 
 Scheduler::Next Scheduler::next() const {
   Next next{Job::kPass, entries_.front().due};
-  for (const Job job : {Job::kChanges, Job::kActivity}) {
-    const Entry& candidate = entries_.at(static_cast<std::size_t>(job));
+  for (const Job job : kPolls) {
+    const Entry& candidate = entry(job);
     if (candidate.interval > 0s && candidate.due < next.due) {
       next = {job, candidate.due};
     }
   }
   return next;
+}
+
+std::optional<Job> Scheduler::due_poll(Time now) const {
+  std::optional<Job> longest;
+  for (const Job job : kPolls) {
+    const Entry& candidate = entry(job);
+    if (candidate.interval > 0s && candidate.due <= now &&
+        (!longest || candidate.due < entry(*longest).due)) {
+      longest = job;
+    }
+  }
+  return longest;
 }
 
 void Scheduler::started(Job job, Time now) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 namespace plumbline::daemon {
 
@@ -30,6 +31,8 @@ class Scheduler {
   Scheduler(const Intervals& intervals, Time now);
 
   [[nodiscard]] Next next() const;
+  /// What may go while a pass is under way; nullopt when no poll is due.
+  [[nodiscard]] std::optional<Job> due_poll(Time now) const;
   void started(Job job, Time now);
   /// A pass is due at once.
   void request_pass(Time now);
@@ -43,6 +46,10 @@ class Scheduler {
   };
 
   [[nodiscard]] Entry& entry(Job job) { return entries_.at(static_cast<std::size_t>(job)); }
+
+  [[nodiscard]] const Entry& entry(Job job) const {
+    return entries_.at(static_cast<std::size_t>(job));
+  }
 
   std::array<Entry, 3> entries_;
 };

@@ -201,6 +201,10 @@ struct Fixture {
     inventory =
         std::make_unique<collectors::Inventory>(parts, plan, collectors::InventoryOptions{});
     watch = std::make_unique<collectors::ChangeWatch>(parts, plan, collectors::WatchOptions{});
+    collectors::Inventory::Hooks hooks;
+    hooks.swept = [this](const collectors::PassReport& report) { watch->passed(report); };
+    hooks.between = [this]() { return between ? between() : nothing(); };
+    inventory->set_hooks(std::move(hooks));
     tenant.vaults = {{vault("a"), 1}, {vault("b"), 1}};
   }
 
@@ -218,16 +222,15 @@ struct Fixture {
 
   static net::Task<void> nothing() { co_return; }
 
-  static net::Task<void> pass_on(collectors::Inventory* inventory, collectors::ChangeWatch* watch) {
-    const auto report = co_await inventory->run();
-    watch->passed(report);
+  static net::Task<void> pass_on(collectors::Inventory* inventory, collectors::PassReport* out) {
+    *out = co_await inventory->run();
   }
 
   static net::Task<void> poll_on(collectors::ChangeWatch* watch, bool* sweep) {
     *sweep = co_await watch->poll_changes();
   }
 
-  void pass() { net::run_blocking(io.executor(), pass_on(inventory.get(), watch.get())); }
+  void pass() { net::run_blocking(io.executor(), pass_on(inventory.get(), &last_pass)); }
 
   /// A poll a minute later: whether it asks for a sweep.
   bool poll(std::chrono::seconds later = 60s) {
@@ -284,6 +287,8 @@ struct Fixture {
   std::unique_ptr<collectors::AzureClient> azure;
   std::unique_ptr<collectors::Inventory> inventory;
   std::unique_ptr<collectors::ChangeWatch> watch;
+  collectors::PassReport last_pass;
+  std::function<net::Task<void>()> between;
   net::Worker storage{"storage", 1};
   net::Worker cpu{"cpu", 1};
   net::Worker io{"io", 1};
@@ -537,6 +542,35 @@ TEST_CASE_FIXTURE(Fixture, "a sweep counts what the feed did not tell") {
     poll();
   }
   CHECK(missed() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "polls go between the cycles of a pass") {
+  collectors::InventoryOptions options;
+  options.lists_per_cycle = 1;
+  inventory->set_plan(inventory->plan(), options);
+  pass();
+  poll();
+  clock.advance(24h);  // every list is due again
+  int pauses = 0;
+  bool sweep = false;
+  between = [&]() {
+    ++pauses;
+    if (pauses == 2) {  // after the sweep and the first list
+      tenant.change(vault("b"), "Update");
+      tenant.vaults[vault("b")] = 2;
+    }
+    return pauses == 2 ? poll_on(watch.get(), &sweep) : nothing();
+  };
+  pass();
+  CHECK(pauses == 3);
+  CHECK(body(vault("b")).contains(R"("a":2)"));
+  CHECK(last_pass.complete);
+  CHECK(last_pass.swept);
+  CHECK(cycles("details").size() == 4);
+  const auto kinds = opened.store->snapshot().value()->cycles(3).value();
+  CHECK(kinds[0].kind == "details");
+  CHECK(kinds[1].kind == "changes");
+  CHECK(kinds[2].kind == "details");
 }
 
 TEST_CASE_FIXTURE(Fixture, "an event makes a list stale, and it is fetched at once") {

@@ -73,3 +73,16 @@ TEST_CASE("new intervals count from the last start") {
   scheduler.set_intervals({600s, 0s, 300s}, now);
   CHECK(run(scheduler, now, 200s, 0s).empty());
 }
+
+TEST_CASE("polls that are due go while a pass is under way") {
+  Scheduler::Time now;
+  Scheduler scheduler({600s, 60s, 300s}, now);
+  run(scheduler, now, 301s, 0s);  // the activity log was read 1 s ago
+  CHECK_FALSE(scheduler.due_poll(now).has_value());
+  CHECK(scheduler.due_poll(now + 59s) == Job::kChanges);
+  CHECK(scheduler.due_poll(now + 400s) == Job::kChanges);
+  scheduler.started(Job::kChanges, now + 400s);
+  CHECK(scheduler.due_poll(now + 400s) == Job::kActivity);
+  scheduler.started(Job::kActivity, now + 400s);
+  CHECK_FALSE(scheduler.due_poll(now + 400s).has_value());
+}
