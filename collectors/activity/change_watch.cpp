@@ -151,15 +151,13 @@ net::Task<Result<std::optional<core::Time>>> ChangeWatch::watermark(std::string 
   co_return co_await net::offload(parts_.cpu, std::move(job));
 }
 
-net::Task<Status> ChangeWatch::read_rows(std::shared_ptr<Poll> poll,
-                                         std::string query,
-                                         std::vector<core::ChangeRecord>* out,
-                                         bool* lost) {
+net::Task<Result<ChangeWatch::FeedRows>> ChangeWatch::read_rows(std::string query) {
   // Few subscriptions are named; of many, the rows of others are cheaper to drop than to avoid.
   std::vector<std::string> subscriptions;
   if (scope_.size() <= options_.subscriptions_per_query) {
     subscriptions.assign(scope_.begin(), scope_.end());
   }
+  FeedRows out;
   std::string token;
   std::int64_t rows = 0;
   for (int page_number = 0; page_number < options_.feed_pages && !cancelled_; ++page_number) {
@@ -175,10 +173,10 @@ net::Task<Status> ChangeWatch::read_rows(std::shared_ptr<Poll> poll,
       co_return page.error();
     }
     rows += page->row_count;
-    std::ranges::move(page->changes, std::back_inserter(*out));
+    std::ranges::move(page->changes, std::back_inserter(out.changes));
+    out.unusable += page->unusable;
     if (page->truncated) {
-      *lost = true;
-      co_return Status::ok();
+      break;
     }
     if (page->skip_token.empty()) {
       if (rows < page->total_records) {
@@ -186,15 +184,15 @@ net::Task<Status> ChangeWatch::read_rows(std::shared_ptr<Poll> poll,
             Errc::kTruncated,
             fmt::format("Resource Graph gave {} of {} changes", rows, page->total_records)};
       }
-      co_return Status::ok();
+      co_return out;
     }
     if (page->skip_token == token) {
       co_return Error{Errc::kTruncated, "Resource Graph repeats the same $skipToken"};
     }
     token = page->skip_token;
   }
-  *lost = true;
-  co_return Status::ok();
+  out.lost = true;
+  co_return out;
 }
 
 net::Task<void> ChangeWatch::read_feed(std::shared_ptr<Poll> poll, core::TablePlan table) {
@@ -213,10 +211,8 @@ net::Task<void> ChangeWatch::read_feed(std::shared_ptr<Poll> poll, core::TablePl
     report_gap(*poll, source, window.gap, window.sweep_needed);
     may_move = !window.sweep_needed || poll->sweep_needed;
   }
-  std::vector<core::ChangeRecord> changes;
-  bool lost = false;
   auto query = change_query(feed, window.since, table.types);
-  auto read = co_await read_rows(poll, std::move(query), &changes, &lost);
+  auto read = co_await read_rows(std::move(query));
   if (cancelled_) {
     co_return;
   }
@@ -224,11 +220,18 @@ net::Task<void> ChangeWatch::read_feed(std::shared_ptr<Poll> poll, core::TablePl
     fail(*poll, source, read.error());
     co_return;
   }
-  if (lost) {
+  if (read->unusable > 0) {
+    parts_.metrics.count_error(source, "unusable_row");
+    parts_.log.warn("rows_unusable",
+                    {{core::log_field::kSource, source},
+                     {core::log_field::kObserved, fmt::format("{}", read->unusable)},
+                     {core::log_field::kReason, "without resource, kind or time of the change"}});
+  }
+  if (read->lost) {
     report_gap(*poll, source, "it told of more changes than it gave", true);
     may_move = may_move && poll->sweep_needed;
   }
-  for (auto& change : changes) {
+  for (auto& change : read->changes) {
     if (is_watched(change, table.types) && seen_[source].insert(change.id, change.at)) {
       poll->changes.push_back(std::move(change));
     }

@@ -54,14 +54,17 @@ class ChangeWatch {
  private:
   struct Poll;
 
+  struct FeedRows {
+    std::vector<core::ChangeRecord> changes;
+    std::int64_t unusable = 0;
+    bool lost = false;  // there are more, and no way to them
+  };
+
   using Positions = std::vector<std::pair<std::string, core::Time>>;
 
   net::Task<core::Result<std::optional<core::Time>>> watermark(std::string source);
   net::Task<void> read_feed(std::shared_ptr<Poll> poll, core::TablePlan table);
-  net::Task<core::Status> read_rows(std::shared_ptr<Poll> poll,
-                                    std::string query,
-                                    std::vector<core::ChangeRecord>* out,
-                                    bool* lost);
+  net::Task<core::Result<FeedRows>> read_rows(std::string query);
   net::Task<void> read_activity(std::shared_ptr<Poll> poll, std::string subscription);
   net::Task<core::Status> read_events(std::string subscription,
                                       core::Time since,

@@ -164,6 +164,9 @@ def rows_repeated_and_of_no_interest(test):
     next_polls(daemon)
     equal(len(cycles(daemon, "changes")), 1, "cycles of changes")
     equal(daemon.log().count(" event=change "), 1, "changes in the log")
+    contains(daemon.log(), "event=rows_unusable source=arg:resourcechanges observed=4", "log")
+    check(daemon.metric("plumbline_collection_errors_total", source="arg:resourcechanges", reason="unusable_row") >= 1,
+          "no error counted")
 
 
 def a_throttled_feed_goes_on_where_it_was(test):
