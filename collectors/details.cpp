@@ -45,35 +45,30 @@ std::vector<DetailList> lists_of(const std::string& key,
 
 std::optional<DetailList> list_showing(const core::ResourceId& id,
                                        const core::CollectionPlan& plan) {
-  const auto detail = std::ranges::find(plan.details, id.type, &core::DetailPlan::type);
-  if (detail == plan.details.end()) {
+  if (std::ranges::find(plan.details, id.type, &core::DetailPlan::type) == plan.details.end()) {
     return std::nullopt;
   }
-  std::string parent;
-  if (core::is_extension_type(id.type)) {
-    parent = id.key.substr(0, id.key.rfind("/providers/"));
-  } else {
-    const auto wanted = core::detail_parent_type(id.type);
-    auto above = core::parse_resource_id(id.parent);
-    while (above && above->type != wanted) {
-      above = core::parse_resource_id(above->parent);
+  // An extension is in the list of what it extends, anything else in that of one of its ancestors.
+  const bool extends = core::is_extension_type(id.type);
+  const auto extended = extends ? id.key.substr(0, id.key.rfind("/providers/")) : std::string();
+  std::vector<core::ResourceId> owners;
+  for (auto above = core::parse_resource_id(extends ? extended : id.parent); above;
+       above = core::parse_resource_id(above->parent)) {
+    owners.push_back(*above);
+  }
+  if (const auto subscription = core::parse_resource_id(id.subscription_key());
+      subscription && !extends) {
+    owners.push_back(*subscription);
+  }
+  for (const auto& owner : owners) {
+    for (auto& list : lists_of(owner.key, owner.type, plan)) {
+      if (list.second.type == id.type &&
+          (!extends || list.first == core::detail_document_key(extended, id.type))) {
+        return std::move(list);
+      }
     }
-    parent = above                                           ? above->key
-             : wanted == "microsoft.resources/subscriptions" ? id.subscription_key()
-                                                             : std::string();
   }
-  const auto parent_id = core::parse_resource_id(parent);
-  if (!parent_id) {
-    return std::nullopt;
-  }
-  const auto& types = detail->parent_types;
-  // A child that every resource of a type has is asked together with it.
-  const bool asked = types.empty() || std::ranges::find(types, parent_id->type) != types.end() ||
-                     core::is_extension_type(id.type);
-  if (!asked) {
-    return std::nullopt;
-  }
-  return DetailList{core::detail_document_key(parent, id.type), *detail};
+  return std::nullopt;
 }
 
 namespace {

@@ -92,7 +92,8 @@ void ChangeWatch::passed(const PassReport& report) {
   plan_is_new_ = false;
   scope_ = {report.listed.begin(), report.listed.end()};
   passed_at_ = report.started;
-  if (report.swept) {
+  // What the first sweep could not read is missing evidence already: another one would not help.
+  if (report.swept || !swept_at_) {
     swept_at_ = report.started;
   }
 }

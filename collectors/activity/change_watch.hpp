@@ -97,8 +97,8 @@ class ChangeWatch {
   core::CollectionPlan plan_;
   WatchOptions options_;
   std::set<std::string, std::less<>> scope_;  // subscriptions of the last pass
-  std::optional<SteadyTime> swept_at_;        // start of the last sweep that saw everything
-  SteadyTime passed_at_;                      // start of the last pass
+  std::optional<SteadyTime> swept_at_;  // start of the first sweep, or a later one that saw all
+  SteadyTime passed_at_;                // start of the last pass
   std::optional<SteadyTime> sweep_asked_at_;
   bool plan_is_new_ = false;  // the next sweep finds what the feed was never asked for
   PendingResources pending_;

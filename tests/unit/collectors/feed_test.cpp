@@ -126,7 +126,11 @@ TEST_CASE("of the activity log, successful writes and deletes count") {
 TEST_CASE("which list shows a resource, and which lists a resource has") {
   core::CollectionPlan plan;
   plan.details = {
-      {"microsoft.insights/diagnosticsettings", "1", {"microsoft.keyvault/vaults"}},
+      {"microsoft.insights/diagnosticsettings",
+       "1",
+       {"microsoft.keyvault/vaults",
+        "microsoft.resources/subscriptions",
+        "microsoft.storage/storageaccounts"}},
       {"microsoft.operationalinsights/workspaces/tables",
        "1",
        {"microsoft.operationalinsights/workspaces"}},
@@ -156,6 +160,7 @@ TEST_CASE("which list shows a resource, and which lists a resource has") {
       {"/subscriptions/s1/providers/microsoft.authorization/denyassignments/d",
        "/subscriptions/s1/providers/microsoft.authorization/denyassignments"},
       {workspace, ""},
+      {workspace + settings + "/a", ""},  // not asked for
       {kVault + "/providers/microsoft.authorization/locks/l", ""},
   };
   for (const auto& c : cases) {
