@@ -101,6 +101,9 @@ class InitiativeCompiler {
       return relations;
     }
     add_assignment();
+    if (auto selected = read_selectors(); !selected) {
+      return selected;
+    }
     const auto references = properties_.find("policyDefinitions");
     if (references == properties_.end() || !references->is_array()) {
       return fail("`policyDefinitions` must be an array");
@@ -110,7 +113,7 @@ class InitiativeCompiler {
         return added;
       }
     }
-    return Status::ok();
+    return check_overrides();
   }
 
  private:
@@ -181,6 +184,76 @@ class InitiativeCompiler {
       }
     }
     out_->assignments.push_back(std::move(assignment));
+  }
+
+  /// An array of the assignment; errors name it.
+  Result<json> assigned(std::string_view what, const std::string& text) const {
+    return parse_json({fmt::format("{} of assignment {}", what, spec_->name), text});
+  }
+
+  Status read_selectors() {
+    auto selectors = assigned("resource_selectors", spec_->resource_selectors_json);
+    auto overrides = assigned("overrides", spec_->overrides_json);
+    if (!selectors || !overrides) {
+      return !selectors ? selectors.error() : overrides.error();
+    }
+    auto resource_selectors = parse_resource_selectors(*selectors);
+    auto effects = parse_overrides(*overrides);
+    const std::string context = fmt::format("assignment {}", spec_->name);
+    if (!resource_selectors || !effects) {
+      return (!resource_selectors ? resource_selectors.error() : effects.error())
+          .with_context(context);
+    }
+    out_->assignments.back().resource_selectors = *std::move(resource_selectors);
+    overrides_ = *std::move(effects);
+    return Status::ok();
+  }
+
+  [[nodiscard]] Status check_overrides() const {
+    for (const auto& override : overrides_) {
+      for (const auto& selector : override.selectors) {
+        for (const auto& value : selector.values) {
+          if (selector.kind == Selector::Kind::kReference && !references_.contains(value)) {
+            return Error{Errc::kInvalidArgument,
+                         fmt::format("assignment {}: overrides: the initiative {} has no "
+                                     "policyDefinitionReferenceId `{}`",
+                                     spec_->name,
+                                     spec_->initiative.directory,
+                                     value)};
+          }
+        }
+      }
+    }
+    return Status::ok();
+  }
+
+  /// Binds the definition with the effect in force and, where overrides depend on the resource,
+  /// with theirs.
+  Status bind(Check& check,
+              const std::shared_ptr<const policy::CompiledDefinition>& compiled,
+              const std::string& parameters) const {
+    policy::BindOptions options;
+    for (const auto& override : overrides_) {
+      if (!override.concerns(check.reference)) {
+        continue;
+      }
+      options.effect_override = override.effect;
+      if (!override.is_selective()) {
+        break;
+      }
+      auto bound = policy::bind_parameters(compiled, parameters, options);
+      if (!bound) {
+        return bound.error();
+      }
+      check.overrides.emplace_back(override, *std::move(bound));
+      options.effect_override.reset();
+    }
+    auto bound = policy::bind_parameters(compiled, parameters, options);
+    if (!bound) {
+      return bound.error();
+    }
+    check.definition = *std::move(bound);
+    return Status::ok();
   }
 
   /// The value a definition's parameter gets: a literal, or what the initiative's parameter holds.
@@ -265,18 +338,28 @@ class InitiativeCompiler {
     if (!compiled) {
       return compiled.error();
     }
-    auto bound = policy::bind_parameters(*compiled, parameters.dump());
-    if (!bound) {
+    if (auto bound = bind(check, *compiled, parameters.dump()); !bound) {
       return bound.error().with_context(
           fmt::format("{} (assignment {})", check.reference, spec_->name));
     }
-    check.definition = *std::move(bound);
     // Everything besides resources that a verdict depends on: what changes here is decided again.
-    check.definition_hash = core::to_hex(core::sha256(
-        fmt::format("{}\n{}\n{}", kEngineVersion, file->text, spec_->initiative.relations.text)));
-    check.parameters_hash = core::to_hex(core::sha256(fmt::format(
-        "{}\n{}\n{}", parameters.dump(), spec_->scope, fmt::join(spec_->not_scopes, "\n"))));
+    check.definition_hash =
+        core::to_hex(core::sha256(fmt::format("{}\n{}\n{}\n{}",
+                                              kEngineVersion,
+                                              file->text,
+                                              spec_->initiative.relations.text,
+                                              (*compiled)->info().alias_digest)));
+    check.parameters_hash =
+        core::to_hex(core::sha256(fmt::format("{}\n{}\n{}\n{}\n{}",
+                                              parameters.dump(),
+                                              spec_->scope,
+                                              fmt::join(spec_->not_scopes, "\n"),
+                                              spec_->id + spec_->resource_selectors_json,
+                                              spec_->overrides_json)));
     describe(check);
+    if (auto told = tell_policy(check, id); !told) {
+      return told;
+    }
     for (const auto& name : check.definition->info().relations) {
       const auto found = std::ranges::find_if(out_->relations, [&](const auto& relation) {
         return core::iequals(relation->name, name);
@@ -289,6 +372,25 @@ class InitiativeCompiler {
       check.relations.push_back(found->get());
     }
     out_->checks.push_back(std::move(check));
+    return Status::ok();
+  }
+
+  /// "policy()" of the functions in Azure Policy's definition structure.
+  [[nodiscard]] Status tell_policy(Check& check, const std::string& definition_id) const {
+    const std::string scope = spec_->scope == "/" ? std::string() : spec_->scope;
+    const json policy = {
+        {"assignmentId",
+         spec_->id.empty()
+             ? fmt::format(
+                   "{}/providers/Microsoft.Authorization/policyAssignments/{}", scope, spec_->name)
+             : spec_->id},
+        {"definitionId", definition_id},
+        {"setDefinitionId", text_member(properties_, "id")},
+        {"definitionReferenceId", check.reference}};
+    simdjson::dom::parser parser;
+    if (const auto error = parser.parse_into_document(check.policy, policy.dump()).error()) {
+      return fail(fmt::format("{}: {}", check.reference, simdjson::error_message(error)));
+    }
     return Status::ok();
   }
 
@@ -311,6 +413,7 @@ class InitiativeCompiler {
   json properties_;
   json declared_;
   json given_;
+  std::vector<EffectOverride> overrides_;
   std::set<std::string> references_;
 };
 
@@ -349,6 +452,40 @@ bool in_scope(const Assignment& assignment, std::string_view resource_key) {
             (resource_key.size() == scope.size() || resource_key[scope.size()] == '/'));
   };
   return under(assignment.scope) && std::ranges::none_of(assignment.not_scopes, under);
+}
+
+bool is_selected(const Assignment& assignment, policy::Json resource) {
+  const auto& selectors = assignment.resource_selectors;
+  if (selectors.empty()) {
+    return true;
+  }
+  const auto traits = selected_resource(resource);
+  return std::ranges::any_of(
+      selectors, [&](const ResourceSelector& selector) { return selector.selects(traits); });
+}
+
+const policy::BoundDefinition& Check::definition_for(policy::Json resource) const {
+  if (!overrides.empty()) {
+    const auto traits = selected_resource(resource);
+    for (const auto& [override, bound] : overrides) {
+      if (override.selects(traits)) {
+        return *bound;
+      }
+    }
+  }
+  return *definition;
+}
+
+bool Check::may_be(std::string_view effect) const {
+  return definition->effect() == effect || std::ranges::any_of(overrides, [&](const auto& entry) {
+           return entry.second->effect() == effect;
+         });
+}
+
+bool Check::is_disabled() const {
+  return definition->effect() == "disabled" &&
+         std::ranges::all_of(
+             overrides, [](const auto& entry) { return entry.second->effect() == "disabled"; });
 }
 
 }  // namespace plumbline::compliance

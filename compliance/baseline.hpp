@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compliance/relations.hpp"
+#include "compliance/selectors.hpp"
 #include "core/model/verdict.hpp"
 #include "core/result.hpp"
 #include "policy/engine.hpp"
@@ -30,9 +31,13 @@ struct InitiativeFiles {
 /// An assignment as configured.
 struct AssignmentSpec {
   std::string name;
+  /// The Azure id of the policy assignment that this one stands for; empty: made of scope and name.
+  std::string id;
   std::string scope = "/";  // `/`, or the id of a subscription or resource group
   std::vector<std::string> not_scopes;
   std::string parameters_json = "{}";
+  std::string resource_selectors_json = "[]";  // as Azure's `resourceSelectors`
+  std::string overrides_json = "[]";           // as Azure's `overrides`
   InitiativeFiles initiative;
 };
 
@@ -46,7 +51,10 @@ struct Control {
 struct Check {
   std::string assignment;
   std::string reference;
+  /// With the effect that is in force where no override says otherwise.
   std::shared_ptr<const policy::BoundDefinition> definition;
+  /// Overrides that depend on the resource; the first one that selects it decides.
+  std::vector<std::pair<EffectOverride, std::shared_ptr<const policy::BoundDefinition>>> overrides;
   std::string title;
   std::string description;
   std::string remediation;
@@ -56,12 +64,23 @@ struct Check {
   std::vector<const Relation*> relations;  // into Baseline::relations
   std::string definition_hash;
   std::string parameters_hash;
+  /// What policy() gives to the rule: assignmentId, definitionId, setDefinitionId and
+  /// definitionReferenceId.
+  simdjson::dom::document policy;
+
+  /// The definition with the effect that is in force for a resource.
+  [[nodiscard]] const policy::BoundDefinition& definition_for(policy::Json resource) const;
+  /// Nothing can come of it, whatever the resource.
+  [[nodiscard]] bool is_disabled() const;
+  /// Whether this effect (lower case) is in force for some resource.
+  [[nodiscard]] bool may_be(std::string_view effect) const;
 };
 
 struct Assignment {
   std::string name;
   std::string scope;  // key, `/` for everything
   std::vector<std::string> not_scopes;
+  std::vector<ResourceSelector> resource_selectors;  // none: every resource in scope
   std::string initiative_name;
   std::string initiative_version;
   std::vector<Control> controls;
@@ -82,5 +101,7 @@ struct Baseline {
 
 /// Whether a resource key lies in an assignment's scope and outside its notScopes.
 [[nodiscard]] bool in_scope(const Assignment& assignment, std::string_view resource_key);
+/// Whether the assignment's resource selectors leave the resource in.
+[[nodiscard]] bool is_selected(const Assignment& assignment, policy::Json resource);
 
 }  // namespace plumbline::compliance

@@ -15,10 +15,16 @@ policy::Evaluation evaluate_check(const Check& check,
   }
   policy::EvaluationContext context;
   context.now = now;
-  context.subscription = surroundings.subscription();
-  context.resource_group = surroundings.resource_group();
+  // What is read is a dependency, so nothing is read that the rule does not.
+  if (check.definition->info().reads_subscription) {
+    context.subscription = surroundings.subscription();
+  }
+  if (check.definition->info().reads_resource_group) {
+    context.resource_group = surroundings.resource_group();
+  }
+  context.policy = check.policy.root();
   context.related = &surroundings;
-  return policy::evaluate(*check.definition, *body, context, explain);
+  return policy::evaluate(check.definition_for(*body), *body, context, explain);
 }
 
 }  // namespace plumbline::compliance

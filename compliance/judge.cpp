@@ -552,7 +552,8 @@ class CycleJudge {
                             const core::StoredResource& resource,
                             Surroundings& surroundings) {
     const Assignment* assignment = baseline_->find_assignment(check.assignment);
-    if (assignment == nullptr || !in_scope(*assignment, resource.key)) {
+    if (assignment == nullptr || !in_scope(*assignment, resource.key) ||
+        !is_selected(*assignment, surroundings.resource())) {
       return Decision{};
     }
     const auto evaluation = evaluate_check(check, surroundings, changes_->now, /*explain=*/false);

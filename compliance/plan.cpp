@@ -63,7 +63,8 @@ class Planner {
   void add_lookup(const policy::Lookup& lookup, const std::vector<std::string>& subjects) {
     if (!core::resource_graph_table(lookup.type).empty()) {
       add_type(lookup.type);
-    } else if (lookup.scope == policy::ExistenceScope::kResource) {
+    } else if (lookup.scope == policy::ExistenceScope::kResource &&
+               core::detail_parent_type(lookup.type) != "microsoft.resources/subscriptions") {
       add_detail(lookup.type, subjects);
     } else {
       add_detail(lookup.type);
@@ -137,7 +138,7 @@ core::CollectionPlan make_plan(const Baseline& baseline, bool everything) {
     planner.add_everything();
   }
   for (const auto& check : baseline.checks) {
-    if (check.definition->effect() == "disabled") {
+    if (check.is_disabled()) {
       continue;  // switched off: nothing is asked for its sake
     }
     const auto& info = check.definition->info();
@@ -149,6 +150,9 @@ core::CollectionPlan make_plan(const Baseline& baseline, bool everything) {
     }
     for (const auto& lookup : info.lookups) {
       planner.add_lookup(lookup, info.types);
+    }
+    if (check.may_be("manual")) {
+      planner.add_detail("microsoft.policyinsights/attestations");
     }
     for (const Relation* relation : check.relations) {
       for (const Relation* forward : forward_relations(*relation)) {

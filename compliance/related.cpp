@@ -127,13 +127,20 @@ policy::RelatedAnswer Surroundings::find(const policy::ExistenceQuery& query) {
   const std::string type(query.type);
   const auto table = core::resource_graph_table(type);
   if (table.empty() && query.scope == policy::ExistenceScope::kResource) {
-    const std::string key = core::detail_document_key(id_.key, type);
+    // Some types are listed for a whole subscription, whatever resource they belong to.
+    const bool of_subscription =
+        core::detail_parent_type(type) == "microsoft.resources/subscriptions";
+    const std::string key =
+        core::detail_document_key(of_subscription ? id_.subscription_key() : id_.key, type);
+    const std::string own = fmt::format("{}/providers/{}/", id_.key, type);
     dependencies_.insert(target_of_key(key));
     answer.missing = missing(core::detail_evidence_key(key));
     // A list whose last fetch failed tells what was, not what is.
     if (const auto document = answer.missing ? nullptr : load(key)) {
       for (const auto& end : ends_of(key, type, document->root())) {
-        answer.candidates.push_back(*end.body);
+        if (!of_subscription || end.key.starts_with(own)) {
+          answer.candidates.push_back(*end.body);
+        }
       }
     }
     return answer;
@@ -393,14 +400,34 @@ core::Result<Json> Surroundings::body_with(const std::vector<const Relation*>& r
   return root;
 }
 
+std::optional<std::string> Surroundings::container_missing(const std::string& key,
+                                                           DocumentPointer& document) {
+  dependencies_.insert(target_of_key(key));
+  document = load(key);
+  if (document != nullptr) {
+    return lost(document->stored, /*record=*/true);
+  }
+  return missing(core::partition_evidence_key("resourcecontainers", id_.subscription))
+      .value_or("not_collected");
+}
+
 std::optional<Json> Surroundings::subscription() {
-  return id_.subscription.empty() ? std::nullopt : check(reads_->subscription(id_.subscription));
+  if (id_.subscription.empty()) {
+    return std::nullopt;
+  }
+  DocumentPointer document;
+  const auto reason = container_missing(id_.subscription_key(), document);
+  return check(reads_->subscription(id_.subscription, reason));
 }
 
 std::optional<Json> Surroundings::resource_group() {
   const std::string key = id_.resource_group_key();
-  const auto document = key.empty() ? nullptr : load(key);
-  return document == nullptr ? std::nullopt : std::optional(document->root());
+  if (key.empty()) {
+    return std::nullopt;
+  }
+  DocumentPointer document;
+  const auto reason = container_missing(key, document);
+  return reason ? check(reads_->unknown_group(key, *reason)) : std::optional(document->root());
 }
 
 std::vector<std::string> Surroundings::take_dependencies() {

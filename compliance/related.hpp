@@ -35,6 +35,8 @@ class Surroundings final : public policy::RelatedResources {
 
   policy::RelatedAnswer find(const policy::ExistenceQuery& query) override;
 
+  [[nodiscard]] policy::Json resource() const { return resource_->root(); }
+
   /// The resource, with kRelationsProperty if there are `relations`: for each of them the related
   /// resources, or markers where evidence is missing. Valid until the next call.
   [[nodiscard]] core::Result<policy::Json> body_with(const std::vector<const Relation*>& relations);
@@ -83,6 +85,9 @@ class Surroundings final : public policy::RelatedResources {
   std::optional<std::string> missing(const std::string& evidence_key);
   /// The reason why what is stored of a resource may no longer be so. `record`: as a dependency.
   std::optional<std::string> lost(const core::StoredResource& resource, bool record);
+
+  /// The reason why a container's own row is not known, which is a dependency; else its document.
+  std::optional<std::string> container_missing(const std::string& key, DocumentPointer& document);
 
   const Joined& join(const Relation& relation);
   void follow(const Relation& relation, bool backwards, Node& from, Found& out);

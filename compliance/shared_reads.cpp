@@ -105,36 +105,62 @@ Result<std::shared_ptr<const Documents>> SharedReads::find_type(std::string_view
   return std::shared_ptr<const Documents>(std::move(documents));
 }
 
-Result<policy::Json> SharedReads::subscription(const std::string& id) {
-  if (const auto known = subscriptions_.find(id); known != subscriptions_.end()) {
-    return known->second.root();
-  }
-  auto stored = find("/subscriptions/" + id);
-  if (!stored) {
-    return stored.error();
-  }
-  std::string_view display_name;
-  std::string tags = "{}";
-  if (*stored != nullptr) {
-    const auto root = (*stored)->root();
-    static_cast<void>(root["name"].get(display_name));  // stays empty where there is none
-    policy::Json value;
-    if (root["tags"].get(value) == simdjson::SUCCESS && value.is_object()) {
-      tags = simdjson::minify(value);
-    }
-  }
+Result<policy::Json> SharedReads::keep_container(std::string name, const std::string& text) {
   simdjson::dom::document document;
-  const std::string text =
-      fmt::format(R"({{"id":{},"subscriptionId":{},"displayName":{},"tags":{}}})",
-                  core::json_quote("/subscriptions/" + id),
-                  core::json_quote(id),
-                  core::json_quote(display_name),
-                  tags);
   if (const auto error = parser_.parse_into_document(document, text).error();
       error != simdjson::SUCCESS) {
     return core::Error{core::Errc::kCorrupt, simdjson::error_message(error)};
   }
-  return subscriptions_.emplace(id, std::move(document)).first->second.root();
+  return containers_.emplace(std::move(name), std::move(document)).first->second.root();
+}
+
+Result<policy::Json> SharedReads::subscription(const std::string& id,
+                                               const std::optional<std::string>& missing) {
+  std::string name = id + '|' + missing.value_or("");
+  if (const auto known = containers_.find(name); known != containers_.end()) {
+    return known->second.root();
+  }
+  std::string display_name = R"("")";
+  std::string tags = "{}";
+  if (missing) {
+    display_name = tags =
+        fmt::format(R"({{"{}":{}}})", policy::kNoEvidenceKey, core::json_quote(*missing));
+  } else {
+    auto stored = find("/subscriptions/" + id);
+    if (!stored) {
+      return stored.error();
+    }
+    const auto root = *stored != nullptr ? (*stored)->root() : policy::Json();
+    policy::Json value;
+    if (*stored != nullptr && root["name"].get(value) == simdjson::SUCCESS && value.is_string()) {
+      display_name = simdjson::minify(value);
+    }
+    if (*stored != nullptr && root["tags"].get(value) == simdjson::SUCCESS && value.is_object()) {
+      tags = simdjson::minify(value);
+    }
+  }
+  return keep_container(std::move(name),
+                        fmt::format(R"({{"id":{},"subscriptionId":{},"displayName":{},"tags":{}}})",
+                                    core::json_quote("/subscriptions/" + id),
+                                    core::json_quote(id),
+                                    display_name,
+                                    tags));
+}
+
+Result<policy::Json> SharedReads::unknown_group(const std::string& key,
+                                                const std::string& missing) {
+  std::string name = key + '|' + missing;
+  if (const auto known = containers_.find(name); known != containers_.end()) {
+    return known->second.root();
+  }
+  return keep_container(
+      std::move(name),
+      fmt::format(R"({{"{}":{},"id":{},"name":{},"type":{}}})",
+                  policy::kNoEvidenceKey,
+                  core::json_quote(missing),
+                  core::json_quote(key),
+                  core::json_quote(key.substr(key.rfind('/') + 1)),
+                  core::json_quote("microsoft.resources/subscriptions/resourcegroups")));
 }
 
 Status SharedReads::load_gaps() {

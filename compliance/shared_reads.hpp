@@ -53,8 +53,13 @@ class SharedReads {
   /// Every live resource of a type under a scope, in the order of keys.
   [[nodiscard]] core::Result<std::shared_ptr<const Documents>> find_type(std::string_view type,
                                                                          std::string_view scope);
-  /// The object that subscription() gives; `id` lower case.
-  [[nodiscard]] core::Result<policy::Json> subscription(const std::string& id);
+  /// The object that subscription() gives; `id` lower case. `missing`: why nothing but its id is
+  /// known.
+  [[nodiscard]] core::Result<policy::Json> subscription(const std::string& id,
+                                                        const std::optional<std::string>& missing);
+  /// The object that resourceGroup() gives for one of which only the key is known.
+  [[nodiscard]] core::Result<policy::Json> unknown_group(const std::string& key,
+                                                         const std::string& missing);
 
   /// Why the source of an evidence key could not be asked; nullopt: it could, or nobody tried.
   [[nodiscard]] core::Result<std::optional<std::string>> incomplete(
@@ -72,6 +77,7 @@ class SharedReads {
   using Gaps = std::map<std::string, std::string, std::less<>>;
 
   [[nodiscard]] core::Result<DocumentPointer> parse(core::StoredResource stored);
+  core::Result<policy::Json> keep_container(std::string name, const std::string& text);
   /// Parses what was found and remembers it.
   core::Result<DocumentPointer> keep(const std::string& name,
                                      core::Result<std::optional<core::StoredResource>> stored);
@@ -85,8 +91,8 @@ class SharedReads {
   simdjson::dom::parser parser_;
   BoundedCache<Document> documents_{std::size_t{48} << 20U};
   BoundedCache<Documents> types_{std::size_t{48} << 20U};
-  std::map<std::string, simdjson::dom::document> subscriptions_;
-  std::optional<Gaps> gaps_;  // evidence key to reason
+  std::map<std::string, simdjson::dom::document> containers_;  // by id or key, and what is missing
+  std::optional<Gaps> gaps_;                                   // evidence key to reason
   std::optional<Gaps> gaps_before_;
   std::map<std::pair<std::string, std::string>, std::optional<std::string>> type_gaps_;
 };

@@ -129,11 +129,25 @@ void read_azure(YamlReader& azure, const std::filesystem::path& base, Settings& 
 }
 
 void read_assignment(YamlReader& reader, const std::filesystem::path& base, Settings& out) {
-  reader.allow({"name", "scope", "initiative", "parameters", "not_scopes", "enforcement_mode"});
+  reader.allow({"name",
+                "id",
+                "scope",
+                "initiative",
+                "parameters",
+                "not_scopes",
+                "resource_selectors",
+                "overrides",
+                "enforcement_mode"});
   AssignmentConfig assignment;
   reader.text("name", assignment.name);
   if (assignment.name.empty()) {
     reader.fail("name", "an assignment needs a `name`");
+  }
+  reader.text("id", assignment.id);
+  if (!assignment.id.empty() &&
+      !core::to_lower(assignment.id)
+           .contains("/providers/microsoft.authorization/policyassignments/")) {
+    reader.fail("id", fmt::format("`{}` is not the id of a policy assignment", assignment.id));
   }
   reader.text("scope", assignment.scope);
   const auto is_scope = [](const std::string& scope) {
@@ -165,6 +179,14 @@ void read_assignment(YamlReader& reader, const std::filesystem::path& base, Sett
   reader.json("parameters", assignment.parameters_json);
   if (!assignment.parameters_json.starts_with('{')) {
     reader.fail("parameters", "`parameters` must be a mapping");
+  }
+  for (const auto& [key, text] :
+       {std::pair("resource_selectors", &assignment.resource_selectors_json),
+        std::pair("overrides", &assignment.overrides_json)}) {
+    reader.json(key, *text);
+    if (!text->starts_with('[')) {
+      reader.fail(key, fmt::format("`{}` must be a list", key));
+    }
   }
   out.assignments.push_back(std::move(assignment));
 }

@@ -31,10 +31,13 @@ struct Credential {
 
 struct AssignmentConfig {
   std::string name;
+  std::string id;  // Azure's; empty: made of scope and name
   std::string scope = "/";
   std::vector<std::string> not_scopes;
   std::string initiative;  // a directory; relative to the configuration file
   std::string parameters_json = "{}";
+  std::string resource_selectors_json = "[]";
+  std::string overrides_json = "[]";
 };
 
 struct Schedule {

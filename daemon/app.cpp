@@ -10,7 +10,9 @@
 #include <fmt/ranges.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <set>
 
 namespace plumbline::daemon {
 
@@ -73,6 +75,23 @@ Status App::open_store() {
   }
   store_ = std::move(opened->store);
   normaliser_ = std::make_unique<core::Normaliser>(std::move(opened->redaction_key));
+  return Status::ok();
+}
+
+Result<std::shared_ptr<const compliance::Baseline>> App::compile(const config::Settings& settings) {
+  auto aliases = known_aliases(*store_, *log_);
+  if (!aliases) {
+    return aliases.error();
+  }
+  return load_baseline(settings, **aliases);
+}
+
+Status App::load() {
+  auto baseline = compile(settings_);
+  if (!baseline) {
+    return baseline.error();
+  }
+  baseline_ = *std::move(baseline);
   return Status::ok();
 }
 
@@ -152,18 +171,21 @@ Status App::connect() {
   hooks.swept = [this](const collectors::PassReport& report) { watch_->passed(report); };
   hooks.between = [this]() { return due_polls(); };
   inventory_->set_hooks(std::move(hooks));
+  alias_refresh_ =
+      std::make_unique<AliasRefresh>(AliasRefresh::Parts{.azure = *azure_,
+                                                         .store = *store_,
+                                                         .clock = clock_,
+                                                         .log = *log_,
+                                                         .cpu = cpu_.executor(),
+                                                         .storage = storage_.executor()});
   return Status::ok();
 }
 
 Result<std::unique_ptr<App>> App::build(const config::Settings& settings,
                                         std::unique_ptr<core::Log> log) {
   std::unique_ptr<App> app(new App(settings, std::move(log)));
-  auto baseline = load_baseline(settings);
-  if (!baseline) {
-    return baseline.error();
-  }
-  app->baseline_ = *std::move(baseline);
-  for (const auto step : {&App::open_store, &App::adopt, &App::connect, &App::publish}) {
+  for (const auto step :
+       {&App::open_store, &App::load, &App::adopt, &App::connect, &App::publish}) {
     if (auto done = (app.get()->*step)(); !done) {
       return done.error();
     }
@@ -226,7 +248,45 @@ net::Task<collectors::PassReport> App::pass() {
     const std::lock_guard lock(mutex_);
     sign_in_error_ = report.signed_in ? std::string() : report.first_error;
   }
+  if (report.signed_in && !stopping_) {
+    co_await refresh_aliases();
+  }
   co_return report;
+}
+
+net::Task<void> App::refresh_aliases() {
+  std::set<std::string> providers;
+  std::shared_ptr<const compliance::Baseline> before;
+  {
+    const std::lock_guard lock(mutex_);
+    before = baseline_;
+  }
+  for (const auto& check : before->checks) {
+    const auto& named = check.definition->info().alias_providers;
+    providers.insert(named.begin(), named.end());
+  }
+  const bool changed = co_await alias_refresh_->run(std::move(providers));
+  if (!changed || stopping_) {
+    co_return;
+  }
+  auto job = [this]() { return compile(settings_); };
+  auto after = co_await net::offload(cpu_.executor(), std::move(job));
+  if (!after) {
+    log_->error("aliases_rejected", {{core::log_field::kError, after.error().message}});
+    co_return;
+  }
+  if (std::ranges::equal((*after)->checks,
+                         before->checks,
+                         {},
+                         &compliance::Check::definition_hash,
+                         &compliance::Check::definition_hash)) {
+    co_return;
+  }
+  const std::lock_guard lock(mutex_);
+  if (pending_ == nullptr) {
+    pending_ = std::make_unique<Reload>(Reload{settings_, *std::move(after)});
+    wake_.set();
+  }
 }
 
 Status App::prepare_reload(const Result<config::Settings>& settings) {
@@ -242,7 +302,7 @@ Status App::prepare_reload(const Result<config::Settings>& settings) {
     return core::Error{core::Errc::kInvalidArgument,
                        fmt::format("restart to change {}", fmt::join(keys, ", "))};
   }
-  auto baseline = load_baseline(*settings);
+  auto baseline = compile(*settings);
   if (!baseline) {
     return baseline.error();
   }

@@ -14,6 +14,7 @@
 #include "core/log.hpp"
 #include "core/normalise.hpp"
 #include "core/ports/store.hpp"
+#include "daemon/alias_refresh.hpp"
 #include "daemon/daemon_metrics.hpp"
 #include "daemon/heartbeats.hpp"
 #include "daemon/scheduler.hpp"
@@ -90,6 +91,11 @@ class App {
   };
 
   core::Status prepare_reload(const core::Result<config::Settings>& settings);
+  /// The baseline of these settings, with all that is known of aliases.
+  core::Result<std::shared_ptr<const compliance::Baseline>> compile(
+      const config::Settings& settings);
+  /// Asks for aliases that are due, and has the schedule take over rules that they change.
+  net::Task<void> refresh_aliases();
   [[nodiscard]] std::unique_ptr<Reload> pending_reload();
   net::Task<void> take_over(std::unique_ptr<Reload> reload);
   [[nodiscard]] net::Event wake() const;
@@ -101,6 +107,7 @@ class App {
   void set_plan(const core::CollectionPlan& plan, const config::Settings& settings);
 
   core::Status open_store();
+  core::Status load();
   core::Status adopt();
   core::Status connect();
   core::Status publish();
@@ -133,6 +140,7 @@ class App {
   std::unique_ptr<collectors::AzureClient> azure_;
   std::unique_ptr<collectors::Inventory> inventory_;
   std::unique_ptr<collectors::ChangeWatch> watch_;
+  std::unique_ptr<AliasRefresh> alias_refresh_;
   // Last, so that no thread runs when anything above goes.
   net::Worker storage_;
   net::Worker cpu_;

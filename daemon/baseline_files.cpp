@@ -79,11 +79,7 @@ Result<compliance::InitiativeFiles> read_initiative(const std::string& directory
 }
 
 Result<std::shared_ptr<const compliance::Baseline>> load_baseline(
-    const config::Settings& settings) {
-  auto aliases = policy::AliasCatalogue::shipped();
-  if (!aliases) {
-    return aliases.error();
-  }
+    const config::Settings& settings, const policy::AliasCatalogue& aliases) {
   std::vector<compliance::AssignmentSpec> specs;
   for (const auto& assignment : settings.assignments) {
     auto files = read_initiative(assignment.initiative);
@@ -92,13 +88,16 @@ Result<std::shared_ptr<const compliance::Baseline>> load_baseline(
     }
     compliance::AssignmentSpec spec;
     spec.name = assignment.name;
+    spec.id = assignment.id;
     spec.scope = assignment.scope;
     spec.not_scopes = assignment.not_scopes;
     spec.parameters_json = assignment.parameters_json;
+    spec.resource_selectors_json = assignment.resource_selectors_json;
+    spec.overrides_json = assignment.overrides_json;
     spec.initiative = *std::move(files);
     specs.push_back(std::move(spec));
   }
-  return compliance::compile_baseline(specs, **aliases);
+  return compliance::compile_baseline(specs, aliases);
 }
 
 }  // namespace plumbline::daemon

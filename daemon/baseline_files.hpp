@@ -19,6 +19,6 @@ namespace plumbline::daemon {
 
 /// Reads and compiles what the settings assign.
 [[nodiscard]] core::Result<std::shared_ptr<const compliance::Baseline>> load_baseline(
-    const config::Settings& settings);
+    const config::Settings& settings, const policy::AliasCatalogue& aliases);
 
 }  // namespace plumbline::daemon

@@ -4,12 +4,14 @@
 #include "policy/suggestion.hpp"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <zstd.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <unordered_map>
 
@@ -275,8 +277,8 @@ class PackedCatalogue final : public AliasSource {
 /// A catalogue read from provider metadata.
 class ListedCatalogue final : public AliasSource {
  public:
-  static core::Result<std::shared_ptr<const AliasCatalogue>> parse(std::string_view json,
-                                                                   std::string_view source) {
+  static core::Result<std::shared_ptr<const ListedCatalogue>> parse(std::string_view json,
+                                                                    std::string_view source) {
     simdjson::dom::parser parser;
     simdjson::dom::element root;
     if (const auto error = parser.parse(simdjson::padded_string(json)).get(root)) {
@@ -284,17 +286,30 @@ class ListedCatalogue final : public AliasSource {
           core::Errc::kParse,
           fmt::format("{}: invalid JSON: {}", source, simdjson::error_message(error))};
     }
+    auto catalogue = std::make_shared<ListedCatalogue>();
     simdjson::dom::array providers;
-    if (root.get(providers) != simdjson::SUCCESS &&
-        root["value"].get(providers) != simdjson::SUCCESS) {
+    if (root.get(providers) == simdjson::SUCCESS ||
+        root["value"].get(providers) == simdjson::SUCCESS) {
+      for (const auto provider : providers) {
+        catalogue->add_provider(provider);
+      }
+    } else if (root["namespace"].is_string()) {
+      catalogue->add_provider(root);
+    } else {
       return core::Error{core::Errc::kParse,
                          fmt::format("{}: expected a list of resource providers", source)};
     }
-    auto catalogue = std::make_shared<ListedCatalogue>();
-    for (const auto provider : providers) {
-      catalogue->add_provider(provider);
+    return std::shared_ptr<const ListedCatalogue>(std::move(catalogue));
+  }
+
+  /// Calls `visit(name, target)` for every alias.
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (const auto& [key, entry] : entries_) {
+      for (const auto& target : entry.targets) {
+        visit(entry.name, target);
+      }
     }
-    return std::shared_ptr<const AliasCatalogue>(std::move(catalogue));
   }
 
   [[nodiscard]] std::vector<AliasTarget> find(std::string_view name) const override {
@@ -381,6 +396,68 @@ class ListedCatalogue final : public AliasSource {
   std::unordered_map<std::string, Entry> entries_;
 };
 
+const AliasSource& as_source(const AliasCatalogue& catalogue) {
+  return static_cast<const AliasSource&>(catalogue);
+}
+
+/// What a newer catalogue says decides; what it does not say, the older one does.
+class OverlaidCatalogue final : public AliasSource {
+ public:
+  OverlaidCatalogue(std::shared_ptr<const AliasCatalogue> base,
+                    std::shared_ptr<const AliasCatalogue> newer)
+      : base_(std::move(base)), newer_(std::move(newer)) {}
+
+  [[nodiscard]] std::vector<AliasTarget> find(std::string_view name) const override {
+    auto found = as_source(*newer_).find(name);
+    for (auto& target : as_source(*base_).find(name)) {
+      if (std::ranges::find(found, target.type, &AliasTarget::type) == found.end()) {
+        found.push_back(std::move(target));
+      }
+    }
+    return found;
+  }
+
+  [[nodiscard]] std::optional<std::string> suggest(std::string_view name) const override {
+    auto suggestion = as_source(*newer_).suggest(name);
+    return suggestion ? suggestion : as_source(*base_).suggest(name);
+  }
+
+ private:
+  std::shared_ptr<const AliasCatalogue> base_;
+  std::shared_ptr<const AliasCatalogue> newer_;
+};
+
+using AliasesByType = std::map<std::string, std::map<std::string, AliasTarget>>;
+
+/// In the form of ARM's provider metadata, as far as `ListedCatalogue` reads it.
+std::string to_provider_metadata(const AliasesByType& by_type) {
+  using nlohmann::json;
+  std::map<std::string, json> providers;
+  for (const auto& [type, aliases] : by_type) {
+    json listed = json::array();
+    for (const auto& [name, target] : aliases) {
+      json alias = {{"name", name}, {"defaultPath", target.default_path}};
+      for (const auto& [path, versions] : target.paths) {
+        alias["paths"].push_back({{"path", path}, {"apiVersions", versions}});
+      }
+      if (target.modifiable) {
+        alias["defaultMetadata"] = {{"attributes", *target.modifiable ? "Modifiable" : "None"}};
+      }
+      listed.push_back(std::move(alias));
+    }
+    const auto slash = type.find('/');
+    auto& provider = providers[type.substr(0, slash)];
+    provider["namespace"] = type.substr(0, slash);
+    provider["resourceTypes"].push_back(
+        {{"resourceType", type.substr(slash + 1)}, {"aliases", std::move(listed)}});
+  }
+  json value = json::array();
+  for (auto& [name, provider] : providers) {
+    value.push_back(std::move(provider));
+  }
+  return json{{"value", std::move(value)}}.dump();
+}
+
 class RawPaths final : public AliasSource {
  public:
   [[nodiscard]] std::vector<AliasTarget> find(std::string_view /*name*/) const override {
@@ -405,7 +482,40 @@ core::Result<std::shared_ptr<const AliasCatalogue>> AliasCatalogue::shipped() {
 
 core::Result<std::shared_ptr<const AliasCatalogue>> AliasCatalogue::from_providers(
     std::string_view json, std::string_view source) {
-  return ListedCatalogue::parse(json, source);
+  auto catalogue = ListedCatalogue::parse(json, source);
+  if (!catalogue) {
+    return catalogue.error();
+  }
+  return std::shared_ptr<const AliasCatalogue>(*std::move(catalogue));
+}
+
+std::shared_ptr<const AliasCatalogue> AliasCatalogue::overlaid(
+    std::shared_ptr<const AliasCatalogue> base, std::shared_ptr<const AliasCatalogue> newer) {
+  return std::make_shared<OverlaidCatalogue>(std::move(base), std::move(newer));
+}
+
+core::Result<std::string> alias_differences(const AliasCatalogue& base,
+                                            std::string_view providers_json,
+                                            std::string_view source) {
+  const auto listed = ListedCatalogue::parse(providers_json, source);
+  if (!listed) {
+    return listed.error();
+  }
+  const auto& known = as_source(base);
+  AliasesByType by_type;
+  (*listed)->for_each([&](const std::string& name, AliasTarget target) {
+    // Paths that say again what the default path says are most of the text.
+    std::erase_if(target.paths,
+                  [&](const auto& path) { return core::iequals(path.first, target.default_path); });
+    const auto targets = known.find(name);
+    const auto same = std::ranges::find(targets, target.type, &AliasTarget::type);
+    if (!target.paths.empty() || same == targets.end() ||
+        !core::iequals(same->default_path, target.default_path)) {
+      std::string type = target.type;
+      by_type[std::move(type)].insert_or_assign(name, std::move(target));
+    }
+  });
+  return to_provider_metadata(by_type);
 }
 
 std::shared_ptr<const AliasCatalogue> AliasCatalogue::raw_paths() {

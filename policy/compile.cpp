@@ -1,11 +1,13 @@
 #include "policy/compile.hpp"
 
+#include "core/digest.hpp"
 #include "core/text.hpp"
 #include "policy/evaluate.hpp"
 #include "policy/parser.hpp"
 #include "policy/suggestion.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <exception>
@@ -83,6 +85,7 @@ class Compiler {
     compile_existence();
     check_operations();
     fill_types();
+    fill_aliases();
     assign_slots();
     return program_;
   }
@@ -176,6 +179,11 @@ class Compiler {
   }
 
   void compile_manual_state() {
+    const auto names = possible_texts(program_->effect_);
+    if (names && std::ranges::any_of(
+                     *names, [](const std::string& name) { return iequals(name, "manual"); })) {
+      program_->info_.reads_time = true;  // attestations expire
+    }
     const JsonNode* details = definition_.then.details;
     const JsonNode* state = details == nullptr ? nullptr : details->find("defaultState");
     if (state == nullptr || !state->is_string()) {
@@ -554,6 +562,7 @@ class Compiler {
     if (targets.empty()) {
       return std::nullopt;
     }
+    note_alias(name, targets);
     FieldRef out{.name = std::string(name)};
     const auto add = [&](const std::string& type,
                          const std::string& text,
@@ -571,6 +580,29 @@ class Compiler {
       add(target.type, target.default_path, {});
     }
     return out;
+  }
+
+  void note_alias(std::string_view name, const std::vector<AliasTarget>& targets) {
+    std::string text = core::to_lower(name);
+    for (const auto& target : targets) {
+      text += fmt::format("\n{} {}", target.type, target.default_path);
+      for (const auto& [path, versions] : target.paths) {
+        text += fmt::format("\n{} {} {}", target.type, path, fmt::join(versions, ","));
+      }
+    }
+    resolved_aliases_.insert(std::move(text));
+  }
+
+  void fill_aliases() {
+    auto& info = program_->info_;
+    std::string all;
+    std::set<std::string> providers;
+    for (const auto& text : resolved_aliases_) {
+      providers.insert(text.substr(0, text.find_first_of("/\n")));
+      all += text + "\n\n";
+    }
+    info.alias_providers.assign(providers.begin(), providers.end());
+    info.alias_digest = all.empty() ? all : core::to_hex(core::sha256(all));
   }
 
   /// A field on the elements of an enclosing count means the element at hand.
@@ -767,9 +799,10 @@ class Compiler {
         for (const auto& child : e.children) {
           out.args.push_back(expression(child, root));
         }
-        if (out.op == Expr::Op::kUtcNow) {
-          program_->info_.reads_time = true;
-        }
+        auto& info = program_->info_;
+        info.reads_time = info.reads_time || out.op == Expr::Op::kUtcNow;
+        info.reads_subscription = info.reads_subscription || out.op == Expr::Op::kSubscription;
+        info.reads_resource_group = info.reads_resource_group || out.op == Expr::Op::kResourceGroup;
         return fold(std::move(out));
       }
     }
@@ -1037,6 +1070,7 @@ class Compiler {
   std::string candidate_type_;
   std::size_t offset_ = 0;  // of the string whose expression is being compiled
   std::size_t nodes_ = 0;
+  std::set<std::string> resolved_aliases_;  // name and paths of each
 };
 
 }  // namespace

@@ -30,12 +30,23 @@ class AliasCatalogue {
   /// the bare array). `source` names the text in errors.
   [[nodiscard]] static core::Result<std::shared_ptr<const AliasCatalogue>> from_providers(
       std::string_view json, std::string_view source);
+  /// `base` with the entries of `newer` in front: for a name and a type that both have, `newer`
+  /// decides. Holds both.
+  [[nodiscard]] static std::shared_ptr<const AliasCatalogue> overlaid(
+      std::shared_ptr<const AliasCatalogue> base, std::shared_ptr<const AliasCatalogue> newer);
   /// No aliases at all: any field is a dotted path from the resource's root. For conformance cases
   /// with `aliases: none` only.
   [[nodiscard]] static std::shared_ptr<const AliasCatalogue> raw_paths();
 
   virtual ~AliasCatalogue() = default;
 };
+
+/// What provider metadata (as for `from_providers`; a single provider too) says of aliases that
+/// `base` does not, as provider metadata again: aliases that are new, that lie elsewhere, or that
+/// lie elsewhere in some API versions. In a fixed order, so that equal answers give equal text.
+[[nodiscard]] core::Result<std::string> alias_differences(const AliasCatalogue& base,
+                                                          std::string_view providers_json,
+                                                          std::string_view source);
 
 /// Aliases of this prefix are relations: `Plumbline.Relations/<name>[*]<path>`. They select
 /// `<path>` in the elements of the array `kRelationsProperty.<name>` at the resource's root, which
@@ -85,8 +96,16 @@ struct DefinitionInfo {
   std::vector<Lookup> lookups;
   /// Names of the relations that the rule reads, as written.
   std::vector<std::string> relations;
-  /// The rule reads utcNow(), so that its outcome may change without any change of the resource.
+  /// Lower-cased resource providers whose aliases the rule names, sorted.
+  std::vector<std::string> alias_providers;
+  /// Stands for the paths that the rule's aliases were resolved to: it changes when they do. Empty
+  /// where the rule names none.
+  std::string alias_digest;
+  /// The rule reads utcNow(), or its effect may be manual (attestations expire), so that its
+  /// outcome may change without any change of the resource.
   bool reads_time = false;
+  bool reads_subscription = false;    // subscription()
+  bool reads_resource_group = false;  // resourceGroup()
 };
 
 /// A definition that parsed and compiled. Immutable; safe to share between threads.
@@ -168,7 +187,9 @@ struct ExistenceQuery {
   std::string_view resource_group;  // `details.resourceGroupName` where given, else empty
 };
 
-/// How evaluate reaches resources other than the evaluated one. Called on the evaluating thread.
+/// How evaluate reaches resources other than the evaluated one: those of *IfNotExists rules, and
+/// for effect manual the resource's attestations (`Microsoft.PolicyInsights/attestations`). Called
+/// on the evaluating thread.
 class RelatedResources {
  public:
   virtual ~RelatedResources() = default;
@@ -182,7 +203,7 @@ struct EvaluationContext {
   core::Time now;                       // utcNow(); the cycle's clock
   std::optional<Json> subscription;     // subscription()
   std::optional<Json> resource_group;   // resourceGroup()
-  std::optional<Json> policy;           // policy()
+  std::optional<Json> policy;           // policy(); also tells the attestations that concern it
   std::optional<Json> request_context;  // requestContext()
   std::string_view api_version;         // selects alias paths; empty: default paths
   RelatedResources* related = nullptr;  // null: nothing is collected (undetermined)

@@ -1008,6 +1008,66 @@ Explanation Evaluator::explain(const RuleResult& result, bool verbatim) {
 
 namespace {
 
+constexpr std::string_view kAttestationType = "microsoft.policyinsights/attestations";
+
+/// What comes of a rule with effect manual that holds.
+struct Attested {
+  Outcome outcome = Outcome::kUnknown;
+  std::string reason;
+  std::string id;  // of the attestation; empty: the default state
+};
+
+/// The state that an attestation gives; nullopt for one of another policy, or that has expired.
+std::optional<Outcome> state_of_attestation(Json attestation, Json policy, core::Time now) {
+  const auto text = [](Json object, const char* name) {
+    std::string_view value;
+    return object[name].get(value) == simdjson::SUCCESS ? value : std::string_view();
+  };
+  Json properties;
+  if (attestation["properties"].get(properties) != simdjson::SUCCESS ||
+      !iequals(text(properties, "policyAssignmentId"), text(policy, "assignmentId"))) {
+    return std::nullopt;
+  }
+  const auto reference = text(properties, "policyDefinitionReferenceId");
+  if (!reference.empty() && !iequals(reference, text(policy, "definitionReferenceId"))) {
+    return std::nullopt;
+  }
+  if (const auto until = text(properties, "expiresOn"); !until.empty()) {
+    const auto expires = core::parse_rfc3339(until);
+    if (!expires || *expires <= now) {
+      return std::nullopt;
+    }
+  }
+  const auto state = text(properties, "complianceState");
+  return iequals(state, "Compliant")      ? Outcome::kCompliant
+         : iequals(state, "NonCompliant") ? Outcome::kNonCompliant
+                                          : Outcome::kUnknown;
+}
+
+/// Azure keeps one attestation for a resource and a policy; of several the worst counts.
+Attested attested(const Program& program, const EvaluationContext& context) {
+  Attested out;
+  out.outcome = program.manual_state_;
+  if (context.related == nullptr || !context.policy) {
+    return out;
+  }
+  const auto answer =
+      context.related->find({kAttestationType, ExistenceScope::kResource, std::string_view()});
+  for (const auto& candidate : answer.candidates) {
+    const auto state = state_of_attestation(candidate, *context.policy, context.now);
+    if (state && (out.id.empty() || *state == Outcome::kNonCompliant)) {
+      out.outcome = *state;
+      std::string_view id;
+      out.id = candidate["id"].get(id) == simdjson::SUCCESS ? id : "without id";
+    }
+  }
+  if (out.id.empty() && answer.missing) {
+    out.outcome = Outcome::kNoEvidence;
+    out.reason = *answer.missing;
+  }
+  return out;
+}
+
 Evaluation evaluate_checked(const BoundProgram& bound,
                             Json resource,
                             const EvaluationContext& context,
@@ -1053,11 +1113,16 @@ Evaluation evaluate_checked(const BoundProgram& bound,
   if (!result.effect.empty() && !is_evaluated_effect(result.effect)) {
     return decide(Outcome::kNotEvaluated);
   }
+  std::string attestation;
   switch (result.fires.kind) {
     case Truth::Kind::kTrue:
-      decide(result.effect == "manual"       ? program.manual_state_
-             : result.effect == "denyaction" ? Outcome::kProtected
-                                             : Outcome::kNonCompliant);
+      if (result.effect == "manual") {
+        auto state = attested(program, context);
+        decide(state.outcome, state.reason);
+        attestation = std::move(state.id);
+      } else {
+        decide(result.effect == "denyaction" ? Outcome::kProtected : Outcome::kNonCompliant);
+      }
       break;
     case Truth::Kind::kUndetermined:
       decide(Outcome::kNoEvidence, result.fires.reason);
@@ -1083,6 +1148,13 @@ Evaluation evaluate_checked(const BoundProgram& bound,
   }
   if (explain && out.outcome != Outcome::kNotApplicable) {
     out.explanation = evaluator.explain(result, false);
+    if (!attestation.empty()) {
+      Explanation& child = out.explanation->children.emplace_back();
+      child.text = fmt::format("attestation {}", attestation);
+      child.actual = fmt::format("\"{}\"", to_string(out.outcome));
+      child.truth = Explanation::Truth::kTrue;
+      child.decisive = true;
+    }
   }
   return out;
 }

@@ -137,6 +137,9 @@ class Handler {
     if (segments_.size() == 3 && segments_[2] == "providers") {
       return providers();
     }
+    if (segments_.size() == 4 && segments_[2] == "providers") {
+      return provider(segments_[3]);
+    }
     if (segments_[2] == "resourcegroups" && segments_.size() == 4) {
       return get();
     }
@@ -152,6 +155,9 @@ class Handler {
   Reply below_tenant() {
     if (segments_.size() == 1) {
       return providers();
+    }
+    if (segments_.size() == 2) {
+      return provider(segments_[1]);
     }
     if (segments_.size() >= 3 && segments_[1] == "microsoft.management" &&
         segments_[2] == "managementgroups") {
@@ -295,7 +301,38 @@ class Handler {
 
   Reply providers() {
     route_ = "arm.providers";
-    return page(options_.providers, false);
+    Json listed = options_.providers;
+    for (Json& provider : listed) {
+      leave_out_aliases(provider);
+    }
+    return page(std::move(listed), false);
+  }
+
+  /// Metadata of one provider: what the scenario says, or an empty list of types where it has
+  /// resources of that provider.
+  Reply provider(std::string_view name) {
+    route_ = "arm.provider";
+    for (Json provider : options_.providers) {
+      if (core::iequals(provider.value("namespace", ""), name)) {
+        leave_out_aliases(provider);
+        return ok(std::move(provider));
+      }
+    }
+    return ok({{"id", fmt::format("/providers/{}", name)},
+               {"namespace", name},
+               {"registrationState", "Registered"},
+               {"resourceTypes", Json::array()}});
+  }
+
+  /// Aliases are sent to those who ask for them.
+  void leave_out_aliases(Json& provider) const {
+    if (core::iequals(query("$expand").value_or(""), "resourceTypes/aliases") ||
+        !provider.contains("resourceTypes")) {
+      return;
+    }
+    for (Json& type : provider["resourceTypes"]) {
+      type.erase("aliases");
+    }
   }
 
   [[nodiscard]] ManagementGroup root_group() const {

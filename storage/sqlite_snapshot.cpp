@@ -428,23 +428,27 @@ Result<std::vector<core::TypeCount>> SnapshotReads<Base>::type_counts() {
 }
 
 template <class Base>
-Result<std::optional<core::CachedDocument>> SnapshotReads<Base>::cached_document(
-    std::string_view name) {
-  const Use use(connection_->prepare(
-      "SELECT fetched_at, body, checksum FROM cached_document WHERE name = ?"));
-  use->bind(1, name);
-  const auto row = use->step();
-  if (!row) {
-    return row.error();
+Result<std::vector<core::CachedDocument>> SnapshotReads<Base>::cached_documents(
+    std::string_view prefix) {
+  const Use use(
+      connection_->prepare("SELECT name, fetched_at, body, checksum FROM cached_document "
+                           "WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name"));
+  use->bind(1, prefix);
+  std::vector<core::CachedDocument> documents;
+  Status damaged = Status::ok();
+  auto read = each_row(*use, [&](const Statement& row) {
+    auto body = read_body(row.blob(2), row.blob(3));
+    if (!body) {
+      damaged = body.error().with_context(row.text(0));
+      return;
+    }
+    documents.push_back(
+        {std::string(row.text(0)), core::from_micros(row.integer(1)), *std::move(body)});
+  });
+  if (!read || !damaged) {
+    return !read ? read.error() : damaged.error();
   }
-  if (!*row) {
-    return std::optional<core::CachedDocument>();
-  }
-  auto body = read_body(use->blob(1), use->blob(2));
-  if (!body) {
-    return body.error().with_context(name);
-  }
-  return std::optional(core::CachedDocument{core::from_micros(use->integer(0)), *std::move(body)});
+  return documents;
 }
 
 template <class Base>

@@ -46,7 +46,8 @@ class SnapshotReads : public Base {
   core::Result<std::optional<core::Time>> watermark(std::string_view source) override;
   core::Result<std::vector<core::ChangeRecord>> change_records(std::string_view key,
                                                                std::size_t limit) override;
-  core::Result<std::optional<core::CachedDocument>> cached_document(std::string_view name) override;
+  core::Result<std::vector<core::CachedDocument>> cached_documents(
+      std::string_view prefix) override;
 
  protected:
   [[nodiscard]] Connection& connection() { return *connection_; }

@@ -49,12 +49,12 @@ class SqliteStore final : public core::Store {
     return (*transaction)->commit();
   }
 
-  Status put_cached_document(std::string_view name, const core::CachedDocument& document) override {
+  Status put_cached_document(const core::CachedDocument& document) override {
     const Use use(writer_->prepare(
         "INSERT INTO cached_document (name, fetched_at, checksum, body) VALUES (?, ?, ?, ?) "
         "ON CONFLICT (name) DO UPDATE SET fetched_at = excluded.fetched_at, "
         "checksum = excluded.checksum, body = excluded.body"));
-    use->bind(1, name).bind(2, core::to_micros(document.fetched_at));
+    use->bind(1, document.name).bind(2, core::to_micros(document.fetched_at));
     use->bind_blob(3, as_bytes(core::sha256(document.body)));
     use->bind_blob(4, compress_body(document.body));
     return use->run();

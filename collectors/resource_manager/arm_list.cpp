@@ -138,6 +138,11 @@ std::string detail_path(const std::string& document_key, const std::string& api_
   return fmt::format("{}?api-version={}", path, api_version);
 }
 
+std::string provider_path(std::string_view provider) {
+  return fmt::format("/providers/{}?$expand=resourceTypes/aliases&api-version=2024-03-01",
+                     provider);
+}
+
 std::string_view resource_api_version(std::string_view lower_type) noexcept {
   const auto* found = std::ranges::find(kApiVersions, lower_type, &Entry::first);
   return found == kApiVersions.end() ? std::string_view("2021-04-01") : found->second;

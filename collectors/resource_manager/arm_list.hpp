@@ -35,6 +35,9 @@ struct SubscriptionPage {
 [[nodiscard]] std::string detail_path(const std::string& document_key,
                                       const std::string& api_version);
 
+/// The path of a resource provider's metadata with the aliases of its types (contracts 3.7).
+[[nodiscard]] std::string provider_path(std::string_view provider);
+
 /// The api-version to GET a resource of a type with, for confirming that it is gone.
 [[nodiscard]] std::string_view resource_api_version(std::string_view lower_type) noexcept;
 

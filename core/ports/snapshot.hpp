@@ -111,6 +111,7 @@ struct TypeCount {
 
 /// A document of Azure that is not configuration, kept because it is costly to ask for.
 struct CachedDocument {
+  std::string name;
   Time fetched_at;
   std::string body;
 };
@@ -171,7 +172,8 @@ class Snapshot {
   virtual Result<std::vector<ChangeRecord>> change_records(std::string_view key,
                                                            std::size_t limit) = 0;
 
-  virtual Result<std::optional<CachedDocument>> cached_document(std::string_view name) = 0;
+  /// Those whose name begins with `prefix`, in the order of names.
+  virtual Result<std::vector<CachedDocument>> cached_documents(std::string_view prefix) = 0;
 };
 
 }  // namespace plumbline::core

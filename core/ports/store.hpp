@@ -127,7 +127,7 @@ class Store {
   virtual Status put_watermarks(const std::vector<std::pair<std::string, Time>>& positions) = 0;
   /// Keeps a document that can be fetched again, in place of an older one of that name. Storage
   /// thread, between cycles.
-  virtual Status put_cached_document(std::string_view name, const CachedDocument& document) = 0;
+  virtual Status put_cached_document(const CachedDocument& document) = 0;
   /// A view of the last committed state, on a connection of its own. Thread-safe.
   virtual Result<std::unique_ptr<Snapshot>> snapshot() = 0;
   /// Bytes of the database file and its WAL. Thread-safe.

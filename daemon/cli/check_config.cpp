@@ -12,7 +12,12 @@ int run_check_config(const CommonOptions& options) {
     fmt::print(stderr, "{}\n", settings.error().message);
     return kExitError;
   }
-  auto baseline = load_baseline(*settings);
+  auto aliases = policy::AliasCatalogue::shipped();
+  if (!aliases) {
+    fmt::print(stderr, "{}\n", aliases.error().message);
+    return kExitError;
+  }
+  auto baseline = load_baseline(*settings, **aliases);
   if (!baseline) {
     fmt::print(stderr, "{}\n", baseline.error().message);
     return kExitError;

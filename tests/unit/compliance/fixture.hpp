@@ -122,6 +122,8 @@ class JudgeFixture {
     return add(std::move(out));
   }
 
+  JudgeFixture& observe(core::Observation observation) { return add(std::move(observation)); }
+
   JudgeFixture& evidence(const std::string& key, const std::string& reason) {
     evidence_.push_back({key, reason.empty(), reason, "", clock.now()});
     return *this;

@@ -91,13 +91,16 @@ TEST_CASE("a document that can be fetched again is kept until a newer one replac
   const TempDirectory directory;
   auto opened = storage::open_store({directory.file("p.db"), ""}, clock);
   REQUIRE(opened);
-  const auto read = [&] { return *(*opened->store->snapshot())->cached_document("providers"); };
-  CHECK_FALSE(read());
+  const auto read = [&] { return *(*opened->store->snapshot())->cached_documents("providers/"); };
+  CHECK(read().empty());
   const auto at = core::from_micros(1'795'348'594'712'569);
-  REQUIRE(opened->store->put_cached_document("providers", {at, "one"}));
-  REQUIRE(read());
-  CHECK(read()->body == "one");
-  CHECK(read()->fetched_at == at);
-  REQUIRE(opened->store->put_cached_document("providers", {at, "two"}));
-  CHECK(read()->body == "two");
+  REQUIRE(opened->store->put_cached_document({"providers/b", at, "one"}));
+  REQUIRE(opened->store->put_cached_document({"providers/a", at, "three"}));
+  REQUIRE(opened->store->put_cached_document({"other", at, "four"}));
+  REQUIRE(opened->store->put_cached_document({"providers/b", at, "two"}));
+  const auto documents = read();
+  REQUIRE(documents.size() == 2);
+  CHECK(documents[0].name == "providers/a");
+  CHECK(documents[1].body == "two");
+  CHECK(documents[1].fetched_at == at);
 }
