@@ -137,8 +137,8 @@ class Tenant {
     }
     directory_ = path;
     opened_ = require(storage::open_store({directory_ + "/store.db", ""}, clock_));
-    baseline_ = require(compliance::compile_baseline({make_assignment()},
-                                                     *require(policy::AliasCatalogue::shipped())));
+    baseline_ = require(compliance::compile_baseline(
+        {make_assignment()}, {}, *require(policy::AliasCatalogue::shipped())));
     auto cycle = require(opened_.store->begin_cycle("baseline", ""));
     require(cycle->commit(true, [&](core::JudgeView& view, const core::CycleChanges& changes) {
       return compliance::adopt_baseline(*baseline_, view, changes);

@@ -13,20 +13,32 @@ set(CMAKE_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
 
 install(TARGETS plumbline RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT daemon)
 install(DIRECTORY baselines DESTINATION ${CMAKE_INSTALL_DATADIR}/plumbline COMPONENT daemon)
+# The daemon reads nothing of it: dashboards are for the hosts of Prometheus and Grafana.
+install(DIRECTORY dashboards DESTINATION ${CMAKE_INSTALL_DATADIR}/plumbline COMPONENT system EXCLUDE_FROM_ALL)
 if(TARGET plumbline-simulator)
   install(TARGETS plumbline-simulator RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
     COMPONENT simulator EXCLUDE_FROM_ALL)
 endif()
 
-# The example configuration speaks of the baseline in the source tree.
+install(FILES config/plumbline.schema.json
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/plumbline COMPONENT system EXCLUDE_FROM_ALL)
+
+# The example configuration speaks of the baseline and the schema in the source tree.
 set(example_baseline "../baselines/azure-monitor")
 set(installed_baseline "/usr/share/plumbline/baselines/azure-monitor")
+set(example_schema "schema=plumbline.schema.json")
+set(installed_schema "schema=/usr/share/plumbline/plumbline.schema.json")
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS config/plumbline.yaml)
 file(READ config/plumbline.yaml example)
 string(REPLACE "initiative: ${example_baseline} " "initiative: ${installed_baseline} "
   installed "${example}")
 if(installed STREQUAL example)
   message(FATAL_ERROR "config/plumbline.yaml does not name ${example_baseline} any more")
+endif()
+set(example "${installed}")
+string(REPLACE "${example_schema}\n" "${installed_schema}\n" installed "${example}")
+if(installed STREQUAL example)
+  message(FATAL_ERROR "config/plumbline.yaml does not name ${example_schema} any more")
 endif()
 file(WRITE ${CMAKE_BINARY_DIR}/packaging/plumbline.yaml "${installed}")
 install(FILES ${CMAKE_BINARY_DIR}/packaging/plumbline.yaml
@@ -41,7 +53,15 @@ set(doc_dir ${CMAKE_INSTALL_DATADIR}/doc/plumbline)
 file(GLOB pages CONFIGURE_DEPENDS docs/*.md)
 install(FILES README.md ARCHITECTURE.md SECURITY.md
   DESTINATION ${doc_dir} COMPONENT system EXCLUDE_FROM_ALL)
-install(FILES ${pages} DESTINATION ${doc_dir}/docs COMPONENT system EXCLUDE_FROM_ALL)
+install(FILES ${pages} docs/custom-role.json
+  DESTINATION ${doc_dir}/docs COMPONENT system EXCLUDE_FROM_ALL)
+install(DIRECTORY docs/examples DESTINATION ${doc_dir}/docs COMPONENT system EXCLUDE_FROM_ALL)
+# The script looks for the role where it is in the source tree, and documentation may be left out.
+install(PROGRAMS scripts/az-setup
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/plumbline/scripts COMPONENT system EXCLUDE_FROM_ALL)
+install(FILES docs/custom-role.json
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/plumbline/docs COMPONENT system EXCLUDE_FROM_ALL)
+install(DIRECTORY docs/runbooks DESTINATION ${doc_dir}/docs COMPONENT system EXCLUDE_FROM_ALL)
 install(FILES packaging/debian/copyright
   DESTINATION ${doc_dir} COMPONENT system EXCLUDE_FROM_ALL)
 install(FILES packaging/debian/lintian-overrides

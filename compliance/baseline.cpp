@@ -168,6 +168,11 @@ class InitiativeCompiler {
   void add_assignment() {
     Assignment assignment;
     assignment.name = spec_->name;
+    assignment.id = spec_->id.empty()
+                        ? fmt::format("{}/providers/Microsoft.Authorization/policyAssignments/{}",
+                                      spec_->scope == "/" ? std::string() : spec_->scope,
+                                      spec_->name)
+                        : spec_->id;
     assignment.scope = spec_->scope == "/" ? "/" : core::resource_key(spec_->scope);
     for (const auto& scope : spec_->not_scopes) {
       assignment.not_scopes.push_back(core::resource_key(scope));
@@ -377,16 +382,10 @@ class InitiativeCompiler {
 
   /// "policy()" of the functions in Azure Policy's definition structure.
   [[nodiscard]] Status tell_policy(Check& check, const std::string& definition_id) const {
-    const std::string scope = spec_->scope == "/" ? std::string() : spec_->scope;
-    const json policy = {
-        {"assignmentId",
-         spec_->id.empty()
-             ? fmt::format(
-                   "{}/providers/Microsoft.Authorization/policyAssignments/{}", scope, spec_->name)
-             : spec_->id},
-        {"definitionId", definition_id},
-        {"setDefinitionId", text_member(properties_, "id")},
-        {"definitionReferenceId", check.reference}};
+    const json policy = {{"assignmentId", out_->assignments.back().id},
+                         {"definitionId", definition_id},
+                         {"setDefinitionId", text_member(properties_, "id")},
+                         {"definitionReferenceId", check.reference}};
     simdjson::dom::parser parser;
     if (const auto error = parser.parse_into_document(check.policy, policy.dump()).error()) {
       return fail(fmt::format("{}: {}", check.reference, simdjson::error_message(error)));
@@ -417,6 +416,62 @@ class InitiativeCompiler {
   std::set<std::string> references_;
 };
 
+/// Gives each check the exemptions that are about it.
+Status add_exemption(const core::ExemptionSpec& spec, Baseline& baseline) {
+  const auto fail = [&](const std::string& message) {
+    return Error{Errc::kInvalidArgument,
+                 fmt::format("{}: exemption {}: {}", spec.place, spec.name, message)};
+  };
+  const auto is_named = [&](const Assignment& assignment) {
+    return spec.assignment.empty() || assignment.name == spec.assignment ||
+           core::iequals(assignment.id, spec.assignment);
+  };
+  if (std::ranges::none_of(baseline.assignments, is_named)) {
+    return fail(fmt::format("there is no assignment `{}`", spec.assignment));
+  }
+  if (std::ranges::any_of(baseline.exemptions,
+                          [&](const auto& other) { return other->spec.name == spec.name; })) {
+    return fail("this name is used twice");
+  }
+  auto made = make_exemption(spec);
+  if (!made) {
+    return made.error();
+  }
+  const auto exemption = std::make_shared<const Exemption>(*std::move(made));
+  std::set<std::string> unknown;
+  for (const auto& reference : spec.references) {
+    unknown.insert(core::to_lower(reference));
+  }
+  for (auto& check : baseline.checks) {
+    if (!is_named(*baseline.find_assignment(check.assignment))) {
+      continue;
+    }
+    const bool listed = std::ranges::any_of(spec.references, [&](const std::string& reference) {
+      return core::iequals(reference, check.reference);
+    });
+    unknown.erase(core::to_lower(check.reference));
+    if (spec.references.empty() || listed) {
+      check.exemptions.push_back(exemption);
+      check.exemptions_hash =
+          core::to_hex(core::sha256(check.exemptions_hash + exemption->digest()));
+    }
+  }
+  if (!unknown.empty()) {
+    return fail(fmt::format("no policyDefinitionReferenceId `{}` is assigned", *unknown.begin()));
+  }
+  baseline.exemptions.push_back(exemption);
+  return Status::ok();
+}
+
+Status add_exemptions(const std::vector<core::ExemptionSpec>& exemptions, Baseline& baseline) {
+  for (const auto& spec : exemptions) {
+    if (auto added = add_exemption(spec, baseline); !added) {
+      return added;
+    }
+  }
+  return Status::ok();
+}
+
 }  // namespace
 
 const Assignment* Baseline::find_assignment(std::string_view name) const {
@@ -426,7 +481,9 @@ const Assignment* Baseline::find_assignment(std::string_view name) const {
 }
 
 Result<std::shared_ptr<const Baseline>> compile_baseline(
-    const std::vector<AssignmentSpec>& assignments, const policy::AliasCatalogue& aliases) {
+    const std::vector<AssignmentSpec>& assignments,
+    const std::vector<core::ExemptionSpec>& exemptions,
+    const policy::AliasCatalogue& aliases) {
   auto baseline = std::make_shared<Baseline>();
   try {
     for (const auto& spec : assignments) {
@@ -442,14 +499,15 @@ Result<std::shared_ptr<const Baseline>> compile_baseline(
     // A member of an unexpected JSON type; the library's message names it.
     return Error{Errc::kParse, fmt::format("initiative: {}", error.what())};
   }
+  if (auto exempted = add_exemptions(exemptions, *baseline); !exempted) {
+    return exempted.error();
+  }
   return std::shared_ptr<const Baseline>(std::move(baseline));
 }
 
 bool in_scope(const Assignment& assignment, std::string_view resource_key) {
   const auto under = [&](std::string_view scope) {
-    return scope == "/" ||
-           (resource_key.starts_with(scope) &&
-            (resource_key.size() == scope.size() || resource_key[scope.size()] == '/'));
+    return scope == "/" || core::is_under(resource_key, scope);
   };
   return under(assignment.scope) && std::ranges::none_of(assignment.not_scopes, under);
 }
@@ -462,6 +520,15 @@ bool is_selected(const Assignment& assignment, policy::Json resource) {
   const auto traits = selected_resource(resource);
   return std::ranges::any_of(
       selectors, [&](const ResourceSelector& selector) { return selector.selects(traits); });
+}
+
+const Exemption* Check::exemption_of(std::string_view resource_key,
+                                     policy::Json resource,
+                                     core::Time now) const {
+  const auto found = std::ranges::find_if(exemptions, [&](const auto& exemption) {
+    return !exemption->is_expired(now) && exemption->covers(resource_key, resource);
+  });
+  return found == exemptions.end() ? nullptr : found->get();
 }
 
 const policy::BoundDefinition& Check::definition_for(policy::Json resource) const {

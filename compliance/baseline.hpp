@@ -1,6 +1,7 @@
 // Assignments of initiatives, compiled: what is evaluated.
 #pragma once
 
+#include "compliance/exemptions.hpp"
 #include "compliance/relations.hpp"
 #include "compliance/selectors.hpp"
 #include "core/model/verdict.hpp"
@@ -61,13 +62,19 @@ struct Check {
   std::string documentation;  // where the rule comes from
   core::Severity severity = core::Severity::kMedium;
   std::vector<std::string> controls;
-  std::vector<const Relation*> relations;  // into Baseline::relations
+  std::vector<const Relation*> relations;                    // into Baseline::relations
+  std::vector<std::shared_ptr<const Exemption>> exemptions;  // those about it; the first decides
   std::string definition_hash;
   std::string parameters_hash;
+  std::string exemptions_hash;  // empty: none
   /// What policy() gives to the rule: assignmentId, definitionId, setDefinitionId and
   /// definitionReferenceId.
   simdjson::dom::document policy;
 
+  /// The exemption that covers a resource now; null: none.
+  [[nodiscard]] const Exemption* exemption_of(std::string_view resource_key,
+                                              policy::Json resource,
+                                              core::Time now) const;
   /// The definition with the effect that is in force for a resource.
   [[nodiscard]] const policy::BoundDefinition& definition_for(policy::Json resource) const;
   /// Nothing can come of it, whatever the resource.
@@ -78,6 +85,7 @@ struct Check {
 
 struct Assignment {
   std::string name;
+  std::string id;     // Azure's
   std::string scope;  // key, `/` for everything
   std::vector<std::string> not_scopes;
   std::vector<ResourceSelector> resource_selectors;  // none: every resource in scope
@@ -91,13 +99,17 @@ struct Baseline {
   std::vector<Assignment> assignments;
   std::vector<Check> checks;
   std::vector<std::shared_ptr<const Relation>> relations;
+  std::vector<std::shared_ptr<const Exemption>> exemptions;
 
   [[nodiscard]] const Assignment* find_assignment(std::string_view name) const;
 };
 
-/// Compiles assignments. Errors name file, line and column, or the assignment and parameter.
+/// Compiles assignments with their exemptions. Errors name file, line and column, or the assignment
+/// and parameter.
 [[nodiscard]] core::Result<std::shared_ptr<const Baseline>> compile_baseline(
-    const std::vector<AssignmentSpec>& assignments, const policy::AliasCatalogue& aliases);
+    const std::vector<AssignmentSpec>& assignments,
+    const std::vector<core::ExemptionSpec>& exemptions,
+    const policy::AliasCatalogue& aliases);
 
 /// Whether a resource key lies in an assignment's scope and outside its notScopes.
 [[nodiscard]] bool in_scope(const Assignment& assignment, std::string_view resource_key);

@@ -47,6 +47,14 @@ std::optional<ComplianceState> state_of(policy::Outcome outcome) {
 struct Decision {
   std::optional<ComplianceState> state;
   std::string reason;
+  /// What an exempt one would be without its exemption.
+  std::optional<ComplianceState> without_exemption{};
+
+  /// The state that evidence speaks for; nullopt: there is too little.
+  [[nodiscard]] std::optional<ComplianceState> known() const {
+    const auto underlying = state == ComplianceState::kExempt ? without_exemption : state;
+    return underlying == ComplianceState::kNoEvidence ? std::nullopt : underlying;
+  }
 };
 
 class CycleJudge {
@@ -94,18 +102,26 @@ class CycleJudge {
           found != stored.end() && found->second.definition_hash == check.definition_hash;
       const bool same_parameters =
           found != stored.end() && found->second.parameters_hash == check.parameters_hash;
+      const bool same_exemptions =
+          found != stored.end() && found->second.exemptions_hash == check.exemptions_hash;
       if (found != stored.end()) {
         stored.erase(found);
       }
-      if (same_definition && same_parameters) {
+      if (same_definition && same_parameters && same_exemptions) {
         continue;
       }
-      auto row = view_->put_check(
-          {0, check.assignment, check.reference, check.definition_hash, check.parameters_hash});
+      auto row = view_->put_check({0,
+                                   check.assignment,
+                                   check.reference,
+                                   check.definition_hash,
+                                   check.parameters_hash,
+                                   check.exemptions_hash});
       if (!row) {
         return row.error();
       }
-      changed[*row] = same_definition ? Cause::kParameters : Cause::kDefinition;
+      changed[*row] = !same_definition   ? Cause::kDefinition
+                      : !same_parameters ? Cause::kParameters
+                                         : Cause::kExemption;
     }
     for (const auto& [name, row] : stored) {
       if (auto removed = view_->remove_check(row.row); !removed) {
@@ -154,6 +170,9 @@ class CycleJudge {
     if (auto done = mark_time_dependent(); !done) {
       return done;
     }
+    if (auto done = mark_expired_exemptions(); !done) {
+      return done;
+    }
     for (const auto& [target, cause] : touched_) {
       auto subjects = view_->dependents(target);
       if (!subjects) {
@@ -197,6 +216,43 @@ class CycleJudge {
       }
     }
     return Status::ok();
+  }
+
+  /// What an exemption covered that has expired since the last cycle.
+  Status mark_expired_exemptions() {
+    const auto last = view_->cycles(1);
+    if (!last) {
+      return last.error();
+    }
+    const auto before = last->empty() ? core::Time() : last->front().committed_at;
+    std::set<std::string, std::less<>> expired;
+    for (const auto& exemption : baseline_->exemptions) {
+      if (exemption->is_expired(changes_->now) && !exemption->is_expired(before)) {
+        expired.insert(exemption->spec.name);
+      }
+    }
+    if (expired.empty()) {
+      return Status::ok();
+    }
+    core::VerdictFilter filter;
+    filter.state = ComplianceState::kExempt;
+    filter.limit = 1000;
+    for (;;) {
+      auto rows = view_->verdicts(filter);
+      if (!rows) {
+        return rows.error();
+      }
+      for (const auto& row : *rows) {
+        if (expired.contains(row.verdict.reason)) {
+          mark({row.verdict.check, row.verdict.resource}, Cause::kExemption);
+        }
+      }
+      if (rows->size() < filter.limit) {
+        return Status::ok();
+      }
+      filter.after_check = rows->back().verdict.check;
+      filter.after_resource = rows->back().verdict.resource;
+    }
   }
 
   Status mark_change(const core::ResourceChange& change) {
@@ -567,6 +623,19 @@ class CycleJudge {
     if (!decision.state) {
       return decision;
     }
+    if (auto confirmed = apply_own_evidence(decision, resource); !confirmed) {
+      return confirmed.error();
+    }
+    if (const Exemption* exemption =
+            check.exemption_of(resource.key, surroundings.resource(), changes_->now)) {
+      decision.without_exemption = decision.state;
+      decision.state = ComplianceState::kExempt;
+      decision.reason = exemption->spec.name;
+    }
+    return decision;
+  }
+
+  Status apply_own_evidence(Decision& decision, const core::StoredResource& resource) {
     // A resource whose own partition could not be read has no verdict but NoEvidence.
     const std::string own = std::string(core::kResourceEvidencePrefix) + resource.key;
     for (const auto& source : {resource.source, own}) {
@@ -575,10 +644,11 @@ class CycleJudge {
         return missing.error();
       }
       if (*missing) {
-        return Decision{ComplianceState::kNoEvidence, **missing};
+        decision = Decision{ComplianceState::kNoEvidence, **missing};
+        return Status::ok();
       }
     }
-    return decision;
+    return Status::ok();
   }
 
   static Cause cause_of(const Decision& decision,
@@ -588,6 +658,12 @@ class CycleJudge {
     if (decision.state == ComplianceState::kNoEvidence) {
       return trigger == Cause::kDefinition || trigger == Cause::kParameters ? trigger
                                                                             : Cause::kEvidence;
+    }
+    // Nobody drifts by an exemption's beginning or end.
+    if (decision.state == ComplianceState::kExempt ||
+        (before && before->state == ComplianceState::kExempt)) {
+      return trigger == Cause::kDefinition || trigger == Cause::kParameters ? trigger
+                                                                            : Cause::kExemption;
     }
     // A state after a gap is compared with the last one that rested on evidence: what changed in
     // between decides, not that the evidence came back.
@@ -624,7 +700,9 @@ class CycleJudge {
     }
     const Cause cause = cause_of(*decision, old, resource.version, trigger);
     const bool same = old && decision->state == old->state && decision->reason == old->reason;
-    if (same && old->version == resource.version) {
+    const bool same_underneath = decision->state != ComplianceState::kExempt ||
+                                 !decision->known() || old->known_state == decision->known();
+    if (same && old->version == resource.version && same_underneath) {
       return Status::ok();
     }
     if (!decision->state) {
@@ -641,12 +719,12 @@ class CycleJudge {
       verdict.version = resource.version;
       verdict.since_cycle = same ? old->since_cycle : changes_->cycle;
       verdict.evaluated_at = changes_->now;
-      if (*decision->state == ComplianceState::kNoEvidence) {
+      if (const auto known = decision->known()) {
+        verdict.known_state = known;
+        verdict.known_version = resource.version;
+      } else {
         verdict.known_state = old ? old->known_state : std::nullopt;
         verdict.known_version = old ? old->known_version : 0;
-      } else {
-        verdict.known_state = decision->state;
-        verdict.known_version = resource.version;
       }
       if (auto done = view_->put_verdict(verdict); !done) {
         return done;
@@ -774,7 +852,8 @@ Result<bool> is_adopted(const Baseline& baseline, core::Snapshot& snapshot) {
     return std::ranges::any_of(*rows, [&](const core::CheckRow& row) {
       return row.assignment == check.assignment && row.reference == check.reference &&
              row.definition_hash == check.definition_hash &&
-             row.parameters_hash == check.parameters_hash;
+             row.parameters_hash == check.parameters_hash &&
+             row.exemptions_hash == check.exemptions_hash;
     });
   });
 }

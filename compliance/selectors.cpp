@@ -41,6 +41,12 @@ std::string canonical_location(std::string_view location) {
   return out;
 }
 
+/// Empty where the member is absent or no text.
+std::string text_of(const json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
 std::optional<std::string> only_members(const json& object,
                                         std::initializer_list<std::string_view> allowed) {
   for (const auto& [key, value] : object.items()) {
@@ -200,7 +206,7 @@ Result<std::vector<ResourceSelector>> parse_resource_selectors(const json& array
     if (selectors->empty()) {
       return fail(place, "a resource selector needs `selectors`");
     }
-    out.push_back({item.value("name", std::string()), *std::move(selectors)});
+    out.push_back({text_of(item, "name"), *std::move(selectors)});
   }
   return out;
 }
@@ -220,11 +226,11 @@ Result<std::vector<EffectOverride>> parse_overrides(const json& array) {
     if (const auto unknown = only_members(item, {"kind", "value", "selectors"})) {
       return fail(place, fmt::format("unknown key `{}`", *unknown));
     }
-    if (!core::iequals(item.value("kind", std::string()), "policyEffect")) {
+    if (!core::iequals(text_of(item, "kind"), "policyEffect")) {
       return fail(place, "only overrides of kind `policyEffect` can be evaluated here");
     }
     EffectOverride override;
-    override.effect = item.value("value", std::string());
+    override.effect = text_of(item, "value");
     if (override.effect.empty()) {
       return fail(place, "an override needs a `value`: the effect");
     }

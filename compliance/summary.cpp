@@ -11,6 +11,22 @@ namespace plumbline::compliance {
 using core::ComplianceState;
 using core::Result;
 
+std::string_view to_string(ExemptionState state) noexcept {
+  switch (state) {
+    case ExemptionState::kExpired:
+      return "expired";
+    case ExemptionState::kExpiring:
+      return "expiring";
+    case ExemptionState::kUnused:
+      return "unused";
+    case ExemptionState::kCompliant:
+      return "compliant";
+    case ExemptionState::kActive:
+      return "active";
+  }
+  return "active";
+}
+
 std::int64_t severity_weight(core::Severity severity) noexcept {
   return std::int64_t{1} << static_cast<unsigned>(severity);
 }
@@ -44,7 +60,7 @@ std::optional<double> Tally::score() const {
 }
 
 std::optional<double> Tally::coverage() const {
-  const auto all = total();
+  const auto all = total() - of(ComplianceState::kExempt);
   if (all == 0) {
     return std::nullopt;
   }
@@ -74,14 +90,15 @@ namespace {
 
 class Summariser {
  public:
-  Summariser(std::shared_ptr<const Baseline> baseline, core::Snapshot& snapshot)
-      : summary_(std::make_shared<Summary>()), snapshot_(&snapshot) {
+  Summariser(std::shared_ptr<const Baseline> baseline, core::Snapshot& snapshot, core::Time now)
+      : summary_(std::make_shared<Summary>()), snapshot_(&snapshot), now_(now) {
     summary_->baseline = std::move(baseline);
   }
 
   Result<std::shared_ptr<const Summary>> run() {
     for (const auto step : {&Summariser::add_checks,
                             &Summariser::add_counts,
+                            &Summariser::add_exemptions,
                             &Summariser::add_subscriptions,
                             &Summariser::add_evidence,
                             &Summariser::add_drift,
@@ -136,6 +153,33 @@ class Summariser {
       if (count.state == ComplianceState::kNonCompliant) {
         assignment->noncompliant[{count.subscription, severity}] += count.count;
       }
+    }
+    return core::Status::ok();
+  }
+
+  core::Status add_exemptions() {
+    if (summary_->baseline->exemptions.empty()) {
+      return core::Status::ok();
+    }
+    auto counts = snapshot_->exempt_counts();
+    if (!counts) {
+      return counts.error();
+    }
+    for (const auto& exemption : summary_->baseline->exemptions) {
+      ExemptionSummary entry;
+      entry.exemption = exemption.get();
+      const auto found =
+          std::ranges::find(*counts, exemption->spec.name, &core::ExemptCount::exemption);
+      if (found != counts->end()) {
+        entry.verdicts = found->verdicts;
+        entry.compliant = found->compliant;
+      }
+      entry.state = exemption->is_expired(now_)                   ? ExemptionState::kExpired
+                    : exemption->is_expired(now_ + kExpiringSoon) ? ExemptionState::kExpiring
+                    : entry.verdicts == 0                         ? ExemptionState::kUnused
+                    : entry.verdicts == entry.compliant           ? ExemptionState::kCompliant
+                                                                  : ExemptionState::kActive;
+      summary_->exemptions.push_back(entry);
     }
     return core::Status::ok();
   }
@@ -210,13 +254,15 @@ class Summariser {
 
   std::shared_ptr<Summary> summary_;
   core::Snapshot* snapshot_;
+  core::Time now_;
 };
 
 }  // namespace
 
 Result<std::shared_ptr<const Summary>> summarise(std::shared_ptr<const Baseline> baseline,
-                                                 core::Snapshot& snapshot) {
-  return Summariser(std::move(baseline), snapshot).run();
+                                                 core::Snapshot& snapshot,
+                                                 core::Time now) {
+  return Summariser(std::move(baseline), snapshot, now).run();
 }
 
 }  // namespace plumbline::compliance

@@ -25,7 +25,8 @@ struct Tally {
   [[nodiscard]] std::int64_t total() const;
   /// Severity-weighted share of compliant verdicts; nullopt where nothing is counted.
   [[nodiscard]] std::optional<double> score() const;
-  /// Share of applicable verdicts that rest on evidence; nullopt where there are none.
+  /// Share of applicable verdicts, exempt ones aside, that rest on evidence; nullopt where there
+  /// are none.
   [[nodiscard]] std::optional<double> coverage() const;
 };
 
@@ -44,6 +45,24 @@ struct AssignmentSummary {
   std::map<std::pair<std::string, core::Severity>, std::int64_t> noncompliant;
 };
 
+/// How an exemption fares. The first that fits, in this order.
+enum class ExemptionState {
+  kExpired,
+  kExpiring,   // within kExpiringSoon
+  kUnused,     // covers no verdict
+  kCompliant,  // whatever it covers would be compliant without it
+  kActive,
+};
+[[nodiscard]] std::string_view to_string(ExemptionState state) noexcept;
+inline constexpr auto kExpiringSoon = std::chrono::hours(24) * 14;
+
+struct ExemptionSummary {
+  const Exemption* exemption = nullptr;  // into Summary::baseline
+  ExemptionState state = ExemptionState::kActive;
+  std::int64_t verdicts = 0;
+  std::int64_t compliant = 0;
+};
+
 struct SubscriptionSummary {
   std::string id;
   std::string name;
@@ -55,6 +74,7 @@ struct Summary {
   std::optional<core::CycleRow> last_cycle;
   std::vector<AssignmentSummary> assignments;
   std::vector<CheckSummary> checks;
+  std::vector<ExemptionSummary> exemptions;
   std::vector<SubscriptionSummary> subscriptions;
   std::vector<core::TypeCount> types;
   std::vector<core::Evidence> missing_evidence;
@@ -71,6 +91,6 @@ struct Summary {
 [[nodiscard]] std::int64_t severity_weight(core::Severity severity) noexcept;
 
 [[nodiscard]] core::Result<std::shared_ptr<const Summary>> summarise(
-    std::shared_ptr<const Baseline> baseline, core::Snapshot& snapshot);
+    std::shared_ptr<const Baseline> baseline, core::Snapshot& snapshot, core::Time now);
 
 }  // namespace plumbline::compliance

@@ -198,7 +198,9 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
   root.choice("inventory", {"baseline", "all"}, inventory);
   out.inventory_all = inventory == "all";
   root.mapping("baseline", [&](YamlReader& baseline) {
-    baseline.allow({"assignments"});
+    baseline.allow({"assignments", "exemptions"});
+    baseline.text("exemptions", out.exemptions_file);
+    out.exemptions_file = resolve(base, out.exemptions_file);
     baseline.sequence("assignments", [&](YamlReader& item) { read_assignment(item, base, out); });
   });
   if (out.assignments.empty()) {

@@ -53,6 +53,7 @@ struct Settings {
   std::vector<std::string> subscriptions;  // empty: every subscription the identity can read
   bool inventory_all = false;
   std::vector<AssignmentConfig> assignments;
+  std::string exemptions_file;  // empty: none
   Schedule schedule;
   std::string storage_path = "/var/lib/plumbline/plumbline.db";
   std::string key_file;  // empty: `<storage path>.key`

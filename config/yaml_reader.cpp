@@ -19,12 +19,13 @@ namespace {
 
 constexpr int kMaxDepth = 32;
 
-Error error_at(const std::string& file, const YAML::Mark& mark, std::string_view message) {
+std::string place_of(const std::string& file, const YAML::Mark& mark) {
   // yaml-cpp counts from 0 and gives -1 for nodes without a position.
-  return {
-      Errc::kParse,
-      fmt::format(
-          "{}:{}:{}: {}", file, std::max(mark.line, 0) + 1, std::max(mark.column, 0) + 1, message)};
+  return fmt::format("{}:{}:{}", file, std::max(mark.line, 0) + 1, std::max(mark.column, 0) + 1);
+}
+
+Error error_at(const std::string& file, const YAML::Mark& mark, std::string_view message) {
+  return {Errc::kParse, fmt::format("{}: {}", place_of(file, mark), message)};
 }
 
 /// How deep a document nests, before anything recurses over it.
@@ -128,6 +129,10 @@ YAML::Node YamlReader::find(std::string_view key) const {
     }
   }
   return YAML::Node(YAML::NodeType::Undefined);
+}
+
+std::string YamlReader::place() const {
+  return place_of(file_, node_.Mark());
 }
 
 bool YamlReader::has(std::string_view key) const {

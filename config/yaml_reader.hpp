@@ -23,6 +23,8 @@ class YamlReader {
   /// Declares the keys that may occur; unknown and repeated ones are errors.
   void allow(std::initializer_list<std::string_view> keys);
 
+  /// `file:line:col` of the mapping.
+  [[nodiscard]] std::string place() const;
   [[nodiscard]] bool has(std::string_view key) const;
   [[nodiscard]] bool is_scalar(std::string_view key) const;
   void text(std::string_view key, std::string& out);

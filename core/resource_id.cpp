@@ -78,6 +78,10 @@ std::string join_key(const std::vector<std::string_view>& segments, std::size_t 
 
 }  // namespace
 
+bool is_under(std::string_view key, std::string_view scope) noexcept {
+  return key.starts_with(scope) && (key.size() == scope.size() || key[scope.size()] == '/');
+}
+
 std::optional<ResourceId> parse_resource_id(std::string_view text) {
   ResourceId id;
   id.key = resource_key(text);

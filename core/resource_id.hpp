@@ -40,6 +40,9 @@ struct ResourceId {
 /// tenant-level keys.
 [[nodiscard]] std::string_view subscription_of_key(std::string_view key) noexcept;
 
+/// Whether a key is `scope`, a key itself, or lies below it.
+[[nodiscard]] bool is_under(std::string_view key, std::string_view scope) noexcept;
+
 /// Nullopt when the text is no ARM id: no segments, an empty segment, or a type without a name.
 [[nodiscard]] std::optional<ResourceId> parse_resource_id(std::string_view id);
 

@@ -205,7 +205,7 @@ Status App::publish() {
   if (!snapshot) {
     return snapshot.error();
   }
-  auto summary = compliance::summarise(std::move(baseline), **snapshot);
+  auto summary = compliance::summarise(std::move(baseline), **snapshot, clock_.now());
   if (!summary) {
     return summary.error();
   }

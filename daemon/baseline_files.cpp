@@ -1,5 +1,7 @@
 #include "daemon/baseline_files.hpp"
 
+#include "config/exemptions.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,6 +18,7 @@ using core::Result;
 namespace {
 
 constexpr std::size_t kMaxDefinitionBytes = std::size_t{8} << 20U;
+constexpr std::size_t kMaxExemptionBytes = std::size_t{4} << 20U;
 constexpr std::size_t kMaxDefinitions = 20'000;
 
 }  // namespace
@@ -97,7 +100,19 @@ Result<std::shared_ptr<const compliance::Baseline>> load_baseline(
     spec.initiative = *std::move(files);
     specs.push_back(std::move(spec));
   }
-  return compliance::compile_baseline(specs, aliases);
+  std::vector<core::ExemptionSpec> exemptions;
+  if (!settings.exemptions_file.empty()) {
+    auto text = read_file(settings.exemptions_file, kMaxExemptionBytes);
+    if (!text) {
+      return text.error();
+    }
+    auto parsed = config::parse_exemptions(*text, settings.exemptions_file);
+    if (!parsed) {
+      return parsed.error();
+    }
+    exemptions = *std::move(parsed);
+  }
+  return compliance::compile_baseline(specs, exemptions, aliases);
 }
 
 }  // namespace plumbline::daemon

@@ -51,7 +51,7 @@ constexpr auto kTables = std::to_array<std::string_view>({"resources",
 
 // Child types that the resources table holds beside the top-level ones.
 const std::set<std::string, std::less<>>& children_in_resources() {
-  static const std::set<std::string, std::less<>> types = {
+  static const std::set<std::string, std::less<>> kTypes = {
       "microsoft.compute/virtualmachines/extensions",
       "microsoft.compute/virtualmachines/runcommands",
       "microsoft.dashboard/grafana/integrationfabrics",
@@ -62,7 +62,7 @@ const std::set<std::string, std::less<>>& children_in_resources() {
       "microsoft.automation/automationaccounts/runbooks",
       "microsoft.sql/servers/databases",
   };
-  return types;
+  return kTypes;
 }
 
 bool is_network_resource(std::string_view type) {
@@ -186,7 +186,7 @@ bool is_graph_table(std::string_view name) {
 }
 
 std::string graph_table_of(std::string_view type, bool extends) {
-  static const std::set<std::string, std::less<>> authorization = {
+  static const std::set<std::string, std::less<>> kAuthorization = {
       "microsoft.authorization/roleassignments",
       "microsoft.authorization/roledefinitions",
       "microsoft.authorization/classicadministrators"};
@@ -195,7 +195,7 @@ std::string graph_table_of(std::string_view type, bool extends) {
       type == "microsoft.management/servicegroups") {
     return "resourcecontainers";
   }
-  if (authorization.contains(type)) {
+  if (kAuthorization.contains(type)) {
     return "authorizationresources";
   }
   if (type.starts_with("microsoft.authorization/policy") ||

@@ -176,6 +176,8 @@ CREATE TABLE change_record (
   paths TEXT NOT NULL
 ) STRICT;
 CREATE INDEX change_record_by_resource ON change_record(resource_key, changed_at);
+
+ALTER TABLE policy_check ADD COLUMN exemptions_hash TEXT NOT NULL DEFAULT '';
 )sql"};
 
 }  // namespace

@@ -26,14 +26,15 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
 
   Result<std::int64_t> put_check(const core::CheckRow& check) override {
     const Use use(connection().prepare(
-        "INSERT INTO policy_check (assignment, reference, definition_hash, parameters_hash) "
-        "VALUES (?, ?, ?, ?) ON CONFLICT (assignment, reference) DO UPDATE SET "
+        "INSERT INTO policy_check (assignment, reference, definition_hash, parameters_hash, "
+        "exemptions_hash) VALUES (?, ?, ?, ?, ?) ON CONFLICT (assignment, reference) DO UPDATE SET "
         "definition_hash = excluded.definition_hash, parameters_hash = excluded.parameters_hash, "
-        "retired = 0 RETURNING id"));
+        "exemptions_hash = excluded.exemptions_hash, retired = 0 RETURNING id"));
     use->bind(1, check.assignment)
         .bind(2, check.reference)
         .bind(3, check.definition_hash)
-        .bind(4, check.parameters_hash);
+        .bind(4, check.parameters_hash)
+        .bind(5, check.exemptions_hash);
     const auto row = use->step();
     if (!row) {
       return row.error();

@@ -236,8 +236,8 @@ Result<std::int64_t> SnapshotReads<Base>::count_evidence(std::string_view prefix
 template <class Base>
 Result<std::vector<core::CheckRow>> SnapshotReads<Base>::checks() {
   const Use use(connection_->prepare(
-      "SELECT id, assignment, reference, definition_hash, parameters_hash FROM policy_check "
-      "WHERE retired = 0 ORDER BY id"));
+      "SELECT id, assignment, reference, definition_hash, parameters_hash, exemptions_hash FROM "
+      "policy_check WHERE retired = 0 ORDER BY id"));
   return all_rows<core::CheckRow>(*use, [](const Statement& row) {
     core::CheckRow check;
     check.row = row.integer(0);
@@ -245,6 +245,7 @@ Result<std::vector<core::CheckRow>> SnapshotReads<Base>::checks() {
     check.reference = row.text(2);
     check.definition_hash = row.text(3);
     check.parameters_hash = row.text(4);
+    check.exemptions_hash = row.text(5);
     return check;
   });
 }
@@ -261,6 +262,16 @@ Result<std::vector<core::VerdictCount>> SnapshotReads<Base>::verdict_counts() {
     count.subscription = row.text(2);
     count.count = row.integer(3);
     return count;
+  });
+}
+
+template <class Base>
+Result<std::vector<core::ExemptCount>> SnapshotReads<Base>::exempt_counts() {
+  const Use use(connection_->prepare(
+      "SELECT reason, count(*), sum(coalesce(known_state, '') = 'Compliant') FROM verdict "
+      "WHERE state = 'Exempt' GROUP BY reason"));
+  return all_rows<core::ExemptCount>(*use, [](const Statement& row) {
+    return core::ExemptCount{std::string(row.text(0)), row.integer(1), row.integer(2)};
   });
 }
 

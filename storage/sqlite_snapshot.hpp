@@ -37,6 +37,7 @@ class SnapshotReads : public Base {
                                             std::int64_t at_most) override;
   core::Result<std::vector<core::CheckRow>> checks() override;
   core::Result<std::vector<core::VerdictCount>> verdict_counts() override;
+  core::Result<std::vector<core::ExemptCount>> exempt_counts() override;
   core::Result<std::vector<core::VerdictRow>> verdicts(const core::VerdictFilter& filter) override;
   core::Result<std::vector<core::DriftRow>> drift(bool open_only, std::size_t limit) override;
   core::Result<std::vector<core::TransitionRow>> transitions(std::size_t limit) override;

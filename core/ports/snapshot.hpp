@@ -24,6 +24,7 @@ struct CheckRow {
   std::string reference;
   std::string definition_hash;
   std::string parameters_hash;
+  std::string exemptions_hash;
 };
 
 /// A resource or detail document without its body.
@@ -39,6 +40,13 @@ struct VerdictCount {
   ComplianceState state = ComplianceState::kUnknown;
   std::string subscription;
   std::int64_t count = 0;
+};
+
+/// How many verdicts an exemption covers.
+struct ExemptCount {
+  std::string exemption;  // name
+  std::int64_t verdicts = 0;
+  std::int64_t compliant = 0;  // those that would be compliant without it
 };
 
 /// A verdict with the names a person knows it by.
@@ -159,6 +167,7 @@ class Snapshot {
 
   virtual Result<std::vector<CheckRow>> checks() = 0;
   virtual Result<std::vector<VerdictCount>> verdict_counts() = 0;
+  virtual Result<std::vector<ExemptCount>> exempt_counts() = 0;
   virtual Result<std::vector<VerdictRow>> verdicts(const VerdictFilter& filter) = 0;
   virtual Result<std::vector<DriftRow>> drift(bool open_only, std::size_t limit) = 0;
   virtual Result<std::vector<TransitionRow>> transitions(std::size_t limit) = 0;

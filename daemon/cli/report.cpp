@@ -73,6 +73,7 @@ class Report {
                            control.title);
       }
     }
+    add_exemptions(out);
     for (const auto state :
          {ComplianceState::kNonCompliant, ComplianceState::kNoEvidence, ComplianceState::kError}) {
       std::size_t count = 0;
@@ -148,6 +149,23 @@ class Report {
   }
 
  private:
+  void add_exemptions(std::string& out) const {
+    if (summary_->exemptions.empty()) {
+      return;
+    }
+    out += fmt::format("\nExemptions ({})\n", summary_->exemptions.size());
+    for (const auto& entry : summary_->exemptions) {
+      const auto& spec = entry.exemption->spec;
+      out += fmt::format("  {:<9} {}  {} verdicts{}  {}: {}\n",
+                         compliance::to_string(entry.state),
+                         spec.name,
+                         entry.verdicts,
+                         spec.expires_on ? "  until " + core::to_rfc3339(*spec.expires_on) : "",
+                         spec.category,
+                         spec.description);
+    }
+  }
+
   template <class Visit>
   core::Status each(std::optional<ComplianceState> state, Visit visit) {
     core::VerdictFilter filter;

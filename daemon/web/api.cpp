@@ -66,7 +66,7 @@ class Api {
 
   Result<std::string> answer() {
     using Method = Result<json> (Api::*)();
-    constexpr std::array<std::pair<std::string_view, Method>, 9> kRoutes = {{
+    constexpr std::array<std::pair<std::string_view, Method>, 10> kRoutes = {{
         {"status", &Api::status},
         {"scores", &Api::scores},
         {"checks", &Api::checks},
@@ -74,6 +74,7 @@ class Api {
         {"resource", &Api::resource},
         {"explain", &Api::explain},
         {"drift", &Api::drift},
+        {"exemptions", &Api::exemptions},
         {"transitions", &Api::transitions},
         {"cycles", &Api::cycles},
     }};
@@ -229,6 +230,27 @@ class Api {
       list.push_back(std::move(item));
     }
     return json{{"checks", std::move(list)}};
+  }
+
+  Result<json> exemptions() {
+    json list = json::array();
+    for (const auto& entry : summary_->exemptions) {
+      const auto& spec = entry.exemption->spec;
+      list.push_back({{"name", spec.name},
+                      {"state", compliance::to_string(entry.state)},
+                      {"verdicts", entry.verdicts},
+                      {"compliant", entry.compliant},
+                      {"scope", spec.scope},
+                      {"assignment", spec.assignment},
+                      {"references", spec.references},
+                      {"category", spec.category},
+                      {"expires_on",
+                       spec.expires_on ? json(core::to_rfc3339(*spec.expires_on)) : json(nullptr)},
+                      {"display_name", spec.display_name},
+                      {"description", spec.description},
+                      {"owner", spec.owner}});
+    }
+    return json{{"exemptions", std::move(list)}};
   }
 
   Result<json> results() {

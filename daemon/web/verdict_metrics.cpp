@@ -140,6 +140,14 @@ void render_counts(Exposition& out, const compliance::Summary& summary) {
                  static_cast<double>(count));
     }
   }
+  std::map<std::string_view, double> exemptions;
+  for (const auto& entry : summary.exemptions) {
+    ++exemptions[compliance::to_string(entry.state)];
+  }
+  out.family("plumbline_exemptions", "gauge", "Exemptions by how they fare.");
+  for (const auto& [state, count] : exemptions) {
+    out.sample({{"state", state}}, count);
+  }
   out.family("plumbline_drift_open", "gauge", "Open drift by kind, severity and subscription.");
   for (const auto& [key, count] : summary.open_drift) {
     const auto& [kind, severity, subscription] = key;

@@ -70,6 +70,49 @@ def a_parameter_takes_effect_and_opens_no_drift(test):
     equal(daemon.results(reference=REFERENCE), [], "verdicts of a check that is gone")
 
 
+def an_exemption_comes_and_goes(test):
+    simulator = test.simulator()
+    config = test.configure(simulator, sweep="1h", details="1h")
+    file = os.path.join(os.path.dirname(config), "exemptions.yaml")
+
+    def write(expires):
+        with open(file, "w", encoding="utf-8") as out:
+            out.write("exemptions:\n  - name: agreed\n    scope: /\n    properties:\n"
+                      "      policyAssignmentId: azure-monitor\n"
+                      f"      policyDefinitionReferenceIds: [{REFERENCE}]\n"
+                      f"      exemptionCategory: Waiver\n      expiresOn: {expires}\n"
+                      "      description: It is agreed.\n      metadata: {owner: monitoring}\n")
+
+    write("2999-01-01T00:00:00Z")
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+    score = daemon.metric("plumbline_compliance_score_ratio", assignment="azure-monitor")
+    drift = {item["id"] for item in daemon.api("drift")["drift"]}
+
+    rewrite(config, lambda text: text.replace("  assignments:", "  exemptions: exemptions.yaml\n  assignments:"))
+    hang_up(daemon, "reloaded")
+    verdict = state_of(daemon)
+    equal((verdict["state"], verdict["reason"], verdict["cause"]), ("Exempt", "agreed", "exemption"), "covered verdict")
+    [exemption] = daemon.api("exemptions")["exemptions"]
+    equal((exemption["state"], exemption["owner"]), ("active", "monitoring"), "exemption")
+    check(exemption["verdicts"] > exemption["compliant"] > 0, f"counts of {exemption}")
+    equal(daemon.metric("plumbline_exemptions", state="active"), 1, "metric")
+    check(daemon.metric("plumbline_compliance_score_ratio", assignment="azure-monitor") != score, "the score is as before")
+
+    write("2020-01-01T00:00:00Z")
+    hang_up(daemon, "reloaded")
+    verdict = state_of(daemon)
+    equal((verdict["state"], verdict["cause"]), ("NonCompliant", "exemption"), "verdict after the exemption")
+    equal(daemon.metric("plumbline_exemptions", state="expired"), 1, "metric")
+    equal(daemon.metric("plumbline_compliance_score_ratio", assignment="azure-monitor"), score, "score")
+    check({item["id"] for item in daemon.api("drift")["drift"]} <= drift, "the end of an exemption opened drift")
+
+    with open(file, "a", encoding="utf-8") as out:
+        out.write("  - {name: wrong}\n")
+    hang_up(daemon, "reload_failed")
+    contains(daemon.log(), "exemptions.yaml:11:5: an exemption needs a `scope`", "log")
+
+
 def a_check_on_a_type_never_asked_for(test):
     """It is decided on what a pass has found, not on what nobody had looked for, and opens no drift."""
     added = "IM-3.1-vm-identity"
@@ -145,5 +188,5 @@ def while_a_pass_hangs(test):
 
 
 if __name__ == "__main__":
-    main([a_parameter_takes_effect_and_opens_no_drift, a_check_on_a_type_never_asked_for,
+    main([a_parameter_takes_effect_and_opens_no_drift, an_exemption_comes_and_goes, a_check_on_a_type_never_asked_for,
           what_cannot_be_used_changes_nothing, while_a_pass_hangs])

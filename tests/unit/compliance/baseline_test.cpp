@@ -11,7 +11,7 @@ namespace {
 
 core::Result<std::shared_ptr<const compliance::Baseline>> compile(
     const compliance::AssignmentSpec& spec) {
-  return compliance::compile_baseline({spec}, **policy::AliasCatalogue::shipped());
+  return compliance::compile_baseline({spec}, {}, **policy::AliasCatalogue::shipped());
 }
 
 }  // namespace
@@ -106,7 +106,7 @@ TEST_CASE("initiatives may share a relation if they mean the same by it") {
   spelled.name = "two";
   auto& text = spelled.initiative.relations.text;
   text.replace(text.find("m.a/t"), 5, "M.A/T");
-  const auto same = compliance::compile_baseline({one, spelled}, *aliases);
+  const auto same = compliance::compile_baseline({one, spelled}, {}, *aliases);
   REQUIRE(same);
   CHECK((*same)->relations.size() == 3);
 
@@ -115,7 +115,7 @@ TEST_CASE("initiatives may share a relation if they mean the same by it") {
       "two",
       base +
           R"({"name":"h","sourceType":"m.a/t","path":"p"},{"name":"workspace","unionOf":["f","h"]}]})");
-  const auto different = compliance::compile_baseline({one, other}, *aliases);
+  const auto different = compliance::compile_baseline({one, other}, {}, *aliases);
   REQUIRE_FALSE(different);
   CHECK(different.error().message.contains("relation workspace differs from another initiative's"));
 }

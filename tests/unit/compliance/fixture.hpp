@@ -68,10 +68,11 @@ class JudgeFixture {
     adopt(make_assignment());
   }
 
-  void adopt(const compliance::AssignmentSpec& spec) {
+  void adopt(const compliance::AssignmentSpec& spec,
+             const std::vector<core::ExemptionSpec>& exemptions = {}) {
     const auto aliases = policy::AliasCatalogue::shipped();
     REQUIRE(aliases);
-    auto compiled = compliance::compile_baseline({spec}, **aliases);
+    auto compiled = compliance::compile_baseline({spec}, exemptions, **aliases);
     CAPTURE((compiled ? std::string() : compiled.error().message));
     REQUIRE(compiled);
     baseline = *std::move(compiled);

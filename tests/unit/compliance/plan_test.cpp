@@ -24,7 +24,8 @@ std::string plan_for(const std::string& relations) {
   const auto target = initiative.find("{\"policyDefinitionReferenceId\":\"target\"");
   initiative.erase(query, target - query);
   spec.initiative.relations.text = fmt::format(R"({{"relations":[{}]}})", relations);
-  const auto baseline = compliance::compile_baseline({spec}, **policy::AliasCatalogue::shipped());
+  const auto baseline =
+      compliance::compile_baseline({spec}, {}, **policy::AliasCatalogue::shipped());
   CAPTURE((baseline ? std::string() : baseline.error().message));
   REQUIRE(baseline);
   const auto plan = compliance::make_plan(**baseline, false);
@@ -107,7 +108,8 @@ TEST_CASE("a check that is switched off asks for nothing") {
   initiative.replace(others, std::string::npos, "]}}");
   const auto types_with = [&](const char* parameters) {
     spec.parameters_json = parameters;
-    const auto baseline = compliance::compile_baseline({spec}, **policy::AliasCatalogue::shipped());
+    const auto baseline =
+        compliance::compile_baseline({spec}, {}, **policy::AliasCatalogue::shipped());
     CAPTURE((baseline ? std::string() : baseline.error().message));
     REQUIRE(baseline);
     std::vector<std::string> types;

@@ -117,6 +117,8 @@ TEST_CASE("a selector or override that has no meaning here says where it stands"
       {R"([{"kind":"definitionVersion","value":"1.*.*"}])",
        "overrides[0]: only overrides of kind `policyEffect`"},
       {R"([{"kind":"policyEffect"}])", "overrides[0]: an override needs a `value`"},
+      {R"([{"kind":5}])", "overrides[0]: only overrides of kind `policyEffect`"},
+      {R"([{"kind":"policyEffect","value":5}])", "overrides[0]: an override needs a `value`"},
   };
   for (const auto& c : overrides) {
     const auto parsed = compliance::parse_overrides(nlohmann::json::parse(c.text));
@@ -181,14 +183,15 @@ TEST_CASE_FIXTURE(JudgeFixture,
 TEST_CASE("an override by an effect that Azure Policy does not have is refused") {
   auto spec = tests::make_assignment();
   spec.overrides_json = R"([{"kind":"policyEffect","value":"Audti"}])";
-  const auto baseline = compliance::compile_baseline({spec}, **policy::AliasCatalogue::shipped());
+  const auto baseline =
+      compliance::compile_baseline({spec}, {}, **policy::AliasCatalogue::shipped());
   REQUIRE_FALSE(baseline);
   CAPTURE(baseline.error().message);
   CHECK(baseline.error().message.contains("audit"));
   CHECK(baseline.error().message.contains("assignment prod"));
   spec.overrides_json = R"([{"kind":"policyEffect","value":"audit","selectors":[
       {"kind":"policyDefinitionReferenceId","in":["querx"]}]}])";
-  const auto other = compliance::compile_baseline({spec}, **policy::AliasCatalogue::shipped());
+  const auto other = compliance::compile_baseline({spec}, {}, **policy::AliasCatalogue::shipped());
   REQUIRE_FALSE(other);
   CHECK(other.error().message.contains("has no policyDefinitionReferenceId `querx`"));
 }

@@ -216,7 +216,7 @@ TEST_CASE_FIXTURE(Fixture, "verdicts, dependencies and drift are kept and found"
   sweep({observe(clock, kVault, "{}")},
         [&](core::JudgeView& view, const core::CycleChanges& changes) {
           const auto row = changes.resources.at(0).row;
-          const auto check = view.put_check({0, "prod", "NS-1", "d", "p"});
+          const auto check = view.put_check({0, "prod", "NS-1", "d", "p", ""});
           REQUIRE(check);
           core::Verdict verdict;
           verdict.check = *check;

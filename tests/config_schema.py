@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+"""Holds config/plumbline.schema.json and what the program accepts equal.
+
+Usage: config_schema.py PLUMBLINE SOURCE_DIR
+
+Each document below is given to the schema and to `plumbline check-config`, and both must take it, or both refuse it.
+Keys and choices are compared with config/settings.cpp, defaults with the example.
+"""
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import yaml
+from jsonschema import Draft202012Validator
+
+failures = []
+
+DEFINITION = {"properties": {"mode": "All", "policyRule": {
+    "if": {"field": "type", "equals": "Microsoft.Storage/storageAccounts"}, "then": {"effect": "audit"}}}}
+INITIATIVE = {"properties": {
+    "displayName": "One rule", "policyDefinitions": [{"policyDefinitionId": "one",
+                                                      "policyDefinitionReferenceId": "one"}]}}
+# Where each variable of settings.cpp stands in the document.
+PLACES = {"root": (), "azure": ("azure",), "cloud": ("azure", "cloud"), "custom": ("azure", "cloud", "custom"),
+          "credential": ("azure", "credential"), "scope": ("azure", "scope"), "baseline": ("baseline",),
+          "reader": ("baseline", "assignments", "[]"), "schedule": ("schedule",), "storage": ("storage",),
+          "web": ("web",), "log": ("log",)}
+
+ASSIGNMENT = "baseline: {assignments: [{name: a, initiative: base, %s}]}\n"
+MINIMAL = "baseline: {assignments: [{name: a, initiative: base}]}\n"
+ACCEPTED = {
+    "the least": MINIMAL,
+    "sections without contents": MINIMAL + "azure:\nschedule:\nstorage:\nweb:\nlog:\n",
+    "parts of azure without contents": MINIMAL + "azure: {cloud: , credential: , scope: }\n",
+    "a cloud by name": MINIMAL + "azure: {cloud: AzureChina}\n",
+    "a cloud by hand": MINIMAL + "azure: {cloud: {custom: {resource_manager: 'https://arm.example/'}}}\n",
+    "one identity": MINIMAL + "azure: {credential: {type: managed_identity, client_id: a, object_id: ''}}\n",
+    "subscriptions": MINIMAL + "azure: {scope: {management_groups: [], subscriptions: [AAA, 12]}}\n",
+    "everything": MINIMAL + "inventory: all\n",
+    "a subscription": "baseline: {assignments: [{name: a, initiative: base, scope: /subscriptions/x}]}\n",
+    "a resource group": "baseline: {assignments: [{name: a, initiative: base, "
+                        "scope: /subscriptions/x/resourceGroups/y, not_scopes: [/subscriptions/x]}]}\n",
+    "a mode": "baseline: {assignments: [{name: 1, initiative: base, enforcement_mode: DoNotEnforce, "
+              "parameters: }]}\n",
+    "an id": ASSIGNMENT % "id: /subscriptions/x/providers/Microsoft.Authorization/policyAssignments/y",
+    "an empty id": ASSIGNMENT % "id: ''",
+    "nothing for selectors": ASSIGNMENT % "resource_selectors: , overrides: ",
+    "a scope in other letters": ASSIGNMENT % "scope: Subscriptions/x/RESOURCEGROUPS/y/",
+    "no selectors": ASSIGNMENT % "resource_selectors: [], overrides: []",
+    "a selector": ASSIGNMENT % "resource_selectors: [{name: w, selectors: [{kind: resourceLocation, "
+                               "in: [westeurope]}]}]",
+    "an override": ASSIGNMENT % "overrides: [{kind: policyEffect, value: Disabled, selectors: [{kind: "
+                                "policyDefinitionReferenceId, notIn: [one]}]}]",
+    "two assignments": "baseline: {assignments: [{name: a, initiative: base}, {name: b, initiative: base}]}\n",
+    "durations": MINIMAL + "schedule: {sweep: 005s, details: 400d}\n",
+    "feeds": MINIMAL + "schedule: {changes: 1s, activity: 010m}\n",
+    "feeds that are off": MINIMAL + "schedule: {changes: 'off', activity: 0s}\n",
+    "any address": MINIMAL + "web: {listen: ':0'}\n",
+    "an IPv6 address": MINIMAL + "web: {listen: '[::1]:65535'}\n",
+    "logging": MINIMAL + "log: {level: debug, format: json}\n",
+}
+REFUSED = {
+    "nothing": "",
+    "a list": "[a]\n",
+    "no assignment": "log: {level: info}\n",
+    "an empty list of assignments": "baseline: {assignments: []}\n",
+    "no name": "baseline: {assignments: [{initiative: base}]}\n",
+    "an empty name": "baseline: {assignments: [{name: '', initiative: base}]}\n",
+    "no initiative": "baseline: {assignments: [{name: a}]}\n",
+    "assignments by name": "baseline: {assignments: {a: base}}\n",
+    "an unknown key": MINIMAL + "colour: red\n",
+    "an unknown key of an assignment": "baseline: {assignments: [{name: a, initiative: base, colour: red}]}\n",
+    "an unknown key below": MINIMAL + "web: {lisen: x}\n",
+    "an unknown cloud": MINIMAL + "azure: {cloud: AzureMoon}\n",
+    "a cloud that is a list": MINIMAL + "azure: {cloud: [AzurePublic]}\n",
+    "a cloud without an origin": MINIMAL + "azure: {cloud: {custom: {}}}\n",
+    "plain http for tokens": MINIMAL + "azure: {cloud: {custom: {resource_manager: 'http://x'}}}\n",
+    "another credential": MINIMAL + "azure: {credential: {type: workload_identity}}\n",
+    "two identities": MINIMAL + "azure: {credential: {client_id: a, object_id: b}}\n",
+    "two other identities": MINIMAL + "azure: {credential: {client_id: a, resource_id: b}}\n",
+    "management groups": MINIMAL + "azure: {scope: {management_groups: [a]}}\n",
+    "a subscription's id as a path": MINIMAL + "azure: {scope: {subscriptions: [/subscriptions/a]}}\n",
+    "a subscription that is no list": MINIMAL + "azure: {scope: {subscriptions: a}}\n",
+    "another inventory": MINIMAL + "inventory: some\n",
+    "a scope that is no id": "baseline: {assignments: [{name: a, initiative: base, scope: prod}]}\n",
+    "a scope of something else": ASSIGNMENT % "scope: /tenants/x",
+    "a scope of a resource": "baseline: {assignments: [{name: a, initiative: base, "
+                             "scope: /subscriptions/x/resourceGroups/y/providers/M.N/t/n}]}\n",
+    "excluded what is no id": "baseline: {assignments: [{name: a, initiative: base, not_scopes: [prod]}]}\n",
+    "parameters that are a list": "baseline: {assignments: [{name: a, initiative: base, parameters: [1]}]}\n",
+    "an id of something else": ASSIGNMENT % "id: /subscriptions/x/providers/Microsoft.Authorization/locks/y",
+    "a selector that is no list": ASSIGNMENT % "resource_selectors: {name: w}",
+    "a selector of nothing": ASSIGNMENT % "resource_selectors: [{name: w}]",
+    "a selector of an unknown kind": ASSIGNMENT % "resource_selectors: [{selectors: [{kind: userPrincipalId, "
+                                                   "in: [x]}]}]",
+    "a selector both ways": ASSIGNMENT % "resource_selectors: [{selectors: [{kind: resourceType, in: [x], "
+                                         "notIn: [y]}]}]",
+    "a selector of no values": ASSIGNMENT % "resource_selectors: [{selectors: [{kind: resourceType, in: []}]}]",
+    "a selector with another key": ASSIGNMENT % "resource_selectors: [{colour: red, selectors: [{kind: resourceType, "
+                                                "in: [x]}]}]",
+    "an override of another kind": ASSIGNMENT % "overrides: [{kind: definitionVersion, value: x}]",
+    "an override without a value": ASSIGNMENT % "overrides: [{kind: policyEffect}]",
+    "another mode": "baseline: {assignments: [{name: a, initiative: base, enforcement_mode: Maybe}]}\n",
+    "a duration without a unit": MINIMAL + "schedule: {sweep: 10}\n",
+    "a duration in words": MINIMAL + "schedule: {sweep: soon}\n",
+    "too short a duration": MINIMAL + "schedule: {sweep: 4s}\n",
+    "a duration of nothing": MINIMAL + "schedule: {details: 0h}\n",
+    "a feed in words": MINIMAL + "schedule: {changes: never}\n",
+    "a feed of nothing": MINIMAL + "schedule: {activity: 0h}\n",
+    "an empty path": MINIMAL + "storage: {path: ''}\n",
+    "a path that is a list": MINIMAL + "storage: {path: [a]}\n",
+    "no port": MINIMAL + "web: {listen: localhost}\n",
+    "too large a port": MINIMAL + "web: {listen: 'x:65536'}\n",
+    "an IPv6 address without brackets": MINIMAL + "web: {listen: '::1:80'}\n",
+    "another level": MINIMAL + "log: {level: loud}\n",
+    "another format": MINIMAL + "log: {format: xml}\n",
+    "a section that is a list": MINIMAL + "log: [info]\n",
+}
+
+
+def at(schema, place):
+    """The part of the schema that describes a mapping of the document."""
+    for name in place:
+        schema = schema["items"] if name == "[]" else schema["properties"][name]
+        for choice in schema.get("anyOf", ()):
+            if "properties" in choice:
+                schema = choice
+    return schema
+
+
+def keys_and_choices(schema, code):
+    lists = re.findall(r"(\w+)\.allow\(\{([^}]*)\}\)", code)
+    for variable, names in lists:
+        if variable not in PLACES:
+            failures.append(f"settings.cpp reads `{variable}`, which this test does not know: tell it where that is")
+            continue
+        in_code = set(re.findall(r'"([^"]+)"', names))
+        in_schema = set(at(schema, PLACES[variable])["properties"])
+        if in_code != in_schema:
+            failures.append(f"keys of {'.'.join(PLACES[variable]) or 'the document'}: settings.cpp has "
+                            f"{sorted(in_code - in_schema)}, the schema has {sorted(in_schema - in_code)} alone")
+    if {variable for variable, _ in lists} != set(PLACES):
+        failures.append(f"settings.cpp does not read {sorted(set(PLACES) - {v for v, _ in lists})} any more")
+    for variable, key, names in re.findall(r'(\w+)\.choice\(\s*"(\w+)",\s*\{([^}]*)\}', code):
+        part = at(schema, PLACES[variable])["properties"][key]
+        in_schema = part.get("enum") or part["anyOf"][0]["enum"]
+        if set(in_schema) != set(re.findall(r'"([^"]+)"', names)):
+            failures.append(f"choices of {key}: settings.cpp has {{{names}}}, the schema {in_schema}")
+
+
+def defaults(schema, document, place=""):
+    """What the example, which holds the defaults, has at the places where the schema has one."""
+    count = 0
+    for key, part in schema.get("properties", {}).items():
+        value = (document or {}).get(key)
+        if "default" in part and key in (document or {}):
+            count += 1
+            if value != part["default"]:
+                failures.append(f"{place}{key}: the example has {value!r}, the schema {part['default']!r}")
+        elif isinstance(value, dict):
+            count += defaults(part, value, f"{place}{key}.")
+        elif isinstance(value, list):
+            count += defaults(part["items"], value[0], f"{place}{key}[].")
+    return count
+
+
+def main():
+    program, source = sys.argv[1], pathlib.Path(sys.argv[2])
+    schema = json.loads((source / "config/plumbline.schema.json").read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(schema)
+    keys_and_choices(schema, (source / "config/settings.cpp").read_text(encoding="utf-8"))
+    example = yaml.safe_load((source / "config/plumbline.yaml").read_text(encoding="utf-8"))
+    if defaults(schema, example) < 12:
+        failures.append("the example was not understood")
+
+    shipped = ["config/plumbline.yaml", "docker/plumbline.yaml", "docker/compose/plumbline.yaml",
+               "docker/kubernetes/base/plumbline.yaml", "tests/data/fuzz/settings/example.yaml"]
+    for name in shipped:
+        if not (source / name).exists():
+            failures.append(f"{name} is missing")
+            continue
+        for error in validator.iter_errors(yaml.safe_load((source / name).read_text(encoding="utf-8"))):
+            failures.append(f"{name}: {error.json_path}: {error.message}")
+
+    with tempfile.TemporaryDirectory() as directory:
+        base = pathlib.Path(directory) / "base"
+        (base / "definitions").mkdir(parents=True)
+        (base / "definitions" / "one.json").write_text(json.dumps(dict(DEFINITION, name="one")))
+        (base / "initiative.json").write_text(json.dumps(INITIATIVE))
+        config = pathlib.Path(directory) / "plumbline.yaml"
+        for documents, wanted in ((ACCEPTED, True), (REFUSED, False)):
+            for what, text in documents.items():
+                config.write_text(text)
+                run = subprocess.run([program, "check-config", f"--config.file={config}"], capture_output=True,
+                                     text=True, check=False)
+                if (run.returncode == 0) != wanted:
+                    failures.append(f"{what}: check-config ends with {run.returncode}: {run.stdout}{run.stderr}")
+                if validator.is_valid(yaml.safe_load(text)) != wanted:
+                    problems = [error.message for error in validator.iter_errors(yaml.safe_load(text))]
+                    failures.append(f"{what}: the schema {'refuses' if wanted else 'accepts'} it {problems}")
+
+    for failure in failures:
+        print(failure)
+    print(f"{len(ACCEPTED)} documents to accept, {len(REFUSED)} to refuse, {len(shipped)} files; "
+          f"{len(failures)} failures")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
