@@ -215,6 +215,18 @@ void YamlReader::duration(std::string_view key,
   out = duration;
 }
 
+void YamlReader::duration_or_off(std::string_view key,
+                                 std::chrono::seconds minimum,
+                                 std::chrono::seconds& out) {
+  std::string value;
+  text(key, value);
+  if (value == "off" || value == "0s") {
+    out = std::chrono::seconds::zero();
+  } else {
+    duration(key, minimum, out);
+  }
+}
+
 void YamlReader::texts(std::string_view key, std::vector<std::string>& out) {
   const auto node = find(key);
   if (!node.IsDefined()) {
