@@ -95,16 +95,38 @@ Status App::load() {
   return Status::ok();
 }
 
-Status App::adopt() {
+Result<bool> App::is_adopted() {
   auto snapshot = store_->snapshot();
   if (!snapshot) {
     return snapshot.error();
   }
-  auto adopted = compliance::is_adopted(*baseline_, **snapshot);
+  return compliance::is_adopted(*baseline_, **snapshot);
+}
+
+Status App::adopt_at_start() {
+  auto adopted = is_adopted();
+  auto snapshot = store_->snapshot();
+  if (!adopted || !snapshot) {
+    return !adopted ? adopted.error() : snapshot.error();
+  }
+  auto cycles = (*snapshot)->cycles(1);
+  if (!cycles) {
+    return cycles.error();
+  }
+  snapshot->reset();
+  if (*adopted || cycles->empty()) {
+    return adopt();
+  }
+  // As with a reload: a pass first asks for what the changed checks read.
+  pending_ = std::make_unique<Reload>(Reload{settings_, baseline_});
+  return Status::ok();
+}
+
+Status App::adopt() {
+  auto adopted = is_adopted();
   if (!adopted) {
     return adopted.error();
   }
-  snapshot->reset();
   if (*adopted) {
     return Status::ok();
   }
@@ -185,7 +207,7 @@ Result<std::unique_ptr<App>> App::build(const config::Settings& settings,
                                         std::unique_ptr<core::Log> log) {
   std::unique_ptr<App> app(new App(settings, std::move(log)));
   for (const auto step :
-       {&App::open_store, &App::load, &App::adopt, &App::connect, &App::publish}) {
+       {&App::open_store, &App::load, &App::adopt_at_start, &App::connect, &App::publish}) {
     if (auto done = (app.get()->*step)(); !done) {
       return done.error();
     }
@@ -242,7 +264,7 @@ void App::record(const core::CycleReport& report) {
               {core::log_field::kDurationMs, fmt::format("{}", took.count())}});
 }
 
-net::Task<collectors::PassReport> App::pass() {
+net::Task<collectors::PassReport> App::collect() {
   auto report = co_await inventory_->run();
   {
     const std::lock_guard lock(mutex_);
@@ -376,7 +398,7 @@ void App::set_plan(const core::CollectionPlan& plan, const config::Settings& set
   watch_->set_plan(plan, watch_options(settings));
 }
 
-net::Task<void> App::scheduled_pass() {
+net::Task<collectors::PassReport> App::pass() {
   auto reload = pending_reload();
   if (reload != nullptr) {
     // What the new checks read must be there when they are decided for the first time: what was
@@ -385,7 +407,7 @@ net::Task<void> App::scheduled_pass() {
                           compliance::make_plan(*reload->baseline, reload->settings.inventory_all)),
              reload->settings);
   }
-  const auto report = co_await pass();
+  auto report = co_await collect();
   if (reload != nullptr && !stopping_) {
     co_await take_over(std::move(reload));
   }
@@ -396,12 +418,13 @@ net::Task<void> App::scheduled_pass() {
               {core::log_field::kTransitions, fmt::format("{}", report.transitions)},
               {core::log_field::kReason, report.complete ? "complete" : "incomplete"},
               {core::log_field::kError, report.first_error}});
+  co_return report;
 }
 
 net::Task<void> App::run(Job job) {
   schedule_.started(job, clock_.steady_now());
   if (job == Job::kPass) {
-    co_await scheduled_pass();
+    co_await pass();
     schedule_.set_intervals(intervals_of(settings_), clock_.steady_now());
   } else if (job == Job::kActivity) {
     co_await watch_->poll_activity();

@@ -38,9 +38,9 @@ struct Published {
 
 class App {
  public:
-  /// Opens the store, compiles the baseline, makes the store's checks those of the baseline and
-  /// publishes the last committed state. Talks to nobody. Errors are for the user: what failed,
-  /// where.
+  /// Opens the store, compiles the baseline, makes a new store's checks those of the baseline and
+  /// publishes the last committed state. A store with other checks keeps them, as last decided,
+  /// until the first pass. Talks to nobody. Errors are for the user: what failed, where.
   [[nodiscard]] static core::Result<std::unique_ptr<App>> build(const config::Settings& settings,
                                                                 std::unique_ptr<core::Log> log);
   ~App();
@@ -49,7 +49,8 @@ class App {
   App(App&&) = delete;
   App& operator=(App&&) = delete;
 
-  /// One pass over the tenant. On the I/O thread; one at a time.
+  /// One pass over the tenant; then takes over a configuration, or a baseline that differs from the
+  /// store's, if there is one. On the I/O thread; one at a time.
   net::Task<collectors::PassReport> pass();
   /// Takes the configuration over without a pause: compiles the baseline first, then lets the
   /// schedule make a pass that also asks for what is new, and adopt it. On an error, or where a key
@@ -102,12 +103,13 @@ class App {
   net::Task<void> run(Job job);
   /// Those that become due during a pass, between its cycles.
   net::Task<void> due_polls();
-  /// A pass with what belongs to it: a configuration to take over, and the line in the log.
-  net::Task<void> scheduled_pass();
+  net::Task<collectors::PassReport> collect();
   void set_plan(const core::CollectionPlan& plan, const config::Settings& settings);
 
   core::Status open_store();
   core::Status load();
+  [[nodiscard]] core::Result<bool> is_adopted();
+  core::Status adopt_at_start();
   core::Status adopt();
   core::Status connect();
   core::Status publish();
