@@ -1,6 +1,7 @@
 #include "net/http_server.hpp"
 
 #include "core/text.hpp"
+#include "net/server_tls_context.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -48,7 +49,6 @@ struct ServerState {
       : executor(std::move(on)),
         options(std::move(chosen)),
         handler(std::move(handles)),
-        tls(ssl::context::tls_server),
         acceptor(executor) {}
 
   void stop() {
@@ -63,7 +63,6 @@ struct ServerState {
   Executor executor;
   ServerOptions options;
   Handler handler;
-  ssl::context tls;
   tcp::acceptor acceptor;
   bool stopped = false;
   /// Open connections; each takes itself off when its session ends.
@@ -142,7 +141,15 @@ std::string header_text(const ServerResponse& response, bool keep_alive) {
   return text;
 }
 
-ServerRequest take_request(Parser& parser, const std::string& remote_address) {
+/// What is known of a connection besides its bytes.
+struct Peer {
+  std::string remote_address;
+  std::string local_address;
+  std::shared_ptr<const ServerTls> tls;  // null: plain HTTP
+  bool has_client_certificate = false;
+};
+
+ServerRequest take_request(Parser& parser, const Peer& peer) {
   auto& message = parser.get();
   ServerRequest request;
   request.method = std::string(message.method_string());
@@ -166,7 +173,10 @@ ServerRequest take_request(Parser& parser, const std::string& remote_address) {
     request.headers.add(std::string(field.name_string()), std::string(field.value()));
   }
   request.body = std::move(message.body());
-  request.remote_address = remote_address;
+  request.remote_address = peer.remote_address;
+  request.local_address = peer.local_address;
+  request.is_tls = peer.tls != nullptr;
+  request.has_client_certificate = peer.has_client_certificate;
   return request;
 }
 
@@ -206,10 +216,8 @@ template <class Stream>
 class Session {
  public:
   template <class... Args>
-  explicit Session(std::shared_ptr<ServerState> server, std::string remote, Args&&... args)
-      : server_(std::move(server)),
-        remote_(std::move(remote)),
-        stream_(std::forward<Args>(args)...) {}
+  explicit Session(std::shared_ptr<ServerState> server, Peer peer, Args&&... args)
+      : server_(std::move(server)), peer_(std::move(peer)), stream_(std::forward<Args>(args)...) {}
 
   beast::tcp_stream& transport() { return beast::get_lowest_layer(stream_); }
 
@@ -221,6 +229,7 @@ class Session {
       if (error) {
         co_return;
       }
+      peer_.has_client_certificate = peer_.tls->has_verified_peer(stream_.native_handle());
     }
     bool again = true;
     for (bool first = true; again && !server_->stopped; first = false) {
@@ -258,7 +267,7 @@ class Session {
     const bool head = parser.get().method() == http::verb::head;
     const bool keep_alive = parser.keep_alive();
     transport().expires_never();  // the handler has deadlines of its own
-    ServerResponse response = co_await answer(server_, take_request(parser, remote_));
+    ServerResponse response = co_await answer(server_, take_request(parser, peer_));
     if (response.drop_connection || server_->stopped) {
       transport().close();
       co_return false;
@@ -297,6 +306,9 @@ class Session {
   }
 
   Task<bool> write(ServerResponse response, bool keep_alive, bool head) {
+    if (server_->options.decorate) {
+      server_->options.decorate(response);
+    }
     std::string text = header_text(response, keep_alive);
     if (!head && response.status != 204 && response.status != 304) {
       text.append(response.body, 0, response.truncate_body_at.value_or(std::string::npos));
@@ -340,7 +352,7 @@ class Session {
   }
 
   std::shared_ptr<ServerState> server_;
-  std::string remote_;
+  Peer peer_;  // before the stream, which uses its TLS
   Stream stream_;
   beast::flat_buffer buffer_;
 };
@@ -350,19 +362,31 @@ Task<void> run_session(std::unique_ptr<Session<Stream>> session) {
   co_await session->run();
 }
 
+/// An IPv4 address that came over an IPv6 socket is an IPv4 address.
+std::string address_text(const tcp::endpoint& endpoint) {
+  const auto address = endpoint.address();
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
+  }
+  return address.to_string();
+}
+
 void start_session(const std::shared_ptr<ServerState>& server, tcp::socket socket) {
   boost::system::error_code error;
   socket.set_option(tcp::no_delay(true), error);
-  const auto peer = socket.remote_endpoint(error);
-  std::string remote = error ? std::string() : peer.address().to_string();
-  if (server->options.certificate_pem.empty()) {
+  Peer peer;
+  peer.remote_address = address_text(socket.remote_endpoint(error));
+  peer.local_address = address_text(socket.local_endpoint(error));
+  peer.tls = server->options.tls ? server->options.tls() : nullptr;
+  if (peer.tls == nullptr) {
     spawn(server->executor,
-          run_session(std::make_unique<Session<PlainStream>>(
-              server, std::move(remote), std::move(socket))));
+          run_session(
+              std::make_unique<Session<PlainStream>>(server, std::move(peer), std::move(socket))));
   } else {
+    ssl::context& context = peer.tls->context();
     spawn(server->executor,
           run_session(std::make_unique<Session<TlsStream>>(
-              server, std::move(remote), std::move(socket), server->tls)));
+              server, std::move(peer), std::move(socket), context)));
   }
 }
 
@@ -408,22 +432,6 @@ class SocketServer final : public HttpServer {
   std::uint16_t port_;
 };
 
-core::Status load_certificate(ServerState& state) {
-  SSL_CTX_set_min_proto_version(state.tls.native_handle(), TLS1_2_VERSION);
-  boost::system::error_code error;
-  state.tls.use_certificate_chain(asio::buffer(state.options.certificate_pem), error);
-  if (error) {
-    return Error{Errc::kInvalidArgument,
-                 fmt::format("the server's certificate: {}", error.message())};
-  }
-  state.tls.use_private_key(asio::buffer(state.options.private_key_pem), ssl::context::pem, error);
-  if (error || SSL_CTX_check_private_key(state.tls.native_handle()) != 1) {
-    return Error{Errc::kInvalidArgument,
-                 "the server's private key can't be used, or is not its certificate's"};
-  }
-  return core::Status::ok();
-}
-
 }  // namespace
 
 core::Result<std::unique_ptr<HttpServer>> HttpServer::listen(Executor executor,
@@ -438,13 +446,18 @@ core::Result<std::unique_ptr<HttpServer>> HttpServer::listen(Executor executor,
   if (options.certificate_pem.empty() != options.private_key_pem.empty()) {
     return Error{Errc::kInvalidArgument, "TLS needs both a certificate and its private key"};
   }
+  if (!options.certificate_pem.empty()) {
+    ServerTlsOptions fixed;
+    fixed.certificate = {options.certificate_pem, "the server's certificate"};
+    fixed.private_key = {options.private_key_pem, "the server's private key"};
+    auto tls = make_server_tls(std::move(fixed));
+    if (!tls) {
+      return tls.error();
+    }
+    options.tls = [made = *tls]() { return made; };
+  }
   auto state =
       std::make_shared<ServerState>(std::move(executor), std::move(options), std::move(handler));
-  if (!state->options.certificate_pem.empty()) {
-    if (const core::Status loaded = load_certificate(*state); !loaded) {
-      return loaded.error();
-    }
-  }
   const tcp::endpoint endpoint(address, state->options.port);
   const auto step = [&](auto&& action) {
     if (!error) {

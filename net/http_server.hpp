@@ -3,6 +3,7 @@
 
 #include "core/result.hpp"
 #include "net/http.hpp"
+#include "net/server_tls.hpp"
 #include "net/task.hpp"
 
 #include <cstdint>
@@ -20,6 +21,10 @@ struct ServerRequest {
   Headers headers;
   std::string body;
   std::string remote_address;
+  std::string local_address;
+  bool is_tls = false;
+  /// The peer has shown a certificate that the server's TLS has verified.
+  bool has_client_certificate = false;
 
   /// The first query parameter of that name, decoded.
   [[nodiscard]] std::optional<std::string> query_value(std::string_view name) const;
@@ -45,6 +50,10 @@ struct ServerOptions {
   /// Both set: HTTPS (TLS 1.2 or newer). PEM text, not paths.
   std::string certificate_pem;
   std::string private_key_pem;
+  /// Set: asked for each connection, in place of the two above; gives null for plain HTTP.
+  std::function<std::shared_ptr<const ServerTls>()> tls;
+  /// Set: sees every answer before it is sent, those of the server itself included.
+  std::function<void(ServerResponse&)> decorate;
   std::size_t max_connections = 512;
   std::size_t max_header_bytes = std::size_t{16} << 10U;
   std::size_t max_body_bytes = std::size_t{1} << 20U;
