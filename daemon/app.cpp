@@ -40,13 +40,15 @@ App::App(config::Settings settings, std::unique_ptr<core::Log> log)
       published_(std::make_shared<Published>()),
       storage_("storage", 1),
       cpu_("cpu", 1),
+      hashing_("hashing", 1),
       io_("io", 1) {}
 
 App::~App() {
   // Work in flight on one thread refers to the thread it came from. So the I/O thread, where all of
   // it comes from, stops first; the others finish what they were given.
   io_.stop();
-  for (net::Worker* worker : {&io_, &cpu_, &storage_}) {
+  hashing_.stop();  // but for the logins: there may be many, and nobody waits for them any more
+  for (net::Worker* worker : {&io_, &cpu_, &storage_, &hashing_}) {
     worker->join();
   }
   // Kept connections belong to that context: they must not outlive it.

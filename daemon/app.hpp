@@ -75,6 +75,12 @@ class App {
 
   [[nodiscard]] net::Executor readers() const { return cpu_.executor(); }
 
+  /// Where passwords are hashed, which takes a tenth of a second each: a thread of its own, so that
+  /// nobody who guesses holds up readers or heartbeats.
+  [[nodiscard]] net::Executor hashing() const { return hashing_.executor(); }
+
+  [[nodiscard]] prometheus::Registry& registry() { return *registry_; }
+
   /// The error of the last pass that could ask nothing at all; empty after one that could.
   [[nodiscard]] std::string sign_in_error() const;
 
@@ -133,6 +139,7 @@ class App {
   // Last, so that no thread runs when anything above goes.
   net::Worker storage_;
   net::Worker cpu_;
+  net::Worker hashing_;
   net::Worker io_;
 };
 

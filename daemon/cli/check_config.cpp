@@ -1,6 +1,7 @@
 #include "compliance/plan.hpp"
 #include "daemon/baseline_files.hpp"
 #include "daemon/cli/options.hpp"
+#include "daemon/web/web_config_file.hpp"
 
 #include <fmt/format.h>
 
@@ -21,6 +22,12 @@ int run_check_config(const CommonOptions& options) {
   if (!baseline) {
     fmt::print(stderr, "{}\n", baseline.error().message);
     return kExitError;
+  }
+  if (!settings->web_config_file.empty()) {
+    if (auto web = load_web_state(settings->web_config_file); !web) {
+      fmt::print(stderr, "{}\n", web.error().message);
+      return kExitError;
+    }
   }
   const auto plan = compliance::make_plan(**baseline, settings->inventory_all);
   fmt::print("{}: ok: {} assignments, {} checks\n",

@@ -21,6 +21,7 @@ enum class Format { kTable, kJson, kCsv };
 struct CommonOptions {
   std::string config_file = "/etc/plumbline/plumbline.yaml";
   std::string listen_address;
+  std::string web_config_file;
   std::string log_level;
   std::string log_format;
   bool allow_anonymous = false;

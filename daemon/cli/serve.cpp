@@ -71,10 +71,16 @@ int run_serve(const CommonOptions& options) {
   server_options.address = settings->listen_address;
   server_options.port = settings->listen_port;
   RouterOptions router_options;
-  router_options.expose_all =
-      options.allow_anonymous || is_loopback_address(settings->listen_address);
-  auto server = net::HttpServer::listen(
-      app.io(), std::move(server_options), make_router(app, router_options));
+  router_options.is_loopback = is_loopback_address(settings->listen_address);
+  router_options.allow_anonymous = options.allow_anonymous;
+  const auto router = std::make_shared<Router>(app, router_options);
+  if (auto opened = router->open(settings->web_config_file); !opened) {
+    fmt::print(stderr, "plumbline: {}\n", opened.error().message);
+    return kExitError;
+  }
+  server_options.tls = router->tls();
+  server_options.decorate = router->decorator();
+  auto server = net::HttpServer::listen(app.io(), std::move(server_options), router->handler());
   if (!server) {
     fmt::print(stderr, "plumbline: {}\n", server.error().message);
     return kExitError;
