@@ -270,12 +270,13 @@ net::Task<void> App::refresh_aliases() {
   }
   const std::lock_guard lock(mutex_);
   if (pending_ == nullptr) {
-    pending_ = std::make_unique<Reload>(Reload{settings_, *std::move(after)});
+    pending_ = std::make_unique<Reload>(Reload{settings_, *std::move(after), {}});
     wake_.set();
   }
 }
 
-Status App::prepare_reload(const Result<config::Settings>& settings) {
+Status App::prepare_reload(const Result<config::Settings>& settings,
+                           std::shared_ptr<ReloadOutcome> outcome) {
   if (!settings) {
     return settings.error();
   }
@@ -293,14 +294,22 @@ Status App::prepare_reload(const Result<config::Settings>& settings) {
     return baseline.error();
   }
   const std::lock_guard lock(mutex_);
-  pending_ = std::make_unique<Reload>(Reload{*settings, *std::move(baseline)});
+  // What waited for an earlier one gets something newer.
+  std::vector<std::shared_ptr<ReloadOutcome>> outcomes;
+  if (pending_ != nullptr) {
+    outcomes = std::move(pending_->outcomes);
+  }
+  outcomes.push_back(std::move(outcome));
+  pending_ = std::make_unique<Reload>(Reload{*settings, *std::move(baseline), std::move(outcomes)});
   wake_.set();
   return Status::ok();
 }
 
-Status App::reload(const Result<config::Settings>& settings) {
-  auto prepared = prepare_reload(settings);
+Status App::reload(const Result<config::Settings>& settings,
+                   std::shared_ptr<ReloadOutcome> outcome) {
+  auto prepared = prepare_reload(settings, outcome);
   if (!prepared) {
+    outcome->finish(prepared);
     daemon_metrics_.set_reload(false, clock_.now());
     log_->error("reload_failed", {{core::log_field::kError, prepared.error().message}});
   }
@@ -313,6 +322,12 @@ std::unique_ptr<App::Reload> App::pending_reload() {
     wake_ = {};
   }
   return std::move(pending_);
+}
+
+void App::finish(const Reload& reload, const Status& status) {
+  for (const auto& outcome : reload.outcomes) {
+    outcome->finish(status);
+  }
 }
 
 net::Task<void> App::take_over(std::unique_ptr<Reload> reload) {
@@ -343,6 +358,7 @@ net::Task<void> App::take_over(std::unique_ptr<Reload> reload) {
                        inventory_options(settings_));
   if (!adopted) {
     log_->error("reload_failed", {{core::log_field::kError, adopted.error().message}});
+    finish(*reload, adopted);
     co_return;
   }
   auto publishing = [this]() { return publish(); };
@@ -351,6 +367,7 @@ net::Task<void> App::take_over(std::unique_ptr<Reload> reload) {
     log_->error("publish_failed", {{core::log_field::kError, published.error().message}});
   }
   log_->info("reloaded");
+  finish(*reload, adopted);
 }
 
 net::Event App::wake() const {

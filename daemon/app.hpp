@@ -16,6 +16,7 @@
 #include "daemon/alias_refresh.hpp"
 #include "daemon/daemon_metrics.hpp"
 #include "daemon/heartbeats.hpp"
+#include "daemon/reload_requests.hpp"
 #include "net/http_client.hpp"
 #include "net/task.hpp"
 
@@ -52,8 +53,10 @@ class App {
   /// Takes the configuration over without a pause: compiles the baseline first, then lets the
   /// schedule make a pass that also asks for what is new, and adopt it. On an error, or where a key
   /// differs that only a restart can change, everything stays as it is. From main(). The verdicts
-  /// that change have the cause definition or parameters (truth 6).
-  [[nodiscard]] core::Status reload(const core::Result<config::Settings>& settings);
+  /// that change have the cause definition or parameters (truth 6). `outcome` is told when it is in
+  /// force, or why it will not be.
+  [[nodiscard]] core::Status reload(const core::Result<config::Settings>& settings,
+                                    std::shared_ptr<ReloadOutcome> outcome);
   /// Passes for ever, at the configured interval; ends after `stop`.
   net::Task<void> run_schedule();
   /// Ends the schedule and waits for the pass in progress, for at most `patience`. From main().
@@ -91,9 +94,11 @@ class App {
   struct Reload {
     config::Settings settings;
     std::shared_ptr<const compliance::Baseline> baseline;
+    std::vector<std::shared_ptr<ReloadOutcome>> outcomes;
   };
 
-  core::Status prepare_reload(const core::Result<config::Settings>& settings);
+  core::Status prepare_reload(const core::Result<config::Settings>& settings,
+                              std::shared_ptr<ReloadOutcome> outcome);
   /// The baseline of these settings, with all that is known of aliases.
   core::Result<std::shared_ptr<const compliance::Baseline>> compile(
       const config::Settings& settings);
@@ -101,6 +106,7 @@ class App {
   net::Task<void> refresh_aliases();
   [[nodiscard]] std::unique_ptr<Reload> pending_reload();
   net::Task<void> take_over(std::unique_ptr<Reload> reload);
+  static void finish(const Reload& reload, const core::Status& status);
   [[nodiscard]] net::Event wake() const;
 
   core::Status open_store();

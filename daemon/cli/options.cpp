@@ -87,6 +87,11 @@ int run_command_line(int argc, char** argv) {
                     common.listen_address,
                     "address:port to serve on (default: the file's)");
   add_web_config(*serve, common);
+  serve
+      ->add_option("--web.external-url",
+                   common.external_url,
+                   "URL under which a proxy on this machine shows the page")
+      ->type_name("URL");
   serve->add_flag("--web.allow-anonymous",
                   common.allow_anonymous,
                   "Serve API and page without authentication on a non-loopback address too");

@@ -13,6 +13,9 @@ namespace plumbline::daemon {
 
 namespace {
 
+/// How long a reload may wait for the pass in progress.
+constexpr std::chrono::minutes kReloadPatience{5};
+
 net::ServerResponse problem(int status, std::string_view detail) {
   net::ServerResponse response;
   response.status = status;
@@ -75,12 +78,13 @@ int status_of(core::Errc code) {
 
 /// Kinds of endpoints, for the metrics.
 std::string_view endpoint_of(std::string_view path) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kEndpoints = {{
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kEndpoints = {{
       {"/metrics", "metrics"},
       {"/-/healthy", "health"},
       {"/healthz", "health"},
       {"/-/ready", "ready"},
       {"/readyz", "ready"},
+      {"/-/reload", "reload"},
       {"/", "page"},
   }};
   for (const auto& [known, endpoint] : kEndpoints) {
@@ -104,7 +108,7 @@ net::ServerResponse ask_for_password() {
 
 Router::Router(App& app, RouterOptions options)
     : app_(&app),
-      options_(options),
+      options_(std::move(options)),
       metrics_(app.registry()),
       authenticator_(app.hashing(), app.clock()) {}
 
@@ -172,6 +176,13 @@ net::Task<std::optional<net::ServerResponse>> Router::refuse(net::ServerRequest 
     // A connection from before the web config asked for one.
     co_return problem(403, "connect again, with a client certificate");
   }
+  const auto host = request.headers.get("Host");
+  if (!state->config.authenticates() && host && is_loopback_address(request.local_address) &&
+      !is_own_host(*host, options_.names)) {
+    co_return problem(403,
+                      "this Host is not the daemon's; a proxy that passes its own on needs "
+                      "--web.external-url");
+  }
   if (state->config.users.empty()) {
     co_return std::nullopt;
   }
@@ -194,8 +205,41 @@ net::Task<std::optional<net::ServerResponse>> Router::refuse(net::ServerRequest 
   co_return busy;
 }
 
+net::Task<net::ServerResponse> Router::reload(net::ServerRequest request) {
+  if (request.method != "POST" && request.method != "PUT") {
+    auto response = problem(405, "a reload is asked for with POST or PUT");
+    response.headers.set("Allow", "POST, PUT");
+    co_return response;
+  }
+  if (!is_same_origin(request.headers, request.is_tls, options_.names)) {
+    co_return problem(403, "another site's page may not ask for this");
+  }
+  const bool is_local = is_loopback_address(request.remote_address) &&
+                        is_loopback_host(request.headers.get("Host").value_or("")) &&
+                        !is_forwarded(request.headers);
+  if (!config_->current()->config.authenticates() && !is_local) {
+    co_return problem(403,
+                      "a reload needs a password or a client certificate, or comes from the "
+                      "daemon's machine");
+  }
+  const auto outcome = options_.reloads->ask();
+  const auto status = co_await ReloadOutcome::wait(outcome, kReloadPatience);
+  if (!status) {
+    co_return problem(500,
+                      "the configuration can be used, and waits for the pass in progress to end; "
+                      "the log will tell");
+  }
+  if (!*status) {
+    co_return problem(500, status->error().message);
+  }
+  co_return text(200, "Plumbline is reloaded.\n");
+}
+
 net::Task<net::ServerResponse> Router::route(net::ServerRequest request) {
   App* const app = app_;
+  if (request.path == "/-/reload") {
+    co_return co_await reload(std::move(request));
+  }
   if (request.method != "GET") {
     auto response = problem(405, "Plumbline's web side is read-only");
     response.headers.set("Allow", "GET, HEAD");
@@ -242,9 +286,4 @@ net::Task<net::ServerResponse> Router::route(net::ServerRequest request) {
   }
   co_return problem(404, "there is nothing at " + request.path);
 }
-
-bool is_loopback_address(std::string_view address) {
-  return address.starts_with("127.") || address == "::1" || address == "localhost";
-}
-
 }  // namespace plumbline::daemon

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "daemon/app.hpp"
+#include "daemon/reload_requests.hpp"
+#include "daemon/web/access.hpp"
 #include "daemon/web/basic_auth.hpp"
 #include "daemon/web/web_config_file.hpp"
 #include "daemon/web/web_metrics.hpp"
@@ -15,6 +17,8 @@ struct RouterOptions {
   bool is_loopback = true;
   /// --web.allow-anonymous: everything to everyone.
   bool allow_anonymous = false;
+  OwnNames names;
+  std::shared_ptr<ReloadRequests> reloads;
 };
 
 /// What the server needs of the daemon. `app` must outlive the server.
@@ -37,6 +41,7 @@ class Router : public std::enable_shared_from_this<Router> {
   /// The refusal of who may not ask at all; nullopt for everyone else.
   net::Task<std::optional<net::ServerResponse>> refuse(net::ServerRequest request);
   net::Task<net::ServerResponse> route(net::ServerRequest request);
+  net::Task<net::ServerResponse> reload(net::ServerRequest request);
   void add_headers(net::ServerResponse& response);
 
   App* app_;
@@ -45,7 +50,4 @@ class Router : public std::enable_shared_from_this<Router> {
   std::unique_ptr<WebConfigFile> config_;
   Authenticator authenticator_;
 };
-
-[[nodiscard]] bool is_loopback_address(std::string_view address);
-
 }  // namespace plumbline::daemon

@@ -3,10 +3,13 @@
 
 import base64
 import http.client
+import json
 import os
 import shutil
+import socket
 import ssl
 import subprocess
+import threading
 import time
 
 from harness import Answer, Failure, Skip, check, contains, equal, main, wait_for
@@ -325,5 +328,127 @@ def at_the_start(test):
     check(time.monotonic() - started < 10, "a login takes too long")
 
 
+def edit(path, old, new):
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    check(old in text, f"no {old!r} in {path}")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text.replace(old, new))
+
+
+def reload_by_request(test):
+    simulator = test.simulator()
+    config = test.configure(simulator, sweep="1h", details="1h")
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+    before = len(daemon.api("checks")["checks"])
+    initiative = os.path.join(test.selected_baseline, "initiative.json")
+    with open(initiative, encoding="utf-8") as file:
+        document = json.load(file)
+    whole = json.dumps(document)
+    gone = document["properties"]["policyDefinitions"].pop()["policyDefinitionReferenceId"]
+    with open(initiative, "w", encoding="utf-8") as file:
+        json.dump(document, file)
+    answer = ask(daemon, "/-/reload", "POST")
+    equal((answer.status, answer.text()), (200, "Plumbline is reloaded.\n"), "POST")
+    # It is in force when it is answered, not later.
+    checks = {row["reference"] for row in daemon.api("checks")["checks"]}
+    equal(len(checks), before - 1, "checks")
+    check(gone not in checks, f"{gone} is still there")
+    with open(initiative, "w", encoding="utf-8") as file:
+        file.write(whole)
+    equal(status(daemon, "/-/reload", method="PUT"), 200, "PUT")
+    equal(len(daemon.api("checks")["checks"]), before, "checks again")
+
+    # Several at once: each is answered.
+    threads = []
+    statuses = []
+    for _ in range(8):
+        threads.append(threading.Thread(target=lambda: statuses.append(status(daemon, "/-/reload", method="POST"))))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    equal(statuses, [200] * 8, "eight at once")
+
+    edit(config, "sweep: 1h", "sweep: soon")
+    answer = ask(daemon, "/-/reload", "POST")
+    equal(answer.status, 500, "a broken configuration")
+    contains(answer.json()["detail"], "`sweep` must be a duration", "reason")
+    equal(daemon.metric("plumbline_config_last_reload_successful"), 0, "metric")
+    edit(config, "sweep: soon", "sweep: 1h")
+    edit(config, "plumbline.db", "other.db")
+    contains(ask(daemon, "/-/reload", "POST").json()["detail"], "restart to change storage.path", "reason")
+    edit(config, "other.db", "plumbline.db")
+    equal(status(daemon, "/-/reload", method="POST"), 200, "mended")
+
+    for method in ("GET", "HEAD", "DELETE", "PATCH", "OPTIONS"):
+        answer = ask(daemon, "/-/reload", method)
+        equal((answer.status, answer.headers["Allow"]), (405, "POST, PUT"), f"{method} /-/reload")
+    for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "FROB"):
+        answer = ask(daemon, "/metrics", method)
+        equal((answer.status, answer.headers["Allow"]), (405, "GET, HEAD"), f"{method} /metrics")
+    reloads = daemon.log().count("event=reloaded") + daemon.log().count("event=reload_failed")
+    own = f"127.0.0.1:{daemon.port}"
+    for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"},
+                    {"X-Forwarded-For": "10.0.0.1"}, {"Host": "evil.example"}, {"Host": "10.0.0.1"},
+                    {"Origin": "http://evil.example", "Host": "evil.example"}, {"Origin": f"https://{own}"}):
+        equal(status(daemon, "/-/reload", method="POST", headers=headers), 403, str(headers))
+    equal(status(daemon, "/-/reload", method="POST", headers={"Origin": f"http://{own}"}), 200, "the own page")
+    equal(daemon.log().count("event=reloaded") + daemon.log().count("event=reload_failed"), reloads + 1, "reloads")
+    equal(daemon.poll(), None, "exit code")
+
+
+def reload_from_elsewhere(test):
+    """Not without a password, even where everything else is open."""
+    files = authority(test)
+    elsewhere = other_address()
+    opened = serving(test, files, None, "--web.allow-anonymous", listen="0.0.0.0:0")
+    equal(status(opened, "/-/reload", method="POST"), 200, "from loopback")
+
+    def post(daemon, headers=None):
+        connection = http.client.HTTPConnection(elsewhere, daemon.port, timeout=30)
+        try:
+            connection.request("POST", "/-/reload", headers=headers or {})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    equal(post(opened), 403, "from elsewhere")
+    equal(post(opened, {"Host": "127.0.0.1"}), 403, "from elsewhere, with the Host of loopback")
+    known = serving(test, files, USERS, listen="0.0.0.0:0")
+    equal(post(known), 401, "from elsewhere, without the password")
+    equal(post(known, ALICE), 200, "from elsewhere, with the password")
+    equal(post(known, {**ALICE, "Origin": "http://evil.example"}), 403, "by the page of another site")
+
+
+def other_address():
+    """An address of this machine that is not loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing
+        except OSError as error:
+            raise Skip("the machine has no address but loopback") from error
+        return probe.getsockname()[0]
+
+
+def rebinding(test):
+    """A name that leads here but is not the daemon's."""
+    files = authority(test)
+    daemon = serving(test, files, None, "--web.external-url=https://plumbline.example/")
+    for host in ("evil.example", f"evil.example:{daemon.port}", "127.0.0.1.evil.example"):
+        for path in ("/", "/api/v1/scores", "/metrics", "/-/healthy"):
+            equal(status(daemon, path, headers={"Host": host}), 403, f"{path} of {host}")
+    for host in ("localhost", f"localhost:{daemon.port}", "127.0.0.1", "[::1]", "plumbline.example", "10.0.0.1:80",
+                 socket.gethostname()):
+        equal(status(daemon, "/api/v1/scores", headers={"Host": host}), 200, host)
+    # Who needs a password anyway is not held up by a name.
+    known = serving(test, files, USERS)
+    equal(status(known, "/metrics", headers={**ALICE, "Host": "monitor.example"}), 200, "another name")
+    done = test.run("serve", "--config.file=" + test.configure(test.simulator()), "--web.external-url=plumbline")
+    equal(done.returncode, 2, "exit code with a bad URL")
+    contains(done.stderr, "--web.external-url: URL is not an absolute http or https URL", "bad URL")
+
+
 if __name__ == "__main__":
-    main([passwords, beyond_loopback, tls, certificate_replaced, client_certificates, healthcheck, at_the_start])
+    main([passwords, beyond_loopback, tls, certificate_replaced, client_certificates, healthcheck, at_the_start,
+          reload_by_request, reload_from_elsewhere, rebinding])
