@@ -54,8 +54,18 @@ struct ServerOptions {
   std::function<std::shared_ptr<const ServerTls>()> tls;
   /// Set: sees every answer before it is sent, those of the server itself included.
   std::function<void(ServerResponse&)> decorate;
+  /// Set: told of each connection that the server ends for its own good: `displaced`, `refused`,
+  /// `slow` or `malformed`.
+  std::function<void(std::string_view reason)> on_cut;
+  /// False: bodies are read, counted and dropped, for a handler that wants none.
+  bool keep_bodies = true;
+  /// A connection beyond one of these takes the place of the one that has waited longest for a
+  /// request to come or to be complete: of the same client, or of all. Where every one is being
+  /// answered, the new one is closed. A client is an IPv4 address or the first half of an IPv6 one.
   std::size_t max_connections = 512;
+  std::size_t max_connections_per_client = 512;
   std::size_t max_header_bytes = std::size_t{16} << 10U;
+  std::size_t max_request_line_bytes = std::size_t{8} << 10U;
   std::size_t max_body_bytes = std::size_t{1} << 20U;
   std::chrono::seconds header_timeout{10};  // a whole request must arrive within this
   std::chrono::seconds idle_timeout{60};

@@ -18,6 +18,8 @@ namespace plumbline::daemon {
 namespace {
 
 constexpr std::chrono::seconds kShutdownPatience{3};
+/// Enough for a browser, some scrapers and a proxy in front of them; a quarter of all.
+constexpr std::size_t kConnectionsPerClient = 128;
 
 /// Signals that the main thread waits for; blocked in every thread.
 sigset_t handled_signals() {
@@ -105,6 +107,9 @@ int run_serve(const CommonOptions& options) {
   }
   server_options.tls = router->tls();
   server_options.decorate = router->decorator();
+  server_options.on_cut = router->cut_counter();
+  server_options.max_connections_per_client = kConnectionsPerClient;
+  server_options.keep_bodies = false;
   auto server = net::HttpServer::listen(app.io(), std::move(server_options), router->handler());
   if (!server) {
     fmt::print(stderr, "plumbline: {}\n", server.error().message);

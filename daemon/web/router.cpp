@@ -135,6 +135,10 @@ std::function<void(net::ServerResponse&)> Router::decorator() {
       [self = shared_from_this()](net::ServerResponse& response) { self->add_headers(response); };
 }
 
+std::function<void(std::string_view)> Router::cut_counter() {
+  return [self = shared_from_this()](std::string_view reason) { self->metrics_.count_cut(reason); };
+}
+
 std::function<std::shared_ptr<const net::ServerTls>()> Router::tls() {
   return [self = shared_from_this()]() { return self->config_->current()->tls; };
 }
@@ -143,6 +147,7 @@ void Router::add_headers(net::ServerResponse& response) {
   response.headers.set("X-Content-Type-Options", "nosniff");
   response.headers.set("Referrer-Policy", "no-referrer");
   response.headers.set("X-Frame-Options", "DENY");
+  response.headers.set("Cross-Origin-Opener-Policy", "same-origin");
   response.headers.set("Cross-Origin-Resource-Policy", "same-origin");
   response.headers.set(
       "Content-Security-Policy",

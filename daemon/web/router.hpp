@@ -32,6 +32,8 @@ class Router : public std::enable_shared_from_this<Router> {
   [[nodiscard]] net::Handler handler();
   /// Headers that every answer has, those of the server itself included.
   [[nodiscard]] std::function<void(net::ServerResponse&)> decorator();
+  /// Counts the connections that the server cuts.
+  [[nodiscard]] std::function<void(std::string_view)> cut_counter();
   /// The certificate of the next connection.
   [[nodiscard]] std::function<std::shared_ptr<const net::ServerTls>()> tls();
 

@@ -13,9 +13,11 @@ class WebMetrics {
 
   void set_config_reload(bool successful);
   void count_answer(std::string_view endpoint, int status);
+  void count_cut(std::string_view reason);
 
  private:
   prometheus::Family<prometheus::Counter>* requests_;
+  prometheus::Family<prometheus::Counter>* cuts_;
   prometheus::Gauge* config_reload_;
 };
 

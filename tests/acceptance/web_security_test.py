@@ -5,6 +5,7 @@ import base64
 import http.client
 import json
 import os
+import resource
 import shutil
 import socket
 import ssl
@@ -449,6 +450,145 @@ def rebinding(test):
     contains(done.stderr, "--web.external-url: URL is not an absolute http or https URL", "bad URL")
 
 
+def raw(daemon, payload, timeout=30):
+    """What the daemon answers to these bytes until it closes."""
+    with socket.create_connection(("127.0.0.1", daemon.port), timeout=timeout) as connection:
+        answer = b""
+        try:
+            connection.sendall(payload)
+            while part := connection.recv(65536):
+                answer += part
+        except ConnectionError:
+            pass
+        return answer
+
+
+def malformed(test):
+    files = authority(test)
+    daemon = serving(test, files, None)
+    host = b"Host: localhost\r\n"
+    post = b"POST /-/reload HTTP/1.1\r\n" + host
+    hidden = b"GET /metrics HTTP/1.1\r\n" + host + b"\r\n"
+    for expected, payload in (
+            (400, b"GET /metrics HTTP/1.1\r\n\r\n" + hidden),
+            (400, post + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden),
+            (400, post + b"Content-Length: 0\r\nContent-Length: 5\r\n\r\n" + hidden),
+            (501, post + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + hidden),
+            (400, post + b"X: a\r\n b\r\n\r\n" + hidden),
+            (400, post + b"X: a\nY: b\r\n\r\n" + hidden),
+            (414, b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n" + host + b"\r\n" + hidden),
+            (431, b"GET / HTTP/1.1\r\n" + host + b"X: " + b"a" * 17000 + b"\r\n\r\n" + hidden),
+            (413, post + b"Content-Length: 1048577\r\n\r\n" + b"a" * 1048577 + hidden),
+            (505, b"GET / HTTP/3.0\r\n" + host + b"\r\n" + hidden)):
+        answer = raw(daemon, payload)
+        equal(answer.split(b" ", 2)[:2], [b"HTTP/1.1", str(expected).encode()], repr(payload[:80]))
+        equal(answer.count(b"HTTP/1.1 "), 1, f"answers to {payload[:80]!r}")
+        for header in (b"\r\nContent-Security-Policy: default-src 'none'", b"\r\nX-Content-Type-Options: nosniff",
+                       b"\r\nConnection: close"):
+            check(header in answer, f"no {header!r} in {answer!r}")
+    check(daemon.metric("plumbline_http_connections_cut_total", reason="malformed") >= 10, "metric")
+    equal(daemon.log().count("event=reload"), 0, "reloads")
+    # A body is read and forgotten.
+    largest = b"a" * 1048576
+    answer = raw(daemon, post + b"Connection: close\r\nContent-Length: 1048576\r\n\r\n" + largest)
+    check(answer.startswith(b"HTTP/1.1 200 "), f"the largest body: {answer[:200]!r}")
+    equal(daemon.poll(), None, "exit code")
+
+
+def slow_clients(test):
+    """500 connections that never finish a request; health is answered as if they were not there."""
+    files = authority(test)
+    daemon = serving(test, files, None)
+    slow = []
+    try:
+        in_time = 0
+        for round_number in range(5):
+            # Each round opens anew what the daemon has cut.
+            for connection in slow:
+                connection.close()
+            slow = []
+            for _ in range(500):
+                connection = socket.create_connection(("127.0.0.1", daemon.port), timeout=30)
+                connection.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nX: ")
+                slow.append(connection)
+            for _ in range(20):
+                for connection in slow:
+                    try:
+                        connection.sendall(b"x")
+                    except OSError:
+                        pass
+                started = time.monotonic()
+                equal(status(daemon, "/-/healthy"), 200, f"health in round {round_number}")
+                in_time += time.monotonic() - started < 0.1
+        # The machine may be busy with something else for a moment.
+        check(in_time >= 90, f"only {in_time} of 100 answers within 100 ms")
+        check(daemon.metric("plumbline_http_connections_cut_total", reason="displaced") > 1000, "displaced")
+        check(daemon.metric("process_open_fds") < 300, "descriptors")
+
+        # Whoever is not displaced is cut by the clock.
+        def all_closed():
+            return daemon.metric("process_open_fds") < 100
+
+        wait_for("the end of the slow ones", all_closed, timeout=30)
+        check(daemon.metric("plumbline_http_connections_cut_total", reason="slow") > 0, "cut for being slow")
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def few_descriptors(test):
+    """Running out of descriptors stops neither the daemon nor its answers."""
+    files = authority(test)
+    daemon = serving(test, files, None)
+    # Lowering a limit needs no privilege; what is open stays so.
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (64, 64))
+    idle = [socket.create_connection(("127.0.0.1", daemon.port), timeout=30) for _ in range(200)]
+    try:
+        for _ in range(5):
+            equal(status(daemon, "/-/healthy"), 200, "health without descriptors")
+    finally:
+        for connection in idle:
+            connection.close()
+    wait_for("all as before", lambda: status(daemon, "/api/v1/scores") == 200)
+
+
+def many_logins(test):
+    """300 at once, right and wrong: each gets its answer, and who is known already does not wait."""
+    files = authority(test)
+    daemon = serving(test, files, USERS + f"  bob: {FAST_HASH}\n")
+    equal(status(daemon, "/-/healthy", headers=ALICE), 200, "known from now on")
+    answers = []
+
+    def log_in(headers, expected):
+        answers.append((expected, status(daemon, "/metrics", headers=headers)))
+
+    threads = []
+    for number in range(300):
+        kind = number % 3
+        headers = (ALICE, password("bob", "secret"), password("bob", f"wrong{number}"))[kind]
+        threads.append(threading.Thread(target=log_in, args=(headers, 401 if kind == 2 else 200)))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    equal(len(answers), 300, "answers")
+    equal([pair for pair in answers if pair[0] != pair[1]], [], "wrong answers")
+
+    # Slow hashes in a row, by somebody who guesses: the others do not feel it.
+    guessing = [threading.Thread(target=log_in, args=(password("alice", f"guess{number}"), 401)) for number in range(60)]
+    for thread in guessing:
+        thread.start()
+    in_time = 0
+    for _ in range(20):
+        started = time.monotonic()
+        equal(status(daemon, "/-/healthy", headers=ALICE), 200, "health meanwhile")
+        in_time += time.monotonic() - started < 0.1
+    for thread in guessing:
+        thread.join()
+    check(in_time >= 17, f"only {in_time} of 20 answers within 100 ms")
+    equal([pair for pair in answers if pair[0] != pair[1]], [], "wrong answers")
+
+
 if __name__ == "__main__":
     main([passwords, beyond_loopback, tls, certificate_replaced, client_certificates, healthcheck, at_the_start,
-          reload_by_request, reload_from_elsewhere, rebinding])
+          reload_by_request, reload_from_elsewhere, rebinding, malformed, slow_clients, few_descriptors, many_logins])
