@@ -229,10 +229,16 @@ void App::record(const core::CycleReport& report) {
 }
 
 net::Task<collectors::PassReport> App::pass() {
+  {
+    const std::lock_guard lock(mutex_);
+    collection_.running_since = clock_.now();
+  }
   auto report = co_await inventory_->run();
   {
     const std::lock_guard lock(mutex_);
-    sign_in_error_ = report.signed_in ? std::string() : report.first_error;
+    collection_.running_since.reset();
+    collection_.ended_at = clock_.now();
+    collection_.sign_in_error = report.signed_in ? std::string() : report.first_error;
   }
   if (report.signed_in && !stopping_) {
     co_await refresh_aliases();
@@ -425,9 +431,9 @@ std::shared_ptr<const Published> App::published() const {
   return published_;
 }
 
-std::string App::sign_in_error() const {
+Collection App::collection() const {
   const std::lock_guard lock(mutex_);
-  return sign_in_error_;
+  return collection_;
 }
 
 std::string App::metrics_text() {

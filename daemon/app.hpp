@@ -25,6 +25,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 namespace plumbline::daemon {
@@ -33,6 +34,13 @@ namespace plumbline::daemon {
 struct Published {
   std::shared_ptr<const compliance::Summary> summary;
   std::string verdict_metrics;
+};
+
+/// How collection goes.
+struct Collection {
+  std::optional<core::Time> running_since;  // of the pass in progress
+  std::optional<core::Time> ended_at;       // of the last pass
+  std::string sign_in_error;                // of the last pass that could ask nothing at all
 };
 
 class App {
@@ -84,8 +92,8 @@ class App {
 
   [[nodiscard]] prometheus::Registry& registry() { return *registry_; }
 
-  /// The error of the last pass that could ask nothing at all; empty after one that could.
-  [[nodiscard]] std::string sign_in_error() const;
+  /// Thread-safe.
+  [[nodiscard]] Collection collection() const;
 
  private:
   App(config::Settings settings, std::unique_ptr<core::Log> log);
@@ -131,7 +139,7 @@ class App {
   std::unique_ptr<core::Store> store_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Published> published_;
-  std::string sign_in_error_;
+  Collection collection_;
   std::unique_ptr<Reload> pending_;
   net::Event wake_;  // ends the wait for the next pass; a new one after each reload
   std::atomic<bool> stopping_ = false;

@@ -3,6 +3,7 @@
 #include "core/text.hpp"
 #include "daemon/web/api.hpp"
 #include "daemon/web/assets.hpp"
+#include "daemon/web/health.hpp"
 
 #include <fmt/format.h>
 
@@ -33,34 +34,6 @@ net::ServerResponse text(int status, std::string body) {
   response.status = status;
   response.body = std::move(body);
   return response;
-}
-
-net::ServerResponse health(App& app) {
-  std::string body;
-  bool healthy = true;
-  for (std::size_t i = 0; i < Heartbeats::kNames.size(); ++i) {
-    const auto age = app.heartbeats().age(static_cast<Heartbeats::Thread>(i));
-    const bool fresh = age < Heartbeats::kLimit;
-    healthy = healthy && fresh;
-    if (!fresh) {
-      body += fmt::format("The {} thread has not answered for {} s.\n",
-                          Heartbeats::kNames.at(i),
-                          std::chrono::duration_cast<std::chrono::seconds>(age).count());
-    }
-  }
-  return healthy ? text(200, "Plumbline is Healthy.\n") : text(503, std::move(body));
-}
-
-net::ServerResponse readiness(App& app) {
-  const auto published = app.published();
-  if (!published->summary) {
-    return text(503, "The last committed state is not served yet.\n");
-  }
-  std::string body = "Plumbline is Ready.\n";
-  if (const std::string error = app.sign_in_error(); !error.empty()) {
-    body += "Collection: Azure cannot be asked: " + error + "\n";
-  }
-  return text(200, std::move(body));
 }
 
 int status_of(core::Errc code) {
@@ -251,10 +224,10 @@ net::Task<net::ServerResponse> Router::route(net::ServerRequest request) {
     co_return response;
   }
   if (request.path == "/-/healthy" || request.path == "/healthz") {
-    co_return health(*app);
+    co_return health_answer(examine(*app), request);
   }
   if (request.path == "/-/ready" || request.path == "/readyz") {
-    co_return readiness(*app);
+    co_return readiness_answer(examine(*app), request);
   }
   if (request.path == "/metrics") {
     auto job = [app]() { return app->metrics_text(); };
