@@ -222,6 +222,7 @@ void read_http(YamlReader& http, WebConfig& out) {
   http.allow({"http2", "headers"});
   bool http2 = true;
   http.boolean("http2", http2);
+  out.has_http2 = http.has("http2");
   http.mapping("headers", [&](YamlReader& headers) {
     headers.allow({"Content-Security-Policy",
                    "Strict-Transport-Security",

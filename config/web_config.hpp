@@ -41,6 +41,8 @@ struct WebConfig {
   std::optional<WebTls> tls;  // absent: plain HTTP
   /// Replace the daemon's own headers of the same name.
   std::vector<std::pair<std::string, std::string>> headers;
+  /// `http2` is given: it has no effect.
+  bool has_http2 = false;
   /// Bcrypt hashes by user; empty: nobody is asked for a password.
   std::map<std::string, std::string, std::less<>> users;
 

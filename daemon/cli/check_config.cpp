@@ -24,9 +24,14 @@ int run_check_config(const CommonOptions& options) {
     return kExitError;
   }
   if (!settings->web_config_file.empty()) {
-    if (auto web = load_web_state(settings->web_config_file); !web) {
+    auto web = load_web_state(settings->web_config_file);
+    if (!web) {
       fmt::print(stderr, "{}\n", web.error().message);
       return kExitError;
+    }
+    if ((*web)->config.has_http2) {
+      fmt::print("{}: `http2` has no effect: the daemon speaks HTTP/1.1\n",
+                 settings->web_config_file);
     }
   }
   const auto plan = compliance::make_plan(**baseline, settings->inventory_all);

@@ -94,6 +94,11 @@ core::Status Router::open(const std::string& web_config_file) {
     return config.error();
   }
   config_ = *std::move(config);
+  if (config_->current()->config.has_http2) {
+    app_->log().warn("web_config_http2_ignored",
+                     {{core::log_field::kPath, web_config_file},
+                      {core::log_field::kReason, "HTTP/1.1 is what the daemon speaks"}});
+  }
   return core::Status::ok();
 }
 

@@ -66,6 +66,10 @@ class Authority:
         os.rename(self.path("new.pem"), self.path(name + ".pem"))
         return self._serial
 
+    def encrypt_key(self, name):
+        self._openssl("pkcs8", "-topk8", "-in", name + ".key", "-out", "new.key", "-passout", "pass:secret")
+        os.rename(self.path("new.key"), self.path(name + ".key"))
+
     def context(self, client=None):
         context = ssl.create_default_context(cafile=self.path("ca.pem"))
         if client:
@@ -321,8 +325,16 @@ def at_the_start(test):
     with open(config, "w", encoding="utf-8") as file:
         file.write(text.replace("web: {", f"web: {{config_file: \"{files.path('web.yml')}\", "))
     contains(test.run("check-config", "--config.file=" + config).stderr, message, "check-config by the configuration")
-    files.write("web.yml", USERS)
+    # An encrypted key: nobody is there to type its password.
+    files.encrypt_key("server")
+    files.write("web.yml", TLS)
+    done = test.run("check-config", "--config.file=" + config, timeout=30)
+    equal(done.returncode, 2, "exit code with an encrypted key")
+    contains(done.stderr, "server.key: holds no private key in PEM that can be used (an encrypted one cannot)", "key")
+    files.write("web.yml", USERS + "http_server_config: {http2: true}\n")
+    contains(test.run("check-config", "--config.file=" + config).stdout, "`http2` has no effect", "check-config")
     daemon = test.serve(config, simulator)
+    contains(daemon.log(), "event=web_config_http2_ignored", "log")
     equal(status(daemon, "/metrics"), 401, "metrics")
     started = time.monotonic()
     equal(status(daemon, "/metrics", headers=ALICE), 200, "metrics with the password")

@@ -88,6 +88,8 @@ TEST_CASE("what a web config comes to") {
   CHECK_FALSE(good("tls13_only").tls->allow_tls12);
   CHECK_FALSE(good("tls13_by_ciphers").tls->allow_tls12);
   CHECK_FALSE(good("tls12_only").tls->allow_tls13);
+  CHECK(good("headers").has_http2);
+  CHECK_FALSE(plain.has_http2);
   const auto headers = good("headers").headers;
   REQUIRE(headers.size() == 5);
   CHECK(headers.at(1).second == "max-age=31536000; includeSubDomains");
