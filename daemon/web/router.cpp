@@ -95,9 +95,9 @@ core::Status Router::open(const std::string& web_config_file) {
   }
   config_ = *std::move(config);
   if (config_->current()->config.has_http2) {
-    app_->log().warn("web_config_http2_ignored",
+    app_->log().warn("web_config_key_ignored",
                      {{core::log_field::kPath, web_config_file},
-                      {core::log_field::kReason, "HTTP/1.1 is what the daemon speaks"}});
+                      {core::log_field::kReason, "http2: the daemon speaks HTTP/1.1"}});
   }
   return core::Status::ok();
 }

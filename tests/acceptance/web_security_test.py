@@ -334,7 +334,7 @@ def at_the_start(test):
     files.write("web.yml", USERS + "http_server_config: {http2: true}\n")
     contains(test.run("check-config", "--config.file=" + config).stdout, "`http2` has no effect", "check-config")
     daemon = test.serve(config, simulator)
-    contains(daemon.log(), "event=web_config_http2_ignored", "log")
+    contains(daemon.log(), "event=web_config_key_ignored", "log")
     equal(status(daemon, "/metrics"), 401, "metrics")
     started = time.monotonic()
     equal(status(daemon, "/metrics", headers=ALICE), 200, "metrics with the password")
