@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <ctime>
+#include <functional>
 #include <thread>
 
 using namespace plumbline;
@@ -77,10 +79,11 @@ net::Task<void> wait(net::Event done) {
   co_await done.wait_for(std::chrono::seconds(60));
 }
 
+/// CPU time of the process: what the clock on the wall says depends on what else runs.
 double seconds_of(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
 }
 
 }  // namespace
@@ -188,7 +191,7 @@ TEST_CASE("300 logins at once, half of them wrong") {
   CHECK(tally.denied == 150);
 }
 
-TEST_CASE("300 equal logins at once are one, and hold up nobody") {
+TEST_CASE("300 equal logins at once are one") {
   Bench bench;
   Tally tally;
   const auto config = users(kSlow);
@@ -197,9 +200,6 @@ TEST_CASE("300 equal logins at once are one, and hold up nobody") {
     for (int i = 0; i < 300; ++i) {
       net::spawn(bench.io.executor(), count(&bench.authenticator, config, kAlice, &tally, 300));
     }
-    // The I/O thread is free meanwhile.
-    const double quick = seconds_of([&] { bench.check(config, "Basic nonsense!"); });
-    CHECK(quick < alone);
     net::run_blocking(bench.io.executor(), wait(tally.done));
   });
   CHECK(tally.allowed == 300);
@@ -231,6 +231,11 @@ TEST_CASE("a login that has waited too long is not hashed any more") {
   net::spawn(io.executor(), count(&authenticator, config, kAlice, &tally, 1));
   auto nothing = []() -> net::Task<void> { co_return; };
   net::run_blocking(io.executor(), nothing());  // the login has been queued
+  // What needs no hashing does not wait for it.
+  Tally quick;
+  net::spawn(io.executor(), count(&authenticator, config, "Basic nonsense!", &quick, 1));
+  net::run_blocking(io.executor(), wait(quick.done));
+  CHECK(quick.denied == 1);
   clock.advance(std::chrono::seconds(31));
   go.set();
   net::run_blocking(io.executor(), wait(tally.done));
