@@ -629,6 +629,7 @@ TEST_CASE("the server bounds header, body and time of a request") {
   CHECK(raw_exchange(loop.port(), "nonsense\r\n\r\n").starts_with("HTTP/1.1 400 "));
   // Bytes that trickle in do not move the deadline.
   const int slow = connect_to(loop.port());
+  REQUIRE(slow >= 0);
   const auto start = std::chrono::steady_clock::now();
   for (char byte = 0; ::recv(slow, &byte, 1, MSG_DONTWAIT) != 0 &&
                       std::chrono::steady_clock::now() - start < 10s;) {
@@ -679,6 +680,7 @@ TEST_CASE("the connection that has waited longest goes first") {
   std::vector<int> fds;
   for (int i = 0; i < 3; ++i) {
     fds.push_back(connect_to(loop.port()));
+    REQUIRE(fds.back() >= 0);
     // In this order for sure: each is answered once.
     send_all(fds.back(), begun + "\r\n");
     char first = 0;
