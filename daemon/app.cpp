@@ -52,13 +52,15 @@ App::App(config::Settings settings, std::unique_ptr<core::Log> log)
       published_(std::make_shared<Published>()),
       storage_("storage", 1),
       cpu_("cpu", 1),
+      hashing_("hashing", 1),
       io_("io", 1) {}
 
 App::~App() {
   // Work in flight on one thread refers to the thread it came from. So the I/O thread, where all of
   // it comes from, stops first; the others finish what they were given.
   io_.stop();
-  for (net::Worker* worker : {&io_, &cpu_, &storage_}) {
+  hashing_.stop();  // but for the logins: there may be many, and nobody waits for them any more
+  for (net::Worker* worker : {&io_, &cpu_, &storage_, &hashing_}) {
     worker->join();
   }
   // Kept connections belong to that context: they must not outlive it.
@@ -118,7 +120,7 @@ Status App::adopt_at_start() {
     return adopt();
   }
   // As with a reload: a pass first asks for what the changed checks read.
-  pending_ = std::make_unique<Reload>(Reload{settings_, baseline_});
+  pending_ = std::make_unique<Reload>(Reload{settings_, baseline_, {}});
   return Status::ok();
 }
 
@@ -265,10 +267,16 @@ void App::record(const core::CycleReport& report) {
 }
 
 net::Task<collectors::PassReport> App::collect() {
+  {
+    const std::lock_guard lock(mutex_);
+    collection_.running_since = clock_.now();
+  }
   auto report = co_await inventory_->run();
   {
     const std::lock_guard lock(mutex_);
-    sign_in_error_ = report.signed_in ? std::string() : report.first_error;
+    collection_.running_since.reset();
+    collection_.ended_at = clock_.now();
+    collection_.sign_in_error = report.signed_in ? std::string() : report.first_error;
   }
   if (report.signed_in && !stopping_) {
     co_await refresh_aliases();
@@ -306,12 +314,13 @@ net::Task<void> App::refresh_aliases() {
   }
   const std::lock_guard lock(mutex_);
   if (pending_ == nullptr) {
-    pending_ = std::make_unique<Reload>(Reload{settings_, *std::move(after)});
+    pending_ = std::make_unique<Reload>(Reload{settings_, *std::move(after), {}});
     wake_.set();
   }
 }
 
-Status App::prepare_reload(const Result<config::Settings>& settings) {
+Status App::prepare_reload(const Result<config::Settings>& settings,
+                           std::shared_ptr<ReloadOutcome> outcome) {
   if (!settings) {
     return settings.error();
   }
@@ -329,14 +338,22 @@ Status App::prepare_reload(const Result<config::Settings>& settings) {
     return baseline.error();
   }
   const std::lock_guard lock(mutex_);
-  pending_ = std::make_unique<Reload>(Reload{*settings, *std::move(baseline)});
+  // What waited for an earlier one gets something newer.
+  std::vector<std::shared_ptr<ReloadOutcome>> outcomes;
+  if (pending_ != nullptr) {
+    outcomes = std::move(pending_->outcomes);
+  }
+  outcomes.push_back(std::move(outcome));
+  pending_ = std::make_unique<Reload>(Reload{*settings, *std::move(baseline), std::move(outcomes)});
   wake_.set();
   return Status::ok();
 }
 
-Status App::reload(const Result<config::Settings>& settings) {
-  auto prepared = prepare_reload(settings);
+Status App::reload(const Result<config::Settings>& settings,
+                   std::shared_ptr<ReloadOutcome> outcome) {
+  auto prepared = prepare_reload(settings, outcome);
   if (!prepared) {
+    outcome->finish(prepared);
     daemon_metrics_.set_reload(false, clock_.now());
     log_->error("reload_failed", {{core::log_field::kError, prepared.error().message}});
   }
@@ -349,6 +366,12 @@ std::unique_ptr<App::Reload> App::pending_reload() {
     wake_ = {};
   }
   return std::move(pending_);
+}
+
+void App::finish(const Reload& reload, const Status& status) {
+  for (const auto& outcome : reload.outcomes) {
+    outcome->finish(status);
+  }
 }
 
 net::Task<void> App::take_over(std::unique_ptr<Reload> reload) {
@@ -378,6 +401,7 @@ net::Task<void> App::take_over(std::unique_ptr<Reload> reload) {
   set_plan(compliance::make_plan(*in_force, settings_.inventory_all), settings_);
   if (!adopted) {
     log_->error("reload_failed", {{core::log_field::kError, adopted.error().message}});
+    finish(*reload, adopted);
     co_return;
   }
   auto publishing = [this]() { return publish(); };
@@ -386,6 +410,7 @@ net::Task<void> App::take_over(std::unique_ptr<Reload> reload) {
     log_->error("publish_failed", {{core::log_field::kError, published.error().message}});
   }
   log_->info("reloaded");
+  finish(*reload, adopted);
 }
 
 net::Event App::wake() const {
@@ -482,9 +507,9 @@ std::shared_ptr<const Published> App::published() const {
   return published_;
 }
 
-std::string App::sign_in_error() const {
+Collection App::collection() const {
   const std::lock_guard lock(mutex_);
-  return sign_in_error_;
+  return collection_;
 }
 
 std::string App::metrics_text() {

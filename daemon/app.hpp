@@ -17,6 +17,7 @@
 #include "daemon/alias_refresh.hpp"
 #include "daemon/daemon_metrics.hpp"
 #include "daemon/heartbeats.hpp"
+#include "daemon/reload_requests.hpp"
 #include "daemon/scheduler.hpp"
 #include "net/http_client.hpp"
 #include "net/task.hpp"
@@ -26,6 +27,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 namespace plumbline::daemon {
@@ -34,6 +36,13 @@ namespace plumbline::daemon {
 struct Published {
   std::shared_ptr<const compliance::Summary> summary;
   std::string verdict_metrics;
+};
+
+/// How collection goes.
+struct Collection {
+  std::optional<core::Time> running_since;  // of the pass in progress
+  std::optional<core::Time> ended_at;       // of the last pass
+  std::string sign_in_error;                // of the last pass that could ask nothing at all
 };
 
 class App {
@@ -55,8 +64,10 @@ class App {
   /// Takes the configuration over without a pause: compiles the baseline first, then lets the
   /// schedule make a pass that also asks for what is new, and adopt it. On an error, or where a key
   /// differs that only a restart can change, everything stays as it is. From main(). The verdicts
-  /// that change have the cause definition or parameters (truth 6).
-  [[nodiscard]] core::Status reload(const core::Result<config::Settings>& settings);
+  /// that change have the cause definition or parameters (truth 6). `outcome` is told when it is in
+  /// force, or why it will not be.
+  [[nodiscard]] core::Status reload(const core::Result<config::Settings>& settings,
+                                    std::shared_ptr<ReloadOutcome> outcome);
   /// Passes, and polls of change feed and activity log, for ever, at the configured intervals; ends
   /// after `stop`.
   net::Task<void> run_schedule();
@@ -79,8 +90,14 @@ class App {
 
   [[nodiscard]] net::Executor readers() const { return cpu_.executor(); }
 
-  /// The error of the last pass that could ask nothing at all; empty after one that could.
-  [[nodiscard]] std::string sign_in_error() const;
+  /// Where passwords are hashed, which takes a tenth of a second each: a thread of its own, so that
+  /// nobody who guesses holds up readers or heartbeats.
+  [[nodiscard]] net::Executor hashing() const { return hashing_.executor(); }
+
+  [[nodiscard]] prometheus::Registry& registry() { return *registry_; }
+
+  /// Thread-safe.
+  [[nodiscard]] Collection collection() const;
 
  private:
   App(config::Settings settings, std::unique_ptr<core::Log> log);
@@ -89,9 +106,11 @@ class App {
   struct Reload {
     config::Settings settings;
     std::shared_ptr<const compliance::Baseline> baseline;
+    std::vector<std::shared_ptr<ReloadOutcome>> outcomes;
   };
 
-  core::Status prepare_reload(const core::Result<config::Settings>& settings);
+  core::Status prepare_reload(const core::Result<config::Settings>& settings,
+                              std::shared_ptr<ReloadOutcome> outcome);
   /// The baseline of these settings, with all that is known of aliases.
   core::Result<std::shared_ptr<const compliance::Baseline>> compile(
       const config::Settings& settings);
@@ -99,6 +118,7 @@ class App {
   net::Task<void> refresh_aliases();
   [[nodiscard]] std::unique_ptr<Reload> pending_reload();
   net::Task<void> take_over(std::unique_ptr<Reload> reload);
+  static void finish(const Reload& reload, const core::Status& status);
   [[nodiscard]] net::Event wake() const;
   net::Task<void> run(Job job);
   /// Those that become due during a pass, between its cycles.
@@ -131,7 +151,7 @@ class App {
   std::unique_ptr<core::Store> store_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Published> published_;
-  std::string sign_in_error_;
+  Collection collection_;
   std::unique_ptr<Reload> pending_;
   net::Event wake_;  // ends the wait for the next pass; a new one after each reload
   std::atomic<bool> stopping_ = false;
@@ -146,6 +166,7 @@ class App {
   // Last, so that no thread runs when anything above goes.
   net::Worker storage_;
   net::Worker cpu_;
+  net::Worker hashing_;
   net::Worker io_;
 };
 
