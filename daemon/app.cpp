@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <set>
 
 namespace plumbline::daemon {
@@ -208,6 +209,16 @@ Status App::connect() {
 Result<std::unique_ptr<App>> App::build(const config::Settings& settings,
                                         std::unique_ptr<core::Log> log) {
   std::unique_ptr<App> app(new App(settings, std::move(log)));
+  std::error_code ignored;
+  if (!std::filesystem::exists(settings.storage_path, ignored)) {
+    // A store knows aliases that the shipped catalogue does not, so rules are compiled with it. But
+    // none is made for a baseline that cannot be.
+    auto shipped = policy::AliasCatalogue::shipped();
+    auto baseline = shipped ? load_baseline(settings, **shipped) : shipped.error();
+    if (!baseline) {
+      return baseline.error();
+    }
+  }
   for (const auto step :
        {&App::open_store, &App::load, &App::adopt_at_start, &App::connect, &App::publish}) {
     if (auto done = (app.get()->*step)(); !done) {
