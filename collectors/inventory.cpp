@@ -208,8 +208,17 @@ net::Task<Status> Inventory::record_no_access(std::vector<std::string> subscript
   if (subscriptions.empty() || listing.key == core::kSubscriptionsEvidence) {
     evidence.push_back(std::move(listing));
   }
-  auto stage = [store = &parts_.store, evidence]() -> Result<std::shared_ptr<core::Cycle>> {
-    auto begun = store->begin_cycle("sweep", "no access");
+  co_return co_await record_missing(std::move(evidence), "sweep", "no access");
+}
+
+net::Task<Status> Inventory::record_missing(std::vector<core::Evidence> evidence,
+                                            std::string kind,
+                                            std::string scope) {
+  auto stage = [store = &parts_.store,
+                evidence = std::move(evidence),
+                kind = std::move(kind),
+                scope = std::move(scope)]() -> Result<std::shared_ptr<core::Cycle>> {
+    auto begun = store->begin_cycle(kind, scope);
     if (!begun) {
       return begun.error();
     }
@@ -226,6 +235,61 @@ net::Task<Status> Inventory::record_no_access(std::vector<std::string> subscript
     co_return cycle.error();
   }
   co_return co_await commit(*cycle, false);
+}
+
+net::Task<Result<std::set<std::string>>> Inventory::types_never_asked() {
+  using Types = std::set<std::string>;
+  auto job = [store = &parts_.store, plans = plan_.details]() -> Result<Types> {
+    auto snapshot = store->snapshot();
+    if (!snapshot) {
+      return snapshot.error();
+    }
+    Types types;
+    for (const auto& plan : plans) {
+      auto asked = (*snapshot)->count_evidence(
+          core::detail_evidence_key(""), core::detail_document_key("", plan.type), 1);
+      if (!asked) {
+        return asked.error();
+      }
+      if (*asked == 0) {
+        types.insert(plan.type);
+      }
+    }
+    return types;
+  };
+  co_return co_await net::offload(parts_.cpu, std::move(job));
+}
+
+net::Task<Status> Inventory::announce(std::vector<std::string> scopes) {
+  const auto types = co_await types_never_asked();
+  if (!types || types->empty()) {
+    co_return types ? Status::ok() : Status(types.error());
+  }
+  std::vector<core::Evidence> evidence;
+  for (const auto& scope : scopes) {
+    const auto due = co_await due_details(scope);
+    if (!due) {
+      co_return due.error();
+    }
+    for (const auto& [key, plan] : *due) {
+      if (types->contains(plan.type)) {
+        core::Evidence item;
+        item.key = core::detail_evidence_key(key);
+        item.complete = false;
+        item.reason = "not_collected";
+        item.observed_at = parts_.clock.now();
+        evidence.push_back(std::move(item));
+      }
+    }
+  }
+  if (evidence.empty()) {
+    co_return Status::ok();
+  }
+  // What is about to be asked for leaves the pass no less complete.
+  const bool complete = report_.complete;
+  auto recorded = co_await record_missing(std::move(evidence), "details", "not asked yet");
+  report_.complete = complete;
+  co_return recorded;
 }
 
 net::Task<Status> Inventory::confirm_missing(std::shared_ptr<Sweep> sweep,
@@ -585,6 +649,9 @@ net::Task<PassReport> Inventory::run() {
   });
   std::vector<std::string> scopes = subscriptions;
   scopes.emplace_back();
+  if (failure && !cancelled_) {
+    failure = co_await announce(scopes);
+  }
   for (int round = 0; round < (nested ? 2 : 1); ++round) {
     for (const auto& scope : scopes) {
       if (failure && !cancelled_) {

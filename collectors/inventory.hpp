@@ -89,6 +89,14 @@ class Inventory {
   /// A cycle that only says that these subscriptions could not be asked, and why.
   net::Task<core::Status> record_no_access(std::vector<std::string> subscriptions,
                                            core::Evidence listing);
+  /// A cycle of nothing but missing evidence.
+  net::Task<core::Status> record_missing(std::vector<core::Evidence> evidence,
+                                         std::string kind,
+                                         std::string scope);
+  net::Task<core::Result<std::set<std::string>>> types_never_asked();
+  /// Says of every list of a type that nobody has asked for yet that it is missing: who looks for
+  /// what points at it must not take the first lists that come in for all of them.
+  net::Task<core::Status> announce(std::vector<std::string> scopes);
   /// No subscriptions: rows that lie in none.
   net::Task<core::Status> sweep(std::vector<std::string> subscriptions,
                                 std::vector<core::TablePlan> tables);

@@ -146,6 +146,33 @@ TEST_CASE_FIXTURE(Fixture, "a pass that changes nothing writes nothing") {
   CHECK(second.versions == 0);
 }
 
+TEST_CASE_FIXTURE(
+    Fixture, "lists of a type that nobody has asked for are missing before the first comes in") {
+  graph(row("a") + "," + row("b"));
+  const auto list = [](const std::string& name) {
+    return vault_key(name) + "/providers/microsoft.insights/diagnosticsettings";
+  };
+  answers[list("a")] = tests::response(200, R"({"value":[]})");
+  answers[list("b")] = tests::response(200, R"({"value":[]})");
+  run();
+  const auto scopes = [&] {
+    std::vector<std::string> out;
+    for (const auto& cycle : opened.store->snapshot().value()->cycles(100).value()) {
+      out.push_back(cycle.kind + " " + cycle.scope);
+    }
+    return out;
+  };
+  const auto announced = std::ranges::count(scopes(), "details not asked yet");
+  CHECK(announced == 1);
+  CHECK(evidence(core::detail_evidence_key(list("a"))).complete);
+  // A new resource's list does not put those that were read in doubt.
+  graph(row("a") + "," + row("b") + "," + row("c"));
+  answers[list("c")] = tests::response(200, R"({"value":[]})");
+  run();
+  CHECK(evidence(core::detail_evidence_key(list("c"))).complete);
+  CHECK(std::ranges::count(scopes(), "details not asked yet") == announced);
+}
+
 TEST_CASE_FIXTURE(Fixture, "what can't be read is missing evidence, never a deletion") {
   graph(row("a"));
   run();
