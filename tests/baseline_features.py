@@ -91,12 +91,12 @@ def problems(structure, initiative, metadata):
         if len(owners[check]) != 1:
             found.append(f"{check}: {len(owners[check])} rows list it, not one")
             continue
-        row = owners[check][0]
-        if metadata[check]["feature"] != row["id"]:
-            found.append(f"{check}: is listed by {row['id']}, but names {metadata[check]['feature']}")
-        if reference["groupNames"] != [row["control"]] or metadata[check]["control"] != row["control"]:
+        row, said = owners[check][0], metadata[check]
+        if said["feature"] != row["id"]:
+            found.append(f"{check}: is listed by {row['id']}, but names {said['feature']}")
+        if reference["groupNames"] != [row["control"]] or said["control"] != row["control"]:
             found.append(f"{check}: is not of control {row['control']}, as its row is")
-        if "area" in row and metadata[check].get("recommendation") != row["name"]:
+        if "area" in row and said.get("recommendation") != row["name"]:
             found.append(f"{check}: words its recommendation differently from {row['id']}")
     features = {feature["id"]: feature for feature in structure["features"]}
     for row in structure["informational"]:
@@ -129,17 +129,18 @@ def planted(structure, initiative, metadata):
     yield fault(lambda data, plan: data["features"][1]["checks"].append(
         data["features"][0]["checks"].pop(0)), "is listed by")
     yield fault(lambda data, plan: plan["policyDefinitionGroups"].pop(0), "is no group")
-    yield fault(lambda data, plan: plan["policyDefinitionGroups"].append({"name": "NS-9"}), "NS-9: no")
+    yield fault(lambda data, plan: plan["policyDefinitionGroups"].append({"name": "NS-9"}),
+                "NS-9: no")
     yield fault(lambda data, plan: data["features"].pop(), "features: 19 rows")
     yield fault(lambda data, plan: data["features"][0].pop("state"), "no state")
     yield fault(lambda data, plan: data["features"][0].update(responsibility="Microsoft"),
                 "must be inherited")
     yield fault(lambda data, plan: data["features"][0].update(supported="false"),
                 "must be notAvailable")
-    recommendation = next(row for row in structure["recommendations"] if row["checks"])
-    yield fault(lambda data, plan: next(
-        row for row in data["recommendations"] if row["id"] == recommendation["id"]).update(name="x"),
-        "words its recommendation differently")
+    with_checks = next(index for index, row in enumerate(structure["recommendations"])
+                       if row["checks"])
+    yield fault(lambda data, plan: data["recommendations"][with_checks].update(name="x"),
+                "words its recommendation differently")
     yield fault(lambda data, plan: data["informational"][0].update(feature="NS-1.1"),
                 "no row for information")
 

@@ -5,11 +5,13 @@ Usage: baseline_kinds.py PLUMBLINE SOURCE_DIR
 
 Kinds: compliant, non_compliant, absent, not_applicable, no_evidence, and for each parameter a case
 of kind `parameter` that sets it, and one of any kind whose verdict would be another if the
-parameter had its default. The kind must fit the verdict. A gap fails the test, unless cases/missing-kinds.json states why there is no
-such case; a reason there for a case that does exist fails it too.
+parameter had its default. The kind must fit the verdict. A gap fails the test, unless
+cases/missing-kinds.json states why there is no such case; a reason there for a case that does exist
+fails it too.
 
-Also held here, because no case can tell: a rule on its own type names the resource itself; a look-up
-of resources elsewhere says how far it goes; every type in a long list of types has its case.
+Also held here, because no case can tell: a rule on its own type names the resource itself; a
+look-up of resources elsewhere says how far it goes; every type in a long list of types has its
+case.
 
 Before that the test is tested: gaps are planted in a copy of the baseline and must be found.
 """
@@ -38,7 +40,8 @@ def read(path):
 def cases_of(path):
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if line.strip()]
 
 
 def parts(node):
@@ -50,7 +53,7 @@ def parts(node):
 
 
 def verdict_changes(program, baseline, checks):
-    """The parameters of each check whose default would turn the verdict of some case that sets them."""
+    """(check, parameter) pairs: the default would turn the verdict of some case that sets it."""
     questions = []
     lines = collections.defaultdict(list)
     for check, cases in checks.items():
@@ -101,7 +104,8 @@ def problems(program, baseline):
     path = baseline / "cases" / "missing-kinds.json"
     for entry in read(path)["missing"] if path.exists() else []:
         reasons[entry["check"], entry["kind"], entry.get("parameter", "")] = entry["reason"]
-    definitions = {path.stem: read(path) for path in sorted((baseline / "definitions").glob("*.json"))}
+    definitions = {path.stem: read(path)
+                   for path in sorted((baseline / "definitions").glob("*.json"))}
     checks = {check: cases_of(baseline / "cases" / f"{check}.jsonl") for check in definitions}
     named = {path.stem for path in (baseline / "cases").glob("*.jsonl")}
     found += [f"{check}: cases, but no definition" for check in sorted(named - set(definitions))]
@@ -121,7 +125,8 @@ def problems(program, baseline):
                 found.append(f"{name}: {count} cases of that name")
         kinds = {case["kind"] for case in cases}
         gaps |= {(check, kind, "") for kind in KINDS if kind not in kinds}
-        tried = {name for case in cases if case["kind"] == "parameter" for name in case["parameters"]}
+        tried = {name for case in cases if case["kind"] == "parameter"
+                 for name in case["parameters"]}
         gaps |= {(check, "parameter", name)
                  for name in definition["properties"].get("parameters", {})
                  if name not in tried or (check, name) not in changing}

@@ -12,7 +12,7 @@ any more fails as well, so that the list stays true.
 
 --check    only this check; may be given several times
 --sample   only N of the mutants, drawn with --seed (0)
---list     prints the survivors as entries for the list, and what is wrong with the list
+--list     prints the survivors as an entry for the list
 """
 import argparse
 import collections
@@ -55,6 +55,9 @@ FUNCTIONS = {
     "true": "false",
     "false": "true",
 }
+# The type in front of an alias: what is left of it tells one condition from another.
+ALIAS = re.compile(
+    r"\b[A-Za-z]+\.[A-Za-z]+/[A-Za-z/]*?([A-Za-z]+\[\*\]|[A-Za-z]+\b)(?![/A-Za-z])")
 BATCH = 200
 # Every element of a list as long as this is a list of types: one mutant stands for it, and
 # tests/baseline_kinds.py compares the cases with all of it.
@@ -88,8 +91,7 @@ def short(node, limit=110):
     elif isinstance(node, list):
         text = f"[{', '.join(short(part, 40) for part in node)}]"
     elif isinstance(node, str):
-        text = re.sub(r"\b[A-Za-z]+\.[A-Za-z]+/[A-Za-z/]*?([A-Za-z]+\[\*\]|[A-Za-z]+\b)(?![/A-Za-z])",
-                      r"\1", node)
+        text = ALIAS.sub(r"\1", node)
     else:
         text = json.dumps(node)
     return text if len(text) <= limit else text[: limit - 1] + "…"
@@ -167,7 +169,8 @@ class Mutator:
                 self.drop(part, f"first of {len(value)} removed in {where}", [*path, 0])
                 return
             for index, element in enumerate(value):
-                self.drop(part, f"{short(element)} removed from the list of {where}", [*path, index])
+                self.drop(part, f"{short(element)} removed from the list of {where}",
+                          [*path, index])
         else:
             for other in changed_literals(value):
                 self.put(part, f"{short(value)} -> {short(other)} in {where}", path, other)
@@ -282,11 +285,13 @@ def run_batch(program, baseline, batch):
 
 
 def read_equivalent(path):
-    listed = {}
-    if path.exists():
-        for entry in json.loads(path.read_text(encoding="utf-8"))["mutants"]:
-            for mutation in entry["mutations"]:
-                listed[entry["check"], mutation] = entry["reason"]
+    """(check, mutation) pairs; a reason may stand for many."""
+    listed = set()
+    for entry in json.loads(path.read_text(encoding="utf-8"))["equivalent"]:
+        if not entry["reason"].strip():
+            sys.exit(f"{path}: an entry gives no reason")
+        for check, mutations in entry["mutants"].items():
+            listed |= {(check, mutation) for mutation in mutations}
     return listed
 
 
@@ -328,13 +333,11 @@ def main():
             survivors[check].append(name)
         elif outcome != "survived" and (check, name) in listed:
             problems.append(f"is listed as equivalent, but killed: {check}: {name}")
-    for check, name in listed:
+    for check, name in sorted(listed):
         if (not arguments.check or check in arguments.check) and (check, name) not in everything:
             problems.append(f"is listed as equivalent, but no such mutant: {check}: {name}")
     if arguments.list:
-        entries = [{"check": check, "mutations": names, "reason": ""}
-                   for check, names in survivors.items()]
-        print(json.dumps({"mutants": entries}, indent=2, ensure_ascii=False))
+        print(json.dumps({"reason": "", "mutants": survivors}, indent=2, ensure_ascii=False))
         return
     for problem in problems:
         print(problem)
