@@ -284,6 +284,28 @@ def run_batch(program, baseline, batch):
     return outcomes
 
 
+def outcomes_of(program, baseline, mutants):
+    batches = [mutants[start:start + BATCH] for start in range(0, len(mutants), BATCH)]
+    with concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        results = pool.map(lambda batch: run_batch(program, baseline, batch), batches)
+        return [outcome for result in results for outcome in result]
+
+
+def self_test(program, baseline, check, definition):
+    """With most of its cases gone, a check must have survivors, or this test finds nothing."""
+    mutants = [(check, *mutant) for mutant in Mutator(definition).mutants()]
+    with tempfile.TemporaryDirectory(prefix="plumbline-planted-") as directory:
+        planted = pathlib.Path(directory)
+        (planted / "cases").mkdir()
+        lines = (baseline / "cases" / f"{check}.jsonl").read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if json.loads(line)["kind"] == "compliant"]
+        (planted / "cases" / f"{check}.jsonl").write_text("\n".join(kept) + "\n")
+        outcomes = outcomes_of(program, planted, mutants)
+    if set(outcomes) != {"killed", "survived"}:
+        sys.exit(f"with compliant cases only, mutants of {check} should be killed and survive: "
+                 f"{collections.Counter(outcomes)}")
+
+
 def read_equivalent(path):
     """(check, mutation) pairs; a reason may stand for many."""
     listed = set()
@@ -306,12 +328,11 @@ def main():
     arguments = parser.parse_args()
     program = str(pathlib.Path(arguments.program).resolve())
     baseline = arguments.source.resolve() / "baselines" / "azure-monitor"
-    mutants = []
-    for path in sorted((baseline / "definitions").glob("*.json")):
-        if arguments.check and path.stem not in arguments.check:
-            continue
-        definition = json.loads(path.read_text(encoding="utf-8"))
-        mutants += [(path.stem, *mutant) for mutant in Mutator(definition).mutants()]
+    definitions = {path.stem: json.loads(path.read_text(encoding="utf-8"))
+                   for path in sorted((baseline / "definitions").glob("*.json"))
+                   if not arguments.check or path.stem in arguments.check}
+    mutants = [(check, *mutant) for check, definition in definitions.items()
+               for mutant in Mutator(definition).mutants()]
     if not mutants:
         sys.exit("no such check")
     everything = {(check, name) for check, name, _ in mutants}
@@ -319,13 +340,17 @@ def main():
         mutants = sorted(random.Random(arguments.seed).sample(mutants, arguments.sample),
                          key=lambda mutant: mutant[:2])
 
-    batches = [mutants[start:start + BATCH] for start in range(0, len(mutants), BATCH)]
-    with concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
-        results = pool.map(lambda batch: run_batch(program, baseline, batch), batches)
-        outcomes = [outcome for result in results for outcome in result]
+    first = next(iter(definitions))
+    self_test(program, baseline, first, definitions[first])
+    # A definition that fails its own cases would make every mutant of it look killed.
+    unchanged = [(check, "unchanged", definitions[check])
+                 for check in sorted({check for check, _, _ in mutants})]
+    outcomes = outcomes_of(program, baseline, [*unchanged, *mutants])
+    problems = [f"fails its own cases: {check}"
+                for (check, _, _), outcome in zip(unchanged, outcomes) if outcome != "survived"]
+    outcomes = outcomes[len(unchanged):]
 
     listed = read_equivalent(baseline / "cases" / "equivalent-mutants.json")
-    problems = []
     survivors = collections.defaultdict(list)
     for (check, name, _), outcome in zip(mutants, outcomes, strict=True):
         if outcome == "survived" and (check, name) not in listed:
