@@ -4,11 +4,11 @@
 Usage: baseline_mutants.py PLUMBLINE SOURCE_DIR [--check ID] [--sample N --seed S] [--list]
 
 A mutant is a copy of a definition with one thing changed: an operator turned into its opposite or
-its neighbour, a literal or a parameter's default changed, a condition removed, allOf and anyOf
-exchanged, a `not` dropped, a bound shifted. It is killed when one of the check's cases comes out
-differently. One that survives fails the test, unless cases/equivalent-mutants.json names it and
-says why no resource can tell it from the original. An entry there that is killed or does not exist
-any more fails as well, so that the list stays true.
+its neighbour, a literal or a parameter's default changed, a related resource's property misspelt, a
+condition removed, allOf and anyOf exchanged, a `not` dropped, a bound shifted. It is killed when one
+of the check's cases comes out differently. One that survives fails the test, unless
+cases/equivalent-mutants.json names it and says why no resource can tell it from the original. An
+entry there that is killed or does not exist any more fails as well, so that the list stays true.
 
 --check    only this check; may be given several times
 --sample   only N of the mutants, drawn with --seed (0)
@@ -68,6 +68,11 @@ def is_expression(text):
     return isinstance(text, str) and text.startswith("[") and not text.startswith("[[")
 
 
+def is_path(field):
+    """Whether it reads a property of a related resource, whose spelling no catalogue checks."""
+    return field.startswith("Plumbline.Relations/") and not field.endswith("[*]")
+
+
 def short(node, limit=110):
     """A condition in one line, aliases by what follows the type."""
     if isinstance(node, dict):
@@ -115,7 +120,7 @@ def changed_expressions(text):
         literal, function, number = match.groups()
         start, end = match.span()
         if literal is not None:
-            if re.search(r"(parameters|field|current)\($", text[:start]):
+            if re.search(r"(parameters|field|current)\($", text[:start]) and not is_path(literal):
                 continue
             other = literal + "x" if literal else "exempt"
             yield f"{text[:start]}'{other}'{text[end:]}", f"'{literal}' -> '{other}'"
@@ -203,6 +208,8 @@ class Mutator:
                 continue
             if key == "value" or is_expression(node[key]):
                 self.value(part, here, [*path, key], node[key])
+            elif is_path(node[key]):
+                self.put(part, f"field misspelt: {here}", [*path, key], node[key] + "x")
         for key, operand in node.items():
             for other in OPERATORS.get(key, []):
                 if isinstance(operand, list) and other not in ("in", "notIn"):
