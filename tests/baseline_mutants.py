@@ -4,9 +4,9 @@
 Usage: baseline_mutants.py PLUMBLINE SOURCE_DIR [--check ID] [--sample N --seed S] [--list]
 
 A mutant is a copy of a definition with one thing changed: an operator turned into its opposite or
-its neighbour, a literal or a parameter's default changed, a related resource's property misspelt, a
-condition removed, allOf and anyOf exchanged, a `not` dropped, a bound shifted. It is killed when one
-of the check's cases comes out differently. One that survives fails the test, unless
+its neighbour, a literal or a parameter's default changed, a related resource's property misspelt,
+a condition removed, allOf and anyOf exchanged, a `not` dropped, a bound shifted. It is killed when
+one of the check's cases comes out differently. One that survives fails the test, unless
 cases/equivalent-mutants.json names it and says why no resource can tell it from the original. An
 entry there that is killed or does not exist any more fails as well, so that the list stays true.
 
