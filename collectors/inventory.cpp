@@ -207,8 +207,46 @@ net::Task<Status> Inventory::record_no_access(std::vector<std::string> subscript
   }
   if (subscriptions.empty() || listing.key == core::kSubscriptionsEvidence) {
     evidence.push_back(std::move(listing));
+  } else {
+    // Their lists say what was, also to those that look for what points at them.
+    auto lists = co_await known_lists(std::move(subscriptions));
+    if (!lists) {
+      co_return lists.error();
+    }
+    for (auto& key : *lists) {
+      core::Evidence item = listing;
+      item.key = std::move(key);
+      evidence.push_back(std::move(item));
+    }
   }
   co_return co_await record_missing(std::move(evidence), "sweep", "no access");
+}
+
+net::Task<Result<std::vector<std::string>>> Inventory::known_lists(
+    std::vector<std::string> subscriptions) {
+  using Keys = std::vector<std::string>;
+  auto job = [store = &parts_.store, subscriptions = std::move(subscriptions)]() -> Result<Keys> {
+    auto snapshot = store->snapshot();
+    if (!snapshot) {
+      return snapshot.error();
+    }
+    auto all = (*snapshot)->all_evidence();
+    if (!all) {
+      return all.error();
+    }
+    const auto prefix = core::detail_evidence_key("");
+    Keys keys;
+    for (auto& item : *all) {
+      if (item.key.starts_with(prefix) &&
+          std::ranges::binary_search(
+              subscriptions,
+              core::subscription_of_key(std::string_view(item.key).substr(prefix.size())))) {
+        keys.push_back(std::move(item.key));
+      }
+    }
+    return keys;
+  };
+  co_return co_await net::offload(parts_.cpu, std::move(job));
 }
 
 net::Task<Status> Inventory::record_missing(std::vector<core::Evidence> evidence,
@@ -319,9 +357,11 @@ net::Task<Status> Inventory::confirm_missing(std::shared_ptr<Sweep> sweep,
   }
   const std::set<std::string> unseen(missing->begin(), missing->end());
   std::erase_if(sweep->doubted, [&](const std::string& key) {
-    const bool seen_again =
-        core::subscription_of_key(key) == source.substr(source.rfind('|') + 1) &&
-        !unseen.contains(key);
+    const auto id = core::parse_resource_id(key);
+    const bool of_source =
+        id && source == core::partition_evidence_key(core::resource_graph_table(id->type),
+                                                     core::subscription_of_key(key));
+    const bool seen_again = of_source && !unseen.contains(key);
     if (seen_again) {
       sweep->evidence.push_back(evidence_of(
           std::string(core::kResourceEvidencePrefix) + key, parts_.clock.now(), Status::ok()));
@@ -512,7 +552,8 @@ net::Task<Result<std::vector<DetailList>>> Inventory::due_details(std::string su
   auto job = [store = &parts_.store,
               subscription,
               plans = plan_.details,
-              oldest = parts_.clock.now() - options_.detail_interval]() -> Result<Due> {
+              now = parts_.clock.now(),
+              interval = options_.detail_interval]() -> Result<Due> {
     auto snapshot = store->snapshot();
     if (!snapshot) {
       return snapshot.error();
@@ -523,7 +564,9 @@ net::Task<Result<std::vector<DetailList>>> Inventory::due_details(std::string su
       if (!evidence) {
         return evidence.error();
       }
-      if (!*evidence || !(*evidence)->complete || (*evidence)->observed_at <= oldest) {
+      // An instant that is yet to come was taken with a wrong clock.
+      if (!*evidence || !(*evidence)->complete || (*evidence)->observed_at <= now - interval ||
+          (*evidence)->observed_at > now) {
         due.emplace_back(key, plan);
       }
       return Status::ok();
@@ -581,7 +624,6 @@ net::Task<void> Inventory::pause() {
 net::Task<PassReport> Inventory::run() {
   report_ = {};
   report_.started = parts_.clock.steady_now();
-  cancelled_ = false;
   auto listed = co_await list_subscriptions();
   Status failure = Status::ok();
   if (!listed) {

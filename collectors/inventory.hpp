@@ -77,8 +77,7 @@ class Inventory {
   /// One full pass. One at a time.
   net::Task<PassReport> run();
 
-  /// A pass in progress ends soon after: what is not yet asked is left for the next one. From any
-  /// thread.
+  /// For good: a pass in progress ends soon after, and later ones ask nothing. From any thread.
   void cancel() { cancelled_ = true; }
 
  private:
@@ -89,6 +88,9 @@ class Inventory {
   /// A cycle that only says that these subscriptions could not be asked, and why.
   net::Task<core::Status> record_no_access(std::vector<std::string> subscriptions,
                                            core::Evidence listing);
+  /// Evidence keys of the lists that were ever asked for in these subscriptions, sorted.
+  net::Task<core::Result<std::vector<std::string>>> known_lists(
+      std::vector<std::string> subscriptions);
   /// A cycle of nothing but missing evidence.
   net::Task<core::Status> record_missing(std::vector<core::Evidence> evidence,
                                          std::string kind,

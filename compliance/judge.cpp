@@ -43,6 +43,8 @@ std::optional<ComplianceState> state_of(policy::Outcome outcome) {
   return ComplianceState::kError;
 }
 
+constexpr std::chrono::minutes kTimeStep{10};
+
 /// Whether a check is the one that the store's verdicts were decided by.
 bool is_same(const Check& check, const core::CheckRow& row) {
   return check.assignment == row.assignment && check.reference == row.reference &&
@@ -154,6 +156,19 @@ class CycleJudge {
       for (const auto resource : *resources) {
         mark({row, resource}, cause);
       }
+      // Resources of types that the definition no longer applies to have verdicts still.
+      core::VerdictFilter filter;
+      filter.assignment = found->second->assignment;
+      filter.reference = found->second->reference;
+      auto marked = each_verdict(std::move(filter), [&](const core::Verdict& verdict) {
+        mark({verdict.check, verdict.resource}, cause);
+      });
+      if (!marked) {
+        return marked;
+      }
+    }
+    if (auto done = mark_expired_exemptions(); !done) {
+      return done;
     }
     return decide_marked();
   }
@@ -209,8 +224,19 @@ class CycleJudge {
     }
   }
 
-  /// Rules that read utcNow() may change their mind without any change of a resource.
+  /// Rules that read utcNow() may change their mind without any change of a resource. They are
+  /// asked again when another step of time has begun, not with each of many small cycles.
   Status mark_time_dependent() {
+    const auto last = view_->cycles(1);
+    if (!last) {
+      return last.error();
+    }
+    const auto step = [](core::Time time) {
+      return std::chrono::floor<std::chrono::minutes>(time).time_since_epoch() / kTimeStep;
+    };
+    if (!last->empty() && step(last->front().committed_at) == step(changes_->now)) {
+      return Status::ok();
+    }
     for (const auto& [row, check] : checks_) {
       if (!check->definition->info().reads_time) {
         continue;
@@ -226,24 +252,34 @@ class CycleJudge {
     return Status::ok();
   }
 
-  /// What an exemption covered that has expired since the last cycle.
+  /// What exemptions still cover that have expired.
   Status mark_expired_exemptions() {
-    const auto last = view_->cycles(1);
-    if (!last) {
-      return last.error();
-    }
-    const auto before = last->empty() ? core::Time() : last->front().committed_at;
     std::set<std::string, std::less<>> expired;
     for (const auto& exemption : baseline_->exemptions) {
-      if (exemption->is_expired(changes_->now) && !exemption->is_expired(before)) {
+      if (exemption->is_expired(changes_->now)) {
         expired.insert(exemption->spec.name);
       }
     }
-    if (expired.empty()) {
+    const auto counts = expired.empty() ? std::vector<core::ExemptCount>() : view_->exempt_counts();
+    if (!counts) {
+      return counts.error();
+    }
+    if (std::ranges::none_of(*counts, [&](const core::ExemptCount& count) {
+          return expired.contains(count.exemption);
+        })) {
       return Status::ok();
     }
     core::VerdictFilter filter;
     filter.state = ComplianceState::kExempt;
+    return each_verdict(std::move(filter), [&](const core::Verdict& verdict) {
+      if (expired.contains(verdict.reason)) {
+        mark({verdict.check, verdict.resource}, Cause::kExemption);
+      }
+    });
+  }
+
+  template <class Visit>
+  Status each_verdict(core::VerdictFilter filter, Visit visit) {
     filter.limit = 1000;
     for (;;) {
       auto rows = view_->verdicts(filter);
@@ -251,9 +287,7 @@ class CycleJudge {
         return rows.error();
       }
       for (const auto& row : *rows) {
-        if (expired.contains(row.verdict.reason)) {
-          mark({row.verdict.check, row.verdict.resource}, Cause::kExemption);
-        }
+        visit(row.verdict);
       }
       if (rows->size() < filter.limit) {
         return Status::ok();
@@ -659,19 +693,33 @@ class CycleJudge {
     return Status::ok();
   }
 
+  /// Not Azure's doing.
+  static bool is_ours(Cause cause) {
+    return cause == Cause::kDefinition || cause == Cause::kParameters;
+  }
+
+  /// A changed check that could not be decided since: whatever comes of it, the change is the
+  /// cause.
+  static bool is_pending(const std::optional<core::Verdict>& before) {
+    return before && before->state == ComplianceState::kNoEvidence && !before->known_state &&
+           is_ours(before->cause);
+  }
+
   static Cause cause_of(const Decision& decision,
                         const std::optional<core::Verdict>& before,
                         std::int64_t version,
                         Cause trigger) {
     if (decision.state == ComplianceState::kNoEvidence) {
-      return trigger == Cause::kDefinition || trigger == Cause::kParameters ? trigger
-                                                                            : Cause::kEvidence;
+      return is_ours(trigger) ? trigger : is_pending(before) ? before->cause : Cause::kEvidence;
     }
     // Nobody drifts by an exemption's beginning or end.
     if (decision.state == ComplianceState::kExempt ||
         (before && before->state == ComplianceState::kExempt)) {
       return trigger == Cause::kDefinition || trigger == Cause::kParameters ? trigger
                                                                             : Cause::kExemption;
+    }
+    if (is_pending(before)) {
+      return is_ours(trigger) ? trigger : before->cause;
     }
     // A state after a gap is compared with the last one that rested on evidence: what changed in
     // between decides, not that the evidence came back.
@@ -710,7 +758,10 @@ class CycleJudge {
     const bool same = old && decision->state == old->state && decision->reason == old->reason;
     const bool same_underneath = decision->state != ComplianceState::kExempt ||
                                  !decision->known() || old->known_state == decision->known();
-    if (same && old->version == resource.version && same_underneath) {
+    // What was known under another definition or other parameters is nothing to compare with.
+    const bool starts_anew =
+        decision->state == ComplianceState::kNoEvidence && is_ours(trigger) && old;
+    if (same && old->version == resource.version && same_underneath && !starts_anew) {
       return Status::ok();
     }
     if (!decision->state) {
@@ -723,7 +774,7 @@ class CycleJudge {
       verdict.resource = subject.resource;
       verdict.state = *decision->state;
       verdict.reason = decision->reason;
-      verdict.cause = same ? old->cause : cause;
+      verdict.cause = same && !starts_anew ? old->cause : cause;
       verdict.version = resource.version;
       verdict.since_cycle = same ? old->since_cycle : changes_->cycle;
       verdict.evaluated_at = changes_->now;
@@ -731,8 +782,9 @@ class CycleJudge {
         verdict.known_state = known;
         verdict.known_version = resource.version;
       } else {
-        verdict.known_state = old ? old->known_state : std::nullopt;
-        verdict.known_version = old ? old->known_version : 0;
+        const bool keep = old && !starts_anew;
+        verdict.known_state = keep ? old->known_state : std::nullopt;
+        verdict.known_version = keep ? old->known_version : 0;
       }
       if (auto done = view_->put_verdict(verdict); !done) {
         return done;

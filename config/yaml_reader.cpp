@@ -18,6 +18,7 @@ using core::Result;
 namespace {
 
 constexpr int kMaxDepth = 32;
+constexpr std::size_t kMaxNodes = 200'000;
 
 std::string place_of(const std::string& file, const YAML::Mark& mark) {
   // yaml-cpp counts from 0 and gives -1 for nodes without a position.
@@ -28,18 +29,20 @@ Error error_at(const std::string& file, const YAML::Mark& mark, std::string_view
   return {Errc::kParse, fmt::format("{}: {}", place_of(file, mark), message)};
 }
 
-/// How deep a document nests, before anything recurses over it.
-bool too_deep(const YAML::Node& node, int depth) {
-  if (depth > kMaxDepth) {
+/// How deep a document nests and how much it holds, before anything recurses over it. Aliases count
+/// as often as they are used: a few lines of them can stand for any amount.
+bool too_large(const YAML::Node& node, int depth, std::size_t& nodes) {
+  if (depth > kMaxDepth || ++nodes > kMaxNodes) {
     return true;
   }
   if (node.IsSequence()) {
-    return std::any_of(
-        node.begin(), node.end(), [&](const auto& item) { return too_deep(item, depth + 1); });
+    return std::any_of(node.begin(), node.end(), [&](const auto& item) {
+      return too_large(item, depth + 1, nodes);
+    });
   }
   if (node.IsMap()) {
     return std::any_of(node.begin(), node.end(), [&](const auto& item) {
-      return too_deep(item.second, depth + 1);
+      return too_large(item.second, depth + 1, nodes);
     });
   }
   return false;
@@ -92,9 +95,12 @@ void append_json(std::string& out, const YAML::Node& node) {
 Result<YAML::Node> parse_yaml(const std::string& text, const std::string& file) {
   try {
     YAML::Node node = YAML::Load(text);
-    if (too_deep(node, 0)) {
+    std::size_t nodes = 0;
+    if (too_large(node, 0, nodes)) {
       return Error{Errc::kLimit,
-                   fmt::format("{}:1:1: nests deeper than {} levels", file, kMaxDepth)};
+                   nodes > kMaxNodes
+                       ? fmt::format("{}:1:1: holds more than {} values", file, kMaxNodes)
+                       : fmt::format("{}:1:1: nests deeper than {} levels", file, kMaxDepth)};
     }
     return node;
   } catch (const YAML::Exception& error) {

@@ -289,9 +289,6 @@ net::Task<collectors::PassReport> App::collect() {
     collection_.ended_at = clock_.now();
     collection_.sign_in_error = report.signed_in ? std::string() : report.first_error;
   }
-  if (report.signed_in && !stopping_) {
-    co_await refresh_aliases();
-  }
   co_return report;
 }
 
@@ -310,22 +307,32 @@ net::Task<void> App::refresh_aliases() {
   if (!changed || stopping_) {
     co_return;
   }
-  auto job = [this]() { return compile(settings_); };
+  config::Settings settings;
+  const Reload* waiting = nullptr;
+  {
+    // A configuration that waits was compiled before the answer came.
+    const std::lock_guard lock(mutex_);
+    waiting = pending_.get();
+    settings = waiting != nullptr ? waiting->settings : settings_;
+  }
+  auto job = [this, settings]() { return compile(settings); };
   auto after = co_await net::offload(cpu_.executor(), std::move(job));
   if (!after) {
     log_->error("aliases_rejected", {{core::log_field::kError, after.error().message}});
     co_return;
   }
-  if (std::ranges::equal((*after)->checks,
-                         before->checks,
-                         {},
-                         &compliance::Check::definition_hash,
-                         &compliance::Check::definition_hash)) {
+  if (waiting == nullptr && std::ranges::equal((*after)->checks,
+                                               before->checks,
+                                               {},
+                                               &compliance::Check::definition_hash,
+                                               &compliance::Check::definition_hash)) {
     co_return;
   }
   const std::lock_guard lock(mutex_);
-  if (pending_ == nullptr) {
-    pending_ = std::make_unique<Reload>(Reload{settings_, *std::move(after), {}});
+  if (pending_ != nullptr && pending_.get() == waiting) {
+    pending_->baseline = *std::move(after);
+  } else if (pending_ == nullptr) {
+    pending_ = std::make_unique<Reload>(Reload{std::move(settings), *std::move(after), {}});
     wake_.set();
   }
 }
@@ -413,6 +420,12 @@ net::Task<void> App::take_over(std::unique_ptr<Reload> reload) {
   if (!adopted) {
     log_->error("reload_failed", {{core::log_field::kError, adopted.error().message}});
     finish(*reload, adopted);
+    const std::lock_guard lock(mutex_);
+    if (in_force == reload->baseline && pending_ == nullptr) {
+      // Since the start the store has other checks than these: the next pass tries again.
+      reload->outcomes.clear();
+      pending_ = std::move(reload);
+    }
     co_return;
   }
   auto publishing = [this]() { return publish(); };
@@ -446,6 +459,9 @@ net::Task<collectors::PassReport> App::pass() {
   auto report = co_await collect();
   if (reload != nullptr && !stopping_) {
     co_await take_over(std::move(reload));
+  }
+  if (report.signed_in && !stopping_) {
+    co_await refresh_aliases();
   }
   log_->info("pass_done",
              {{core::log_field::kSubscriptions, fmt::format("{}", report.subscriptions)},

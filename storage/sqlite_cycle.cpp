@@ -340,7 +340,9 @@ Status SqliteCycle::stage_one(const core::Observation& observation) {
     }
     if (*row) {
       seen_.insert(use->integer(0));
-      const bool older = core::to_micros(observation.observed_at) < use->integer(1);
+      // A stored instant that is yet to come was taken with a wrong clock and says nothing.
+      const bool older = core::to_micros(observation.observed_at) < use->integer(1) &&
+                         use->integer(1) <= core::to_micros(clock_->now());
       const bool same = use->blob(2) == as_bytes(observation.fingerprint) &&
                         use->text(3) == observation.source &&
                         use->integer(4) == core::kNormaliserVersion;
@@ -562,12 +564,84 @@ Status SqliteCycle::merge_deletions(core::CycleChanges& changes) {
       ++row_.deleted;
       changes.resources.push_back(std::move(change));
     }
+    if (auto done = forget_evidence(key, changes); !done) {
+      return done;
+    }
   }
   return Status::ok();
 }
 
+/// What was known of the lists of a resource that is gone, and of itself, is no evidence for one
+/// that is made anew, and no gap for others.
+Status SqliteCycle::forget_evidence(const std::string& key, core::CycleChanges& changes) {
+  const std::string own = std::string(core::kResourceEvidencePrefix) + key;
+  const std::string lists = core::detail_evidence_key(key);
+  auto known = [&] {
+    const Use use(
+        connection_->prepare("SELECT key, complete, reason FROM evidence WHERE key = ?1 OR "
+                             "(key >= ?2 || '/' AND key < ?2 || '0')"));
+    use->bind(1, own).bind(2, lists);
+    return all_rows<core::EvidenceChange>(*use, [&](const Statement& row) {
+      core::EvidenceChange change;
+      change.now.key = row.text(0);
+      change.now.observed_at = changes.now;
+      change.was_known = true;
+      change.was_complete = row.integer(1) != 0;
+      change.was_reason = row.text(2);
+      return change;
+    });
+  }();
+  if (!known) {
+    return known.error();
+  }
+  for (auto& change : *known) {
+    if (auto done = connection_->prepare("DELETE FROM evidence WHERE key = ?")
+                        .bind(1, change.now.key)
+                        .run();
+        !done) {
+      return done;
+    }
+    changes.evidence.push_back(std::move(change));
+  }
+  return Status::ok();
+}
+
+/// Whether the resource that a list is of is known to be gone: a list may come in later than that.
+Result<bool> SqliteCycle::is_of_deleted(std::string_view document_key) {
+  // The longest beginning that is a resource's id, or what that one lies in.
+  std::optional<core::ResourceId> id;
+  for (auto end = document_key.rfind('/'); !id && end != 0 && end != std::string_view::npos;
+       end = document_key.rfind('/', end - 1)) {
+    id = core::parse_resource_id(document_key.substr(0, end));
+  }
+  while (id) {
+    const Use use(connection_->prepare(
+        "SELECT version_id IS NULL FROM resource WHERE key = ? AND is_detail = 0"));
+    use->bind(1, id->key);
+    const auto row = use->step();
+    if (!row) {
+      return row.error();
+    }
+    if (*row) {
+      return use->integer(0) != 0;
+    }
+    id = core::parse_resource_id(id->parent);
+  }
+  return false;
+}
+
 Status SqliteCycle::merge_evidence(core::CycleChanges& changes) {
   for (const auto& evidence : evidence_) {
+    const auto lists = core::detail_evidence_key("");
+    if (!evidence.complete && evidence.key.starts_with(lists)) {
+      const auto deleted = is_of_deleted(std::string_view(evidence.key).substr(lists.size()));
+      if (!deleted) {
+        return deleted.error();
+      }
+      if (*deleted) {
+        continue;
+      }
+    }
     core::EvidenceChange change;
     change.now = evidence;
     {

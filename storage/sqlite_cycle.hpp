@@ -45,6 +45,8 @@ class SqliteCycle final : public core::Cycle {
   core::Status stage_one(const core::Observation& observation);
   core::Status merge_staged(core::CycleChanges& changes);
   core::Status merge_deletions(core::CycleChanges& changes);
+  core::Status forget_evidence(const std::string& key, core::CycleChanges& changes);
+  core::Result<bool> is_of_deleted(std::string_view document_key);
   core::Status merge_evidence(core::CycleChanges& changes);
   core::Status merge_change_records(core::CycleChanges& changes);
   core::Status merge_watermarks(core::CycleChanges& changes);

@@ -350,7 +350,7 @@ net::Task<void> ChangeWatch::read_bodies(std::shared_ptr<Poll> poll,
   const auto types = planned == plan_.tables.end() ? std::vector<std::string>() : planned->types;
   std::string token;
   std::vector<core::Observation> rows;
-  for (;;) {
+  for (int page_number = 0; page_number < options_.feed_pages; ++page_number) {
     auto request =
         resource_graph_body(query, scope, options_.page_size, token, is_inherited_table(table));
     const auto sent_at = parts_.clock.now();

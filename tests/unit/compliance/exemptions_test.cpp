@@ -111,6 +111,19 @@ TEST_CASE_FIXTURE(Fixture, "an exemption expires by the clock alone") {
   CHECK(last.row.evaluated == 0);
 }
 
+TEST_CASE_FIXTURE(Fixture, "an exemption that expires before a baseline is adopted ends with it") {
+  auto spec = exemption("until", workspace_key("a"));
+  spec.expires_on = clock.now() + std::chrono::hours(1);
+  adopt(tests::make_assignment(), {spec});
+  CHECK(verdict("query", workspace_key("a")) == "Exempt(until) exemption");
+  clock.advance(std::chrono::hours(2));
+  auto assignment = tests::make_assignment();
+  auto& text = assignment.initiative.definitions.at(1).text;
+  text.replace(text.find("medium"), 6, "high");
+  adopt(assignment, {spec});
+  CHECK(verdict("query", workspace_key("a")) == "NonCompliant exemption");
+}
+
 TEST_CASE_FIXTURE(Fixture, "an exemption that covers nothing is unused, and the first one counts") {
   adopt(tests::make_assignment(),
         {exemption("gone", workspace_key("gone")),

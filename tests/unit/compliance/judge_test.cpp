@@ -376,3 +376,67 @@ TEST_CASE_FIXTURE(JudgeFixture, "an upgrade of the baseline pages nobody") {
   }
   CHECK(open_drift(DriftKind::kBaseline) == 0);
 }
+
+TEST_CASE_FIXTURE(JudgeFixture, "a resource made anew waits for its own lists") {
+  workspace("a", "Disabled").settings(workspace_key("a"), R"([{"id":"/x"}])");
+  evidence("arg:resources|s1", "");
+  commit();
+  CHECK(verdict("diagnostics", workspace_key("a")) == "Compliant resource");
+  const auto drift = open_drift(core::DriftKind::kBaseline);
+  gone(workspace_key("a")).commit();
+  CHECK(verdict("diagnostics", workspace_key("a")) == "-");
+  workspace("a", "Disabled").commit();
+  CHECK(verdict("diagnostics", workspace_key("a")) == "NoEvidence(not_collected) evidence");
+  CHECK(open_drift(core::DriftKind::kBaseline) == drift);
+}
+
+TEST_CASE_FIXTURE(JudgeFixture, "a list of a resource that is gone is no gap") {
+  workspace("a", "Disabled").settings(workspace_key("a"), "[]");
+  const auto list = core::detail_evidence_key(workspace_key("a") +
+                                              "/providers/microsoft.insights/diagnosticsettings");
+  evidence(list, "forbidden").commit();
+  CHECK(snapshot()->incomplete_evidence()->size() == 1);
+  gone(workspace_key("a")).commit();
+  CHECK(snapshot()->incomplete_evidence()->empty());
+  // Asked for before it went, answered after.
+  evidence(list, "not_found").commit();
+  CHECK(snapshot()->incomplete_evidence()->empty());
+}
+
+TEST_CASE_FIXTURE(JudgeFixture,
+                  "a changed check that could not be decided drifts nobody when it can") {
+  workspace("a", "Disabled").settings(workspace_key("a"), "[]");
+  evidence("arg:resources|s1", "").commit();
+  CHECK(verdict("query", workspace_key("a")) == "Compliant resource");
+  evidence("arg:resources|s1", "forbidden").commit();
+  CHECK(verdict("query", workspace_key("a")) == "NoEvidence(forbidden) evidence");
+  const auto drift = open_drift(core::DriftKind::kBaseline);
+  auto spec = tests::make_assignment();
+  auto& text = spec.initiative.definitions.at(0).text;
+  text.replace(text.find("\"notEquals\""), 11, "\"equals\"");
+  adopt(spec);
+  evidence("arg:resources|s1", "throttled").commit();
+  CHECK(verdict("query", workspace_key("a")) == "NoEvidence(throttled) definition");
+  evidence("arg:resources|s1", "").commit();
+  CHECK(verdict("query", workspace_key("a")) == "NonCompliant definition");
+  CHECK(open_drift(core::DriftKind::kBaseline) == drift);
+}
+
+TEST_CASE_FIXTURE(JudgeFixture,
+                  "a definition that applies to fewer types takes its verdicts back") {
+  workspace("a", "Enabled").commit();
+  CHECK(verdict("query", workspace_key("a")) == "NonCompliant resource");
+  auto spec = tests::make_assignment();
+  auto& text = spec.initiative.definitions.at(0).text;
+  const std::string type = R"("equals":"Microsoft.OperationalInsights/workspaces")";
+  text.replace(text.find(type), type.size(), R"("equals":"Microsoft.Insights/components")");
+  adopt(spec);
+  CHECK(verdict("query", workspace_key("a")) == "-");
+}
+
+TEST_CASE_FIXTURE(JudgeFixture, "what was taken with a clock ahead of time does not last") {
+  workspace("a", "Disabled").settings(workspace_key("a"), "[]").commit();
+  clock.advance(-std::chrono::hours(24));
+  workspace("a", "Enabled").commit();
+  CHECK(verdict("query", workspace_key("a")) == "NonCompliant resource");
+}
