@@ -315,7 +315,7 @@ function table(caption, heads, rows) {
     const kids = [content].flat(Infinity).filter((kid) => kid || kid === 0);
     const inner = kids.length > 0 ? kids : quiet(kNone);
     return i === 0 ? h('th', { scope: 'row', role: 'rowheader', class: cls }, inner)
-      : h('td', { role: 'cell', class: cls, 'data-label': head }, div(inner));
+      : h('td', { role: 'cell', class: kids.length > 0 ? cls : [cls, 'none'].filter(Boolean).join(' '), 'data-label': head }, div(inner));
   };
   return h('table', { role: 'table' }, h('caption.hide', null, caption),
     h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' },
@@ -834,7 +834,7 @@ function alignLines(before, after) {
 
 function difference({ resource, from, to }) {
   const versions = [...list(resource.versions)].sort((x, y) => y.from_cycle - x.from_cycle);
-  const options = versions.map((v) => [String(v.version), `${v.version}, from ${absolute(millis(v.observed_at))}`]);
+  const options = versions.map((v) => [String(v.version), `${v.version} (${absolute(millis(v.observed_at))})`]);
   const choose = (name) => ({ target }) => {
     const params = Object.fromEntries(parseRoute(location.hash).params);
     go(link(['resource'], { ...params, from: String(from.version), to: String(to.version), [name]: target.value }), false);
@@ -857,7 +857,7 @@ function difference({ resource, from, to }) {
   }
   const differing = changed.filter(Boolean).length;
   return section('Difference', differing === 0 ? 'The two versions are the same.' : `${plural(differing, 'line')} differ`,
-    h('form.filters', { 'aria-label': 'Versions to compare', onsubmit: (event) => event.preventDefault() },
+    h('form.filters', { class: 'versions', 'aria-label': 'Versions to compare', onsubmit: (event) => event.preventDefault() },
       selector('Before', String(from.version), options, choose('from')), selector('After', String(to.version), options, choose('to'))),
     differing > 0 && h('table.diff', { role: 'table' }, h('caption.hide', null, 'Difference'),
       h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' },
@@ -910,14 +910,14 @@ const resourceView = {
       chosen && explanation(data),
       data.incomparable && problem(data.incomparable),
       data.from && data.to && difference(data),
-      section('Configuration', 'As last observed. Secrets stand as redacted:\u2026 fingerprints.',
-        isBlank(resource.configuration) ? empty('No configuration is stored.')
-          : h('pre', { tabindex: '0', role: 'region', 'aria-label': 'Configuration' }, JSON.stringify(resource.configuration, null, 2))),
       section('Versions', null, versions.length === 0 ? empty('None is kept.')
         : table('Versions', ['Version', 'From', 'To', 'Observed', 'Difference'], versions.map((v, i) => [v.version, v.version, cycleText(v.from_cycle),
           cycleText(v.to_cycle) ?? 'current', at(v.observed_at),
           versions[i + 1] && h('a', { href: link(['resource'], { id, assignment: chosen?.assignment, reference: chosen?.reference, from: versions[i + 1].version, to: v.version }),
             'aria-label': `Difference of version ${v.version} to the one before` }, 'to the one before')]))),
+      section('Configuration', 'As last observed. Secrets stand as redacted:\u2026 fingerprints.',
+        isBlank(resource.configuration) ? empty('No configuration is stored.')
+          : h('pre', { tabindex: '0', role: 'region', 'aria-label': 'Configuration' }, JSON.stringify(resource.configuration, null, 2))),
     ];
   },
 };
