@@ -382,7 +382,7 @@ class Api {
       }
       for (const auto& row : *rows) {
         if (only != 0 && row.verdict.check != only) {
-          return {};
+          return Status::ok();
         }
         if (row.verdict.check != check_row) {
           check = find_check(row.assignment, row.reference);
@@ -392,7 +392,7 @@ class Api {
             row, check == nullptr ? std::string_view() : std::string_view(check->title));
         if ((fits && page.rows.size() >= page.limit) || page.scanned >= kMaxScanned) {
           page.more = true;
-          return {};
+          return Status::ok();
         }
         ++page.scanned;
         page.check = row.verdict.check;
@@ -402,7 +402,7 @@ class Api {
         }
       }
       if (rows->size() < filter.limit) {
-        return {};
+        return Status::ok();
       }
       filter.after_check = rows->back().verdict.check;
       filter.after_resource = rows->back().verdict.resource;
