@@ -451,13 +451,11 @@ function trendChart(points) {
   const x = (ms) => (((ms - first.at) / (end - first.at)) * 100).toFixed(2);
   const y = (ratio) => (38 - ratio * 36).toFixed(2);
   const line = (name) => points.map((point, i) => (i === 0 ? `M0 ${y(point[name])}` : `H${x(point.at)} V${y(point[name])}`)).join(' ') + ' H100';
-  const moved = Math.round((last.score - first.score) * 1000) / 10;
   return h('div.trend', null,
     h('div.plot', { 'aria-hidden': 'true' }, h('ul', null, ['100 %', '50 %', '0 %'].map((text) => h('li', null, text))), h('svg', { viewBox: '0 0 100 40', preserveAspectRatio: 'none' },
       [0, 0.5, 1].map((ratio) => h('path.grid', { d: `M0 ${y(ratio)} H100` })),
       h('path.covered', { d: line('coverage') }), h('path.scored', { d: line('score') }))),
     h('p.quiet', null, h('span.key', { class: 'scored' }), 'Score ', bold(percent(first.score)), ' \u2192 ', bold(percent(last.score)),
-      moved === 0 ? '' : ` (${moved > 0 ? '+' : '\u2212'}${tenths.format(Math.abs(moved))} points)`,
       ', ', h('span.key', { class: 'covered' }), 'coverage ', bold(percent(first.coverage)), ' \u2192 ', bold(percent(last.coverage)),
       ', since ', ago(new Date(first.at)), `, over ${plural(points.length, 'cycle')} that changed verdicts.`));
 }
@@ -613,7 +611,7 @@ async function readFindings(filter, route, signal) {
     after = page.next ?? '';
     if (!after) break;
   }
-  return { rows, next: after };
+  return { rows, next: after, filter, route };
 }
 
 const rowKey = (row) => [row.assignment, row.reference, row.resource_key ?? row.resource_id].join('\n');
@@ -623,11 +621,11 @@ const pageNumber = (route) => Math.max(1, Number.parseInt(route.params.get('page
 // The cursors point forward only, so the way back is what this window came by.
 const cameFrom = new Map();
 
-function pages(route, data) {
+function pages({ route, next: cursor }) {
   const params = Object.fromEntries(route.params);
   const page = pageNumber(route);
   const to = (after, number) => link(route.path, { ...params, after, page: number > 1 ? number : '' });
-  const next = data.next && to(data.next, page + 1);
+  const next = cursor && to(cursor, page + 1);
   if (next) cameFrom.set(next, route.hash);
   const back = page === 2 ? to('', 1) : cameFrom.get(route.hash);
   if (page === 1 && !next) return null;
@@ -636,8 +634,9 @@ function pages(route, data) {
     step('First', page > 1 && to('', 1)), step('Previous', back), h('li', { key: 'at' }, `Page ${count(page)}`), step('Next', next)));
 }
 
-function findingsTable(data, filter, route, withCheck) {
-  const { rows, next, checks } = data;
+// The rows say what they are rows of: while the next ones are on their way these are still shown.
+function findingsTable(data, withCheck) {
+  const { rows, next, checks, filter, route } = data;
   const before = (pageNumber(route) - 1) * kPage;
   // The counts know how many there are, unless the filter is finer than they.
   const exact = !filter.q && !filter.type && !filter.subscription;
@@ -653,7 +652,7 @@ function findingsTable(data, filter, route, withCheck) {
         resourceCell(row.resource_id ?? row.resource_key, row),
         ...(withCheck ? [[checkLink(row), sub(row.reference)], severityLabel(row.severity)] : []),
         stateLabel(row.state), reasonText(row.reason), ago(row.evaluated_at), ago(row.observed_at)])),
-    pages(route, data),
+    pages(data),
   ];
 }
 
@@ -693,7 +692,7 @@ const findings = {
           autocomplete: 'off', oninput: ({ target }) => later(() => set('q', target.value, true)) })),
         ['assignment', 'reference'].filter((name) => filter[name]).map((name) => h('span.chip', { key: name }, `${name}: ${filter[name]}`,
           h('button', { type: 'button', 'aria-label': `Remove the filter ${name}`, onclick: () => set(name, '', false) }, '\u00d7')))),
-      findingsTable(data, filter, route, true),
+      findingsTable(data, true),
     ];
   },
 };
@@ -741,7 +740,7 @@ const checkView = {
         bar(stateShares(counts), 'thick'))),
       section('Verdicts', null,
         tabs('State', route, 'state', [['', 'All ', bold(count(total(counts)))], ...kStates.filter((s) => counts[s] > 0).map((s) => [s, stateLabel(s), bold(count(counts[s]))])], filter.state),
-        findingsTable(data, filter, route, false)),
+        findingsTable(data, false)),
     ];
   },
 };
@@ -905,16 +904,16 @@ const resourceView = {
       section('Verdicts', null, verdicts.length === 0 ? empty('No check applies to this resource.')
         : table('Verdicts', ['Check', 'State', 'Severity', 'Reason', 'Cause', 'Since', 'Explanation'], verdicts.map((v) => [rowKey(v),
           [checkLink(v), sub(v.reference)], stateLabel(v.state), severityLabel(v.severity), reasonText(v.reason), v.cause, cycleText(v.since_cycle),
-          h('a', { href: link(['resource'], { id, assignment: v.assignment, reference: v.reference }), 'aria-current': v === chosen ? 'true' : null,
-            'aria-label': `Explain ${v.title ?? v.reference}` }, v === chosen ? 'shown below' : 'explain')]))),
+          h('a', { href: link(['resource'], { id, assignment: v.assignment, reference: v.reference }), 'aria-current': v === chosen ? 'true' : null },
+            v === chosen ? 'shown below' : 'explain', h('span.hide', null, `: ${v.title ?? v.reference}`))]))),
       chosen && explanation(data),
       data.incomparable && problem(data.incomparable),
       data.from && data.to && difference(data),
       section('Versions', null, versions.length === 0 ? empty('None is kept.')
         : table('Versions', ['Version', 'From', 'To', 'Observed', 'Difference'], versions.map((v, i) => [v.version, v.version, cycleText(v.from_cycle),
           cycleText(v.to_cycle) ?? 'current', at(v.observed_at),
-          versions[i + 1] && h('a', { href: link(['resource'], { id, assignment: chosen?.assignment, reference: chosen?.reference, from: versions[i + 1].version, to: v.version }),
-            'aria-label': `Difference of version ${v.version} to the one before` }, 'to the one before')]))),
+          versions[i + 1] && h('a', { href: link(['resource'], { id, assignment: chosen?.assignment, reference: chosen?.reference, from: versions[i + 1].version, to: v.version }) },
+            'to the one before', h('span.hide', null, ` version ${v.version}`))]))),
       section('Configuration', 'As last observed. Secrets stand as redacted:\u2026 fingerprints.',
         isBlank(resource.configuration) ? empty('No configuration is stored.')
           : h('pre', { tabindex: '0', role: 'region', 'aria-label': 'Configuration' }, JSON.stringify(resource.configuration, null, 2))),
