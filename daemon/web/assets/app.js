@@ -169,6 +169,12 @@ const kReasons = {
   forbidden: 'the identity may not read this',
   throttled: 'Azure asked to slow down',
   truncated: 'the answer was cut short',
+  unauthorized: 'the sign-in was not accepted',
+  unavailable: 'Azure could not answer',
+  timeout: 'no answer came in time',
+  network: 'Azure could not be reached',
+  tls: 'the connection could not be secured',
+  limit: 'there is more than is read',
 };
 const list = (value) => (Array.isArray(value) ? value : []);
 const number = new Intl.NumberFormat('en');
@@ -513,7 +519,7 @@ const overview = {
       warnings(data),
       h('div.hero', null, summary(data), pulse(data)),
       section('What to mend first', failing.length > 0 && `${plural(failing.length, 'check')} with findings, the severest first`,
-        failing.length === 0 ? empty(isNumber(scores.overall?.score) ? 'No check has found anything non-compliant.' : 'No check has judged anything yet.')
+        failing.length === 0 ? empty(isNumber(scores.overall?.score) ? 'No check has found anything non-compliant.' : 'No check could judge anything.')
           : limited('failing', failing, 8, (some) => tallyTable('Checks with findings', ['Check', 'Severity'], some,
             (check) => [[checkLink(check), sub(check.reference)], severityLabel(check.severity)],
             ({ assignment, reference }) => ({ assignment, reference })))),
@@ -1156,7 +1162,7 @@ const kViews = {
 const kNav = [['', 'Overview'], ['controls', 'Controls'], ['findings', 'Findings'], ['drift', 'Drift'], ['exemptions', 'Exemptions'], ['history', 'History'], ['health', 'Health']];
 const kWithin = { control: 'controls', check: 'controls', resource: 'findings' };  // where a page without a tab belongs
 
-const app = { route: null, data: null, staleAfterMs: null, readAt: 0 };
+const app = { route: null, data: null, staleAfterMs: null, readAt: 0, statusAt: 0 };
 const scrolls = new Map();  // history entry -> offset
 let loading = new AbortController();
 let entry = 0;
@@ -1276,7 +1282,12 @@ function poll() {
 async function ask() {
   const before = app.status?.cycle?.number;
   try {
-    app.status = await api('status');
+    // The status lists every source that is missing; where thousands are, it is not for every poll.
+    const [last] = await apiList('cycles', { limit: 1 });
+    if (!app.status || app.failure || (last?.number ?? null) !== (before ?? null) || Date.now() - app.statusAt >= kReloadMs) {
+      app.status = await api('status');
+      app.statusAt = Date.now();
+    }
     app.failure = null;
     app.answeredAt = Date.now();
   } catch (error) {
