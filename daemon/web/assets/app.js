@@ -861,12 +861,12 @@ function difference({ resource, from, to }) {
     }
   }
   const differing = changed.filter(Boolean).length;
-  return section('Difference', differing === 0 ? 'The two versions are the same.' : `${plural(differing, 'line')} differ`,
+  return section('Difference', differing === 0 ? 'The two versions are the same.' : `${plural(differing, 'line')} ${differing === 1 ? 'differs' : 'differ'}`,
     h('form.filters', { class: 'versions', 'aria-label': 'Versions to compare', onsubmit: (event) => event.preventDefault() },
       selector('Before', String(from.version), options, choose('from')), selector('After', String(to.version), options, choose('to'))),
     differing > 0 && h('table.diff', { role: 'table' }, h('caption.hide', null, 'Difference'),
       h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' },
-        [from, to].map((v) => h('th', { scope: 'col', role: 'columnheader' }, `Version ${v.version}, observed `, at(v.observed_at))))),
+        [from, to].map((v) => h('th', { scope: 'col', role: 'columnheader' }, `Version ${v.version}, first observed `, at(versions.find((own) => own.version === v.version)?.observed_at))))),
       h('tbody', { role: 'rowgroup' }, rows)));
 }
 
