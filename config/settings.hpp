@@ -42,6 +42,8 @@ struct AssignmentConfig {
 
 struct Schedule {
   std::chrono::seconds sweep{3600};
+  std::chrono::seconds changes{60};    // 0: the change feed is not read
+  std::chrono::seconds activity{300};  // 0: the activity log is not read
   std::chrono::seconds details{21600};
 };
 
@@ -57,6 +59,7 @@ struct Settings {
   std::string key_file;  // empty: `<storage path>.key`
   std::string listen_address = "127.0.0.1";
   std::uint16_t listen_port = 9837;
+  std::string web_config_file;  // empty: plain HTTP, no users
   std::string log_level = "info";
   std::string log_format = "logfmt";
 };

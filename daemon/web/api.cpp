@@ -180,7 +180,7 @@ class Api {
                 {"resources", summary_->resources()},
                 {"types", std::move(types)},
                 {"evidence_missing", std::move(missing)},
-                {"sign_in_error", app_->sign_in_error()},
+                {"sign_in_error", app_->collection().sign_in_error},
                 {"storage_bytes", app_->store().size_bytes()}};
   }
 
