@@ -46,6 +46,9 @@ def browser():
     for package in ("playwright-core", "axe-core"):
         if not os.path.isdir(os.path.join(HERE, "..", "node_modules", package)):
             raise Skip(f"no {package} below tests/node_modules; npm ci --prefix tests")
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    if int(version.lstrip("v").split(".")[0]) < 20:
+        raise Skip(f"playwright-core needs Node.js 20, this is {version.strip()}")
     return shutil.which("chromium")
 
 
