@@ -29,36 +29,61 @@ async function admin(method, path, body) {
 }
 
 const browser = await chromium.launch({
-  executablePath: settings.chromium, env: { ...process.env, HOME: settings.directory },
-  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync'],
+  executablePath: settings.chromium,
+  env: { ...process.env, HOME: settings.directory },
+  args: [
+    '--headless',
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+  ],
 });
 
-/** A window. What it logs as an error, what fails in it and where it asks are held against it by `blameless`. */
+/** A window; `blameless` holds against it what it logs, what fails in it and where it asks. */
 async function open(hash, { width = 1400, scheme = 'light' } = {}) {
-  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: scheme, reducedMotion: 'reduce' });
+  const context = await browser.newContext({
+    viewport: { width, height: 900 },
+    colorScheme: scheme,
+    reducedMotion: 'reduce',
+  });
   context.setDefaultTimeout(kPatience);
   const page = await context.newPage();
   page.faults = [];
-  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && page.faults.push(message.text()));
+  page.on(
+    'console',
+    (message) => ['error', 'warning'].includes(message.type()) && page.faults.push(message.text()),
+  );
   page.on('pageerror', (error) => page.faults.push(String(error)));
   page.on('dialog', (dialog) => {
     page.faults.push(`dialog: ${dialog.message()}`);
     dialog.dismiss();
   });
   page.on('request', (request) => {
-    if (!request.url().startsWith(base) && !request.url().startsWith('data:')) page.faults.push(`request to ${request.url()}`);
+    if (!request.url().startsWith(base) && !request.url().startsWith('data:'))
+      page.faults.push(`request to ${request.url()}`);
   });
   await page.goto(base + hash);
   await settled(page);
   return page;
 }
 
-const settled = (page) => page.waitForFunction(() => document.querySelector('.view') && document.querySelector('main').getAttribute('aria-busy') === 'false'
-  && !/^Reading/.test(document.querySelector('.empty')?.textContent ?? '') && document.querySelector('.view').children.length > 1);
+const settled = (page) =>
+  page.waitForFunction(
+    () =>
+      document.querySelector('.view') &&
+      document.querySelector('main').getAttribute('aria-busy') === 'false' &&
+      !/^Reading/.test(document.querySelector('.empty')?.textContent ?? '') &&
+      document.querySelector('.view').children.length > 1,
+  );
 
 async function visit(page, hash) {
-  await page.evaluate((where) => { location.hash = where; }, hash);
+  await page.evaluate((where) => {
+    location.hash = where;
+  }, hash);
   await page.waitForFunction((where) => location.hash === where, hash);
   await settled(page);
 }
@@ -69,7 +94,8 @@ function blameless(page, what) {
 }
 
 const texts = (page, selector) => page.locator(selector).allInnerTexts();
-const rows = (page, caption) => page.locator('table', { has: page.locator('caption', { hasText: caption }) }).locator('tbody tr');
+const rows = (page, caption) =>
+  page.locator('table', { has: page.locator('caption', { hasText: caption }) }).locator('tbody tr');
 const plain = (text) => text.replaceAll('\u00a0', ' ').trim();
 
 const workspace = () => settings.workspace;
@@ -77,34 +103,62 @@ const resourceHash = (id, more = '') => `#/resource?id=${encodeURIComponent(id)}
 const kCheck = '#/check/azure-monitor/NS-2.2-workspace-public-query';
 
 const views = () => ({
-  Overview: '#/', Controls: '#/controls', 'NS-2:': '#/control/azure-monitor/NS-2', Findings: '#/findings', 'Log Analytics workspaces do not answer': kCheck,
-  [settings.hostile]: resourceHash(workspace()), Drift: '#/drift?show=all', Exemptions: '#/exemptions', History: '#/history', Health: '#/health',
+  Overview: '#/',
+  Controls: '#/controls',
+  'NS-2:': '#/control/azure-monitor/NS-2',
+  Findings: '#/findings',
+  'Log Analytics workspaces do not answer': kCheck,
+  [settings.hostile]: resourceHash(workspace()),
+  Drift: '#/drift?show=all',
+  Exemptions: '#/exemptions',
+  History: '#/history',
+  Health: '#/health',
 });
 
 // ---------------------------------------------------------------- cases
 
 async function every_view_is_sound() {
-  for (const [width, scheme] of [[1400, 'light'], [420, 'dark']]) {
+  for (const [width, scheme] of [
+    [1400, 'light'],
+    [420, 'dark'],
+  ]) {
     const page = await open('#/', { width, scheme });
     await page.evaluate(axe);
     for (const [title, hash] of Object.entries(views())) {
       const what = `${hash} at ${width} px, ${scheme}`;
       await visit(page, hash);
-      assert.ok((await page.locator('h1').innerText()).startsWith(title), `${what}: ${await page.locator('h1').innerText()}`);
+      assert.ok(
+        (await page.locator('h1').innerText()).startsWith(title),
+        `${what}: ${await page.locator('h1').innerText()}`,
+      );
       assert.equal(await page.locator('.bad').count(), 0, `${what}: an error is shown`);
       assert.ok((await page.title()).includes('Plumbline'), what);
-      const [wide, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+      const [wide, window] = await page.evaluate(() => [
+        document.documentElement.scrollWidth,
+        innerWidth,
+      ]);
       assert.ok(wide <= window, `${what}: ${wide} px wide`);
-      const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'],
-        runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
-      assert.deepEqual(found.violations.map((v) => [v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200))]), [], what);
+      const found = await page.evaluate(() =>
+        globalThis.axe.run(document, {
+          resultTypes: ['violations'],
+          runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+        }),
+      );
+      assert.deepEqual(
+        found.violations.map((v) => [v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200))]),
+        [],
+        what,
+      );
     }
     await blameless(page, `${width} ${scheme}`);
   }
   const page = await open('#/', { width: 900 });
   for (const hash of Object.values(views())) {
     await visit(page, hash);
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${hash} at 900 px is too wide`);
+    assert.ok(
+      await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
+      `${hash} at 900 px is too wide`,
+    );
   }
   await blameless(page, '900 px');
 }
@@ -117,7 +171,9 @@ async function graphics_have_contrast() {
       const canvas = document.createElement('canvas').getContext('2d');
       const luminance = (name) => {
         canvas.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-        const parts = canvas.fillStyle.match(/\w\w/g).map((hex) => Number.parseInt(hex, 16) / 255)
+        const parts = canvas.fillStyle
+          .match(/\w\w/g)
+          .map((hex) => Number.parseInt(hex, 16) / 255)
           .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
         return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
       };
@@ -127,10 +183,21 @@ async function graphics_have_contrast() {
       };
       const out = {};
       for (const ground of ['--ground', '--panel']) {
-        for (const name of ['--link', '--ok-fill', '--nc-fill', '--er-fill', '--ot-fill', '--ink-fill', '--hatch']) out[`${name} on ${ground}`] = [contrast(name, ground), 3];
-        for (const name of ['--ink', '--quiet', '--link', '--ok', '--nc', '--ne', '--er']) out[`${name} text on ${ground}`] = [contrast(name, ground), 4.5];
+        for (const name of [
+          '--link',
+          '--ok-fill',
+          '--nc-fill',
+          '--er-fill',
+          '--ot-fill',
+          '--ink-fill',
+          '--hatch',
+        ])
+          out[`${name} on ${ground}`] = [contrast(name, ground), 3];
+        for (const name of ['--ink', '--quiet', '--link', '--ok', '--nc', '--ne', '--er'])
+          out[`${name} text on ${ground}`] = [contrast(name, ground), 4.5];
       }
-      for (const ground of ['--bad', '--warn', '--good', '--soft']) out[`--ink text on ${ground}`] = [contrast('--ink', ground), 4.5];
+      for (const ground of ['--bad', '--warn', '--good', '--soft'])
+        out[`--ink text on ${ground}`] = [contrast('--ink', ground), 4.5];
       return out;
     });
     const weak = Object.entries(ratios).filter(([, [is, least]]) => is < least);
@@ -146,7 +213,11 @@ async function figures_agree_with_the_command_line() {
   const shown = [];
   for (const row of await rows(page, 'Controls of').all()) {
     const cells = (await row.locator('th a, td').allInnerTexts()).map(plain);
-    shown.push([cells[0], cells[1] === 'no score' ? '-' : cells[1], cells[2] === 'none applicable' ? '-' : cells[2]]);
+    shown.push([
+      cells[0],
+      cells[1] === 'no score' ? '-' : cells[1],
+      cells[2] === 'none applicable' ? '-' : cells[2],
+    ]);
   }
   assert.deepEqual(shown, settings.controls, 'controls, their order, scores and coverage');
   await blameless(page, 'figures');
@@ -160,28 +231,50 @@ async function findings_filter_order_and_page() {
   const seen = [];
   const severities = [];
   for (let number = 1; ; number += 1) {
-    await page.waitForFunction((n) => new RegExp(`^${n === 1 ? '1' : (n - 1) * 50 + 1} to `).test(document.querySelector('.tell').textContent), number);
-    seen.push(...await page.locator('tbody th a').evaluateAll((links) => links.map((link) => link.getAttribute('href'))));
-    severities.push(...await texts(page, '.severity'));
+    await page.waitForFunction(
+      (n) =>
+        new RegExp(`^${n === 1 ? '1' : (n - 1) * 50 + 1} to `).test(
+          document.querySelector('.tell').textContent,
+        ),
+      number,
+    );
+    seen.push(
+      ...(await page
+        .locator('tbody th a')
+        .evaluateAll((links) => links.map((link) => link.getAttribute('href')))),
+    );
+    severities.push(...(await texts(page, '.severity')));
     const next = page.locator('.pages a', { hasText: 'Next' });
-    if (await next.count() === 0) break;
+    if ((await next.count()) === 0) break;
     await next.click();
   }
   assert.equal(seen.length, all.length);
   assert.equal(new Set(seen).size, all.length, 'every verdict once');
   const rank = ['critical', 'high', 'medium', 'low'];
-  assert.deepEqual(severities, [...severities].sort((x, y) => rank.indexOf(x) - rank.indexOf(y)));
+  assert.deepEqual(
+    severities,
+    [...severities].sort((x, y) => rank.indexOf(x) - rank.indexOf(y)),
+  );
   const last = await page.evaluate(() => location.hash);
   await page.locator('.pages a', { hasText: 'Previous' }).click();
-  await page.waitForFunction((at) => document.querySelector('.pages').textContent.includes(`Page ${at}`) && document.querySelectorAll('tbody tr').length === 50,
-    Math.ceil(all.length / 50) - 1);
+  await page.waitForFunction(
+    (at) =>
+      document.querySelector('.pages').textContent.includes(`Page ${at}`) &&
+      document.querySelectorAll('tbody tr').length === 50,
+    Math.ceil(all.length / 50) - 1,
+  );
   // A page is a link: another window shows the same rows.
   const other = await open(last);
-  const again = await other.locator('tbody th a').evaluateAll((links) => links.map((link) => link.getAttribute('href')));
+  const again = await other
+    .locator('tbody th a')
+    .evaluateAll((links) => links.map((link) => link.getAttribute('href')));
   assert.deepEqual(again, seen.slice(-again.length));
   await blameless(other, 'deep link to a page');
 
-  const shown = async () => (await page.locator('.tell').innerText()).match(/(?:of )?([\d,]+) verdicts?$/)?.[1].replace(',', '') ?? (await page.locator('.tell').innerText());
+  const shown = async () =>
+    (await page.locator('.tell').innerText())
+      .match(/(?:of )?([\d,]+) verdicts?$/)?.[1]
+      .replace(',', '') ?? (await page.locator('.tell').innerText());
   const select = async (label, value) => {
     await page.getByRole('combobox', { name: label, exact: true }).selectOption(value);
     await settled(page);
@@ -190,9 +283,21 @@ async function findings_filter_order_and_page() {
   const every = await results();
   const expect = async (what, fits) => {
     const wanted = String(every.filter(fits).length);
-    await page.waitForFunction((n) => new RegExp(`(^|of |to )${n}( |,|$)`).test(document.querySelector('.tell').textContent.replaceAll(',', '')) || n === '0', wanted)
-      .catch(async () => assert.fail(`${what}: ${wanted} expected, page says ${await page.locator('.tell').innerText()}`));
-    if (every.filter(fits).length <= 50) assert.equal(await shown(), wanted === '0' ? 'Nothing' : wanted, what);
+    await page
+      .waitForFunction(
+        (n) =>
+          new RegExp(`(^|of |to )${n}( |,|$)`).test(
+            document.querySelector('.tell').textContent.replaceAll(',', ''),
+          ) || n === '0',
+        wanted,
+      )
+      .catch(async () =>
+        assert.fail(
+          `${what}: ${wanted} expected, page says ${await page.locator('.tell').innerText()}`,
+        ),
+      );
+    if (every.filter(fits).length <= 50)
+      assert.equal(await shown(), wanted === '0' ? 'Nothing' : wanted, what);
   };
   await expect('any', () => true);
   await select('State', 'NoEvidence');
@@ -204,37 +309,67 @@ async function findings_filter_order_and_page() {
   await visit(page, '#/findings?state=any&control=PA-7');
   await expect('control', (r) => r.reference.startsWith('PA-7'));
   await select('Type', 'microsoft.operationalinsights/workspaces');
-  await expect('control and type', (r) => r.reference.startsWith('PA-7') && r.type === 'microsoft.operationalinsights/workspaces');
+  await expect(
+    'control and type',
+    (r) => r.reference.startsWith('PA-7') && r.type === 'microsoft.operationalinsights/workspaces',
+  );
   await select('Subscription', '3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1');
-  await expect('control, type, subscription', (r) => r.reference.startsWith('PA-7') && r.type === 'microsoft.operationalinsights/workspaces' && r.resource_key.includes('3f2a9c54'));
+  await expect(
+    'control, type, subscription',
+    (r) =>
+      r.reference.startsWith('PA-7') &&
+      r.type === 'microsoft.operationalinsights/workspaces' &&
+      r.resource_key.includes('3f2a9c54'),
+  );
   await visit(page, '#/findings?state=NoEvidence');
   await page.getByLabel('Text').fill('STCONTOSO');
-  await expect('text', (r) => r.state === 'NoEvidence' && `${r.resource_id}${r.title}${r.type}${r.reason}${r.reference}`.toLowerCase().includes('stcontoso'));
+  await expect(
+    'text',
+    (r) =>
+      r.state === 'NoEvidence' &&
+      `${r.resource_id}${r.title}${r.type}${r.reason}${r.reference}`
+        .toLowerCase()
+        .includes('stcontoso'),
+  );
   assert.match(await page.evaluate(() => location.hash), /q=STCONTOSO/);
   await page.getByLabel('Text').fill('nothing is called this');
-  await page.waitForFunction(() => document.querySelector('.empty')?.textContent === 'Nothing matches.');
+  await page.waitForFunction(
+    () => document.querySelector('.empty')?.textContent === 'Nothing matches.',
+  );
   await blameless(page, 'findings');
 }
 
 async function links_from_elsewhere_lead_where_they_say() {
   const page = await open(kCheck);
-  assert.equal(await page.locator('h1').innerText(), 'Log Analytics workspaces do not answer queries from public networks');
+  assert.equal(
+    await page.locator('h1').innerText(),
+    'Log Analytics workspaces do not answer queries from public networks',
+  );
   await page.locator('.tabs a', { hasText: 'NonCompliant' }).click();
-  await page.waitForFunction(() => [...document.querySelectorAll('td .state')].every((state) => state.textContent === 'NonCompliant'));
-  const wanted = (await results('reference=NS-2.2-workspace-public-query&state=NonCompliant')).length;
+  await page.waitForFunction(() =>
+    [...document.querySelectorAll('td .state')].every(
+      (state) => state.textContent === 'NonCompliant',
+    ),
+  );
+  const wanted = (await results('reference=NS-2.2-workspace-public-query&state=NonCompliant'))
+    .length;
   assert.equal(await rows(page, 'Findings').count(), wanted);
   await visit(page, '#/drift?kind=baseline&severity=high');
   assert.deepEqual([...new Set(await texts(page, 'td .severity'))], ['high']);
   await page.goBack();
   await page.waitForFunction(() => location.hash.startsWith('#/check/'));
-  for (const hash of ['#/check/azure-monitor/none', '#/control/none/NS-1', resourceHash('/subscriptions/none')]) {
+  for (const hash of [
+    '#/check/azure-monitor/none',
+    '#/control/none/NS-1',
+    resourceHash('/subscriptions/none'),
+  ]) {
     page.faults.length = 0;
     await page.goto(base + hash);
     await page.reload();
     await page.locator('.note.bad').waitFor();
     assert.match(await page.locator('.note.bad').innerText(), /No such|Not Found/);
   }
-  page.faults.length = 0;  // the browser logs the 404 that was asked for
+  page.faults.length = 0; // the browser logs the 404 that was asked for
   await visit(page, '#/nowhere');
   assert.equal(await page.locator('h1').innerText(), 'Not found');
   await blameless(page, 'links');
@@ -242,11 +377,16 @@ async function links_from_elsewhere_lead_where_they_say() {
 
 async function keyboard_reaches_an_explanation() {
   const page = await open('#/');
-  const focused = () => page.evaluate(() => {
-    const style = getComputedStyle(document.activeElement);
-    return { id: document.activeElement.id, href: document.activeElement.getAttribute('href'), tag: document.activeElement.localName,
-      ring: style.outlineStyle !== 'none' && Number.parseFloat(style.outlineWidth) >= 2 };
-  });
+  const focused = () =>
+    page.evaluate(() => {
+      const style = getComputedStyle(document.activeElement);
+      return {
+        id: document.activeElement.id,
+        href: document.activeElement.getAttribute('href'),
+        tag: document.activeElement.localName,
+        ring: style.outlineStyle !== 'none' && Number.parseFloat(style.outlineWidth) >= 2,
+      };
+    });
   const tab_to = async (what, fits) => {
     for (let pressed = 0; pressed < 120; pressed += 1) {
       await page.keyboard.press('Tab');
@@ -262,7 +402,12 @@ async function keyboard_reaches_an_explanation() {
   assert.equal((await focused()).id, 'main');
   await tab_to('a check', ({ href }) => href?.startsWith('#/check/'));
   await page.keyboard.press('Enter');
-  await page.waitForFunction(() => location.hash.startsWith('#/check/') && document.activeElement.localName === 'h1' && document.querySelector('tbody tr'));
+  await page.waitForFunction(
+    () =>
+      location.hash.startsWith('#/check/') &&
+      document.activeElement.localName === 'h1' &&
+      document.querySelector('tbody tr'),
+  );
   await tab_to('a resource', ({ href }) => href?.startsWith('#/resource'));
   await page.keyboard.press('Enter');
   await page.locator('.decisive').first().waitFor();
@@ -270,7 +415,11 @@ async function keyboard_reaches_an_explanation() {
   const open_nodes = await page.locator('.tree details[open]').count();
   await tab_to('a node of the explanation', ({ tag }) => tag === 'summary');
   await page.keyboard.press('Enter');
-  assert.equal(await page.locator('.tree details[open]').count(), open_nodes - 1, 'a node closes by the keyboard');
+  assert.equal(
+    await page.locator('.tree details[open]').count(),
+    open_nodes - 1,
+    'a node closes by the keyboard',
+  );
   await tab_to('the configuration', ({ tag }) => tag === 'pre');
   await blameless(page, 'keyboard');
 }
@@ -284,7 +433,10 @@ async function what_azure_says_is_text() {
   assert.equal(await page.locator('h1').innerText(), settings.hostile);
   assert.ok((await page.locator('pre').innerText()).includes(settings.hostile), 'configuration');
   await visit(page, '#/exemptions');
-  assert.ok((await page.locator('table').innerText()).includes(settings.hostile), 'description of an exemption');
+  assert.ok(
+    (await page.locator('table').innerText()).includes(settings.hostile),
+    'description of an exemption',
+  );
   assert.equal(await page.locator('main img, main script, main iframe').count(), 0);
   await blameless(page, 'names from Azure');
 }
@@ -295,7 +447,10 @@ async function exemptions_are_listed() {
   assert.deepEqual(listed.map((e) => e.state).sort(), ['active', 'expired']);
   const shown = await rows(page, 'Exemptions').allInnerTexts();
   assert.equal(shown.length, 2);
-  assert.match(shown[0], /Development may be written to from anywhere[^]*active[^]*platform-team[^]*never/);
+  assert.match(
+    shown[0],
+    /Development may be written to from anywhere[^]*active[^]*platform-team[^]*never/,
+  );
   assert.match(shown[1], /long-over[^]*expired[^]*remove it/);
   const covered = listed[0].verdicts;
   assert.ok(covered > 0);
@@ -316,15 +471,28 @@ async function health_tells_what_is_missing() {
   assert.equal(await rows(page, 'Missing evidence').count(), missing.length);
   assert.match(await rows(page, 'Missing evidence').first().innerText(), /forbidden/);
   const text = await page.locator('main').innerText();
-  for (const part of [/Threads\s+all answer/, /Azure accepts the identity/, /token expires\s+in \d+/, /Contoso Production/, /resource graph\s+[1-9]/]) assert.match(text, part);
+  for (const part of [
+    /Threads\s+all answer/,
+    /Azure accepts the identity/,
+    /token expires\s+in \d+/,
+    /Contoso Production/,
+    /resource graph\s+[1-9]/,
+  ])
+    assert.match(text, part);
   assert.equal(await rows(page, 'Cycles').count(), 10);
   await blameless(page, 'health');
 }
 
 /** A change in the tenant arrives on pages that nobody touches. */
 async function changes_arrive_by_themselves() {
-  const id = '/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourceGroups/rg-contoso-web/providers/Microsoft.Storage/storageAccounts/stcontososhop';
-  const [resource, overview, drift] = [await open(resourceHash(id)), await open('#/'), await open('#/drift?kind=configuration')];
+  const id =
+    '/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourceGroups/rg-contoso-web' +
+    '/providers/Microsoft.Storage/storageAccounts/stcontososhop';
+  const [resource, overview, drift] = [
+    await open(resourceHash(id)),
+    await open('#/'),
+    await open('#/drift?kind=configuration'),
+  ];
   await overview.evaluate(() => {
     globalThis.moved = 0;
     new PerformanceObserver((entries) => {
@@ -333,22 +501,37 @@ async function changes_arrive_by_themselves() {
   });
   assert.equal(await resource.locator('.diff').count(), 0);
   const before = (await ask('scores')).drift_open;
-  await admin('PATCH', `resources?id=${encodeURIComponent(id)}`, { tags: { owner: settings.hostile }, properties: { allowBlobPublicAccess: false, minimumTlsVersion: 'TLS1_0' } });
+  await admin('PATCH', `resources?id=${encodeURIComponent(id)}`, {
+    tags: { owner: settings.hostile },
+    properties: { allowBlobPublicAccess: false, minimumTlsVersion: 'TLS1_0' },
+  });
   await resource.locator('.diff ins').first().waitFor();
   const added = (await texts(resource, '.diff ins')).join('\n');
   assert.ok(added.includes(settings.hostile), added);
   assert.equal(await resource.locator('.diff img').count(), 0);
   assert.match((await texts(resource, '.diff thead th')).join(' '), /Version \d+.*Version \d+/);
   await drift.locator('td', { hasText: settings.hostile }).first().waitFor();
-  await overview.waitForFunction((n) => Number(document.querySelector('.mid').textContent) > n, before.baseline + before.configuration);
-  assert.ok(await overview.evaluate(() => globalThis.moved) < 0.1, `layout shift ${await overview.evaluate(() => globalThis.moved)}`);
+  await overview.waitForFunction(
+    (n) => Number(document.querySelector('.mid').textContent) > n,
+    before.baseline + before.configuration,
+  );
+  assert.ok(
+    (await overview.evaluate(() => globalThis.moved)) < 0.1,
+    `layout shift ${await overview.evaluate(() => globalThis.moved)}`,
+  );
   // The trend ends where the score is.
   const trend = await texts(overview, '.trend strong');
   assert.equal(trend[1], (await texts(overview, '.big'))[0]);
   // Versions can be chosen, and the choice is a link.
-  const versions = (await ask(`resource?id=${encodeURIComponent(id)}`)).versions.map((v) => v.version);
-  await resource.getByRole('combobox', { name: 'After', exact: true }).selectOption(String(versions[1]));
-  await resource.waitForFunction(() => document.body.textContent.includes('The two versions are the same.'));
+  const versions = (await ask(`resource?id=${encodeURIComponent(id)}`)).versions.map(
+    (v) => v.version,
+  );
+  await resource
+    .getByRole('combobox', { name: 'After', exact: true })
+    .selectOption(String(versions[1]));
+  await resource.waitForFunction(() =>
+    document.body.textContent.includes('The two versions are the same.'),
+  );
   assert.match(await resource.evaluate(() => location.hash), new RegExp(`to=${versions[1]}`));
   for (const page of [resource, overview, drift]) await blameless(page, 'live');
 }
@@ -356,7 +539,13 @@ async function changes_arrive_by_themselves() {
 async function failures_are_told() {
   const page = await open('#/findings');
   const refuse = async (status, title, detail) => {
-    await page.route('**/api/v1/**', (route) => route.fulfill({ status, contentType: 'application/problem+json', body: JSON.stringify({ title, status, detail }) }));
+    await page.route('**/api/v1/**', (route) =>
+      route.fulfill({
+        status,
+        contentType: 'application/problem+json',
+        body: JSON.stringify({ title, status, detail }),
+      }),
+    );
     await page.reload();
     await page.locator('#banner .banner').waitFor();
     const said = await page.locator('#banner').innerText();
@@ -368,7 +557,10 @@ async function failures_are_told() {
   };
   assert.match(await refuse(401, 'Unauthorized', 'who are you'), /asks for a sign-in/);
   assert.match(await refuse(403, 'Forbidden', 'only metrics'), /refuses to show its state here/);
-  assert.match(await refuse(503, 'Service Unavailable', 'the last committed state is not served yet'), /is starting/);
+  assert.match(
+    await refuse(503, 'Service Unavailable', 'the last committed state is not served yet'),
+    /is starting/,
+  );
   // Late answers: the page says that it waits.
   await page.route('**/api/v1/results**', async (route) => {
     await new Promise((done) => setTimeout(done, 1500));
@@ -383,7 +575,9 @@ async function failures_are_told() {
   process.kill(settings.daemon, 'SIGKILL');
   await page.locator('#banner .banner', { hasText: 'has stopped answering' }).waitFor();
   assert.equal(await page.locator('tbody tr').count(), kept, 'what was read stays');
-  await page.evaluate(() => { location.hash = '#/drift'; });
+  await page.evaluate(() => {
+    location.hash = '#/drift';
+  });
   await page.locator('.note.bad', { hasText: 'Plumbline does not answer' }).waitFor();
   await page.context().close();
 }
@@ -392,18 +586,37 @@ async function picture() {
   const page = await open('#/', { width: 1200 });
   await page.waitForFunction(() => document.querySelector('.trend'), null, { timeout: 90_000 });
   const known = (await ask('drift')).drift.filter((item) => item.kind === 'configuration').length;
-  while ((await ask('drift')).drift.filter((item) => item.kind === 'configuration').length < Math.max(2, known)) await page.waitForTimeout(500);
+  while (
+    (await ask('drift')).drift.filter((item) => item.kind === 'configuration').length <
+    Math.max(2, known)
+  )
+    await page.waitForTimeout(500);
   await page.reload();
   await settled(page);
-  await page.screenshot({ path: settings.screenshot, clip: { x: 0, y: 0, width: 1200, height: 860 } });
+  await page.screenshot({
+    path: settings.screenshot,
+    clip: { x: 0, y: 0, width: 1200, height: 860 },
+  });
   await page.context().close();
 }
 
-const kCases = [every_view_is_sound, graphics_have_contrast, figures_agree_with_the_command_line, findings_filter_order_and_page, links_from_elsewhere_lead_where_they_say,
-  keyboard_reaches_an_explanation, what_azure_says_is_text, exemptions_are_listed, health_tells_what_is_missing, changes_arrive_by_themselves, failures_are_told];
+const kCases = [
+  every_view_is_sound,
+  graphics_have_contrast,
+  figures_agree_with_the_command_line,
+  findings_filter_order_and_page,
+  links_from_elsewhere_lead_where_they_say,
+  keyboard_reaches_an_explanation,
+  what_azure_says_is_text,
+  exemptions_are_listed,
+  health_tells_what_is_missing,
+  changes_arrive_by_themselves,
+  failures_are_told,
+];
 let failed = 0;
 for (const test of settings.screenshot ? [picture] : kCases) {
-  if (process.env.PLUMBLINE_PAGE_CASE && !test.name.startsWith(process.env.PLUMBLINE_PAGE_CASE)) continue;
+  if (process.env.PLUMBLINE_PAGE_CASE && !test.name.startsWith(process.env.PLUMBLINE_PAGE_CASE))
+    continue;
   const started = performance.now();
   try {
     await test();
