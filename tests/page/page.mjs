@@ -118,10 +118,7 @@ const views = () => ({
 // ---------------------------------------------------------------- cases
 
 async function every_view_is_sound() {
-  for (const [width, scheme] of [
-    [1400, 'light'],
-    [420, 'dark'],
-  ]) {
+  const walk = async (width, scheme) => {
     const page = await open('#/', { width, scheme });
     await page.evaluate(axe);
     for (const [title, hash] of Object.entries(views())) {
@@ -151,7 +148,8 @@ async function every_view_is_sound() {
       );
     }
     await blameless(page, `${width} ${scheme}`);
-  }
+  };
+  await Promise.all([walk(1400, 'light'), walk(420, 'dark')]);
   const page = await open('#/', { width: 900 });
   for (const hash of Object.values(views())) {
     await visit(page, hash);
@@ -573,6 +571,8 @@ async function failures_are_told() {
   // The daemon itself goes.
   const kept = await page.locator('tbody tr').count();
   process.kill(settings.daemon, 'SIGKILL');
+  // Coming back to a window asks at once.
+  await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
   await page.locator('#banner .banner', { hasText: 'has stopped answering' }).waitFor();
   assert.equal(await page.locator('tbody tr').count(), kept, 'what was read stays');
   await page.evaluate(() => {
