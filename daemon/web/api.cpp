@@ -17,12 +17,14 @@ namespace plumbline::daemon {
 using core::Errc;
 using core::Error;
 using core::Result;
+using core::Status;
 using nlohmann::json;
 
 namespace {
 
 constexpr std::size_t kDefaultLimit = 100;
 constexpr std::size_t kMaxLimit = 1000;
+constexpr std::size_t kMaxScanned = 20'000;  // verdicts that one request for results reads
 
 json optional_number(std::optional<double> value) {
   return value ? json(*value) : json(nullptr);
@@ -167,11 +169,16 @@ class Api {
                          {"message", evidence.message},
                          {"observed_at", core::to_rfc3339(evidence.observed_at)}});
     }
+    json types = json::array();
+    for (const auto& entry : summary_->types) {
+      types.push_back({{"type", entry.type}, {"resources", entry.count}});
+    }
     return json{{"version", PLUMBLINE_VERSION},
                 {"ready", true},
                 {"cycle", summary_->last_cycle ? cycle_json(*summary_->last_cycle) : json(nullptr)},
                 {"subscriptions", std::move(subscriptions)},
                 {"resources", summary_->resources()},
+                {"types", std::move(types)},
                 {"evidence_missing", std::move(missing)},
                 {"sign_in_error", app_->collection().sign_in_error},
                 {"storage_bytes", app_->store().size_bytes()}};
@@ -253,51 +260,201 @@ class Api {
     return json{{"exemptions", std::move(list)}};
   }
 
-  Result<json> results() {
+  /// What of the results is wanted. The store filters by the first half where it can; the rest, and
+  /// all of it where the order is not the store's, is decided row by row.
+  struct Wanted {
     core::VerdictFilter filter;
+    std::string subscription;  // its key
+    std::optional<core::Severity> severity;
+    std::string control;
+    std::string type;
+    std::string text;
+
+    [[nodiscard]] bool fits(const compliance::Check& check) const {
+      return (filter.assignment.empty() || check.assignment == filter.assignment) &&
+             (filter.reference.empty() || check.reference == filter.reference) &&
+             (!severity || check.severity == *severity) &&
+             (control.empty() ||
+              std::ranges::find(check.controls, control) != check.controls.end());
+    }
+
+    [[nodiscard]] bool fits(const core::VerdictRow& row, std::string_view title) const {
+      const auto holds = [this](std::string_view value) {
+        return core::to_lower(value).find(text) != std::string::npos;
+      };
+      return (!filter.state || row.verdict.state == *filter.state) &&
+             (filter.resource_key.empty() || row.resource_key == filter.resource_key) &&
+             (subscription.empty() || row.resource_key == subscription ||
+              row.resource_key.starts_with(subscription + "/")) &&
+             (type.empty() || row.resource_type == type) &&
+             (text.empty() || holds(row.resource_id) || holds(row.resource_type) ||
+              holds(row.reference) || holds(title) || holds(row.verdict.reason));
+    }
+  };
+
+  Result<Wanted> wanted() const {
+    Wanted out;
     if (const auto state = parameter("state"); !state.empty()) {
-      filter.state = core::parse_compliance_state(state);
-      if (!filter.state) {
+      out.filter.state = core::parse_compliance_state(state);
+      if (!out.filter.state) {
         return Error{Errc::kInvalidArgument, fmt::format("`{}` is not a compliance state", state)};
       }
     }
-    filter.assignment = parameter("assignment");
-    filter.reference = parameter("reference");
-    filter.subscription = core::to_lower(parameter("subscription"));
+    if (const auto severity = parameter("severity"); !severity.empty()) {
+      out.severity = core::parse_severity(severity);
+      if (!out.severity) {
+        return Error{Errc::kInvalidArgument, fmt::format("`{}` is not a severity", severity)};
+      }
+    }
+    out.filter.assignment = parameter("assignment");
+    out.filter.reference = parameter("reference");
+    out.filter.subscription = core::to_lower(parameter("subscription"));
+    if (!out.filter.subscription.empty()) {
+      out.subscription = fmt::format("/subscriptions/{}", out.filter.subscription);
+    }
     if (const auto id = parameter("resource"); !id.empty()) {
-      filter.resource_key = core::resource_key(id);
+      out.filter.resource_key = core::resource_key(id);
+    }
+    out.control = parameter("control");
+    out.type = core::to_lower(parameter("type"));
+    out.text = core::to_lower(parameter("q"));
+    if (const auto after = parameter("after"); !after.empty()) {
+      const auto dash = after.find('-');
+      const auto parse = [](std::string_view text, std::int64_t& value) {
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        return error == std::errc() && end == text.data() + text.size();
+      };
+      if (dash == std::string::npos ||
+          !parse(std::string_view(after).substr(0, dash), out.filter.after_check) ||
+          !parse(std::string_view(after).substr(dash + 1), out.filter.after_resource)) {
+        return Error{Errc::kInvalidArgument, "`after` is not a cursor that `next` gave"};
+      }
+    }
+    return out;
+  }
+
+  /// The checks that are wanted, in the order that is wanted, from the cursor's on.
+  Result<std::vector<const compliance::CheckSummary*>> runs(const Wanted& wanted,
+                                                            std::string_view order) const {
+    std::vector<const compliance::CheckSummary*> out;
+    for (const auto& entry : summary_->checks) {
+      if (wanted.fits(*entry.check)) {
+        out.push_back(&entry);
+      }
+    }
+    const auto rank = [order](const compliance::CheckSummary* entry) {
+      const int urgency = order == "severity" ? -static_cast<int>(entry->check->severity) : 0;
+      return std::pair(urgency, entry->row);
+    };
+    std::ranges::sort(out, std::ranges::less(), rank);
+    if (wanted.filter.after_check != 0) {
+      const auto at =
+          std::ranges::find(out, wanted.filter.after_check, &compliance::CheckSummary::row);
+      if (at == out.end()) {
+        return Error{Errc::kInvalidArgument,
+                     "`after` is a cursor of another filter, or of an earlier baseline"};
+      }
+      out.erase(out.begin(), at);
+    }
+    return out;
+  }
+
+  /// One page: rows, and where the next one begins. Reading stops after kMaxScanned rows, whatever
+  /// was found, so that a rare text costs several short requests and not one long one.
+  struct Page {
+    json rows = json::array();
+    std::size_t limit = 0;
+    std::size_t scanned = 0;
+    std::int64_t check = 0;
+    std::int64_t resource = 0;
+    bool more = false;
+  };
+
+  /// Reads on from the filter's cursor; `only` is the row of the check at whose end it stops, 0:
+  /// none.
+  Status scan(const Wanted& wanted, core::VerdictFilter filter, std::int64_t only, Page& page) {
+    const compliance::Check* check = nullptr;
+    std::int64_t check_row = 0;
+    for (;;) {
+      const auto rows = snapshot_->verdicts(filter);
+      if (!rows) {
+        return rows.error();
+      }
+      for (const auto& row : *rows) {
+        if (only != 0 && row.verdict.check != only) {
+          return Status::ok();
+        }
+        if (row.verdict.check != check_row) {
+          check = find_check(row.assignment, row.reference);
+          check_row = row.verdict.check;
+        }
+        const bool fits = wanted.fits(
+            row, check == nullptr ? std::string_view() : std::string_view(check->title));
+        if ((fits && page.rows.size() >= page.limit) || page.scanned >= kMaxScanned) {
+          page.more = true;
+          return Status::ok();
+        }
+        ++page.scanned;
+        page.check = row.verdict.check;
+        page.resource = row.verdict.resource;
+        if (fits) {
+          page.rows.push_back(verdict_json(row));
+        }
+      }
+      if (rows->size() < filter.limit) {
+        return Status::ok();
+      }
+      filter.after_check = rows->back().verdict.check;
+      filter.after_resource = rows->back().verdict.resource;
+    }
+  }
+
+  Result<json> results() {
+    const auto wanted = this->wanted();
+    if (!wanted) {
+      return wanted.error();
     }
     const auto rows_wanted = limit();
     if (!rows_wanted) {
       return rows_wanted.error();
     }
-    filter.limit = *rows_wanted + 1;
-    if (const auto after = parameter("after"); !after.empty()) {
-      const auto dash = after.find('-');
-      const auto parse = [](std::string_view text, std::int64_t& out) {
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-        return error == std::errc() && end == text.data() + text.size();
-      };
-      if (dash == std::string::npos ||
-          !parse(std::string_view(after).substr(0, dash), filter.after_check) ||
-          !parse(std::string_view(after).substr(dash + 1), filter.after_resource)) {
-        return Error{Errc::kInvalidArgument, "`after` is not a cursor that `next` gave"};
+    const std::string order = parameter("order");
+    if (!order.empty() && order != "check" && order != "severity") {
+      return Error{Errc::kInvalidArgument, "`order` must be check or severity"};
+    }
+    Page page;
+    page.limit = *rows_wanted;
+    if (order != "severity" && !wanted->severity && wanted->control.empty()) {
+      core::VerdictFilter filter = wanted->filter;
+      filter.limit = wanted->type.empty() && wanted->text.empty() ? *rows_wanted + 1 : kMaxLimit;
+      if (const auto done = scan(*wanted, std::move(filter), 0, page); !done) {
+        return done.error();
+      }
+    } else {
+      const auto checks = runs(*wanted, order);
+      if (!checks) {
+        return checks.error();
+      }
+      for (const auto* entry : *checks) {
+        // Filters would make the store look for the next match beyond the end of the check.
+        core::VerdictFilter filter;
+        filter.after_check = entry->row;
+        filter.after_resource =
+            entry->row == wanted->filter.after_check ? wanted->filter.after_resource : 0;
+        const auto total = static_cast<std::size_t>(entry->tally.total());
+        filter.limit = std::clamp<std::size_t>(total + 1, 1, kMaxLimit);
+        if (const auto done = scan(*wanted, filter, entry->row, page); !done) {
+          return done.error();
+        }
+        if (page.more) {
+          break;
+        }
       }
     }
-    auto rows = snapshot_->verdicts(filter);
-    if (!rows) {
-      return rows.error();
-    }
-    json next = nullptr;
-    if (rows->size() > *rows_wanted) {
-      rows->resize(*rows_wanted);
-      next = fmt::format("{}-{}", rows->back().verdict.check, rows->back().verdict.resource);
-    }
-    json list = json::array();
-    for (const auto& row : *rows) {
-      list.push_back(verdict_json(row));
-    }
-    return json{{"results", std::move(list)}, {"next", std::move(next)}};
+    return json{
+        {"results", std::move(page.rows)},
+        {"next",
+         page.more ? json(fmt::format("{}-{}", page.check, page.resource)) : json(nullptr)}};
   }
 
   Result<core::StoredResource> find_resource(std::string_view name) {
@@ -315,10 +472,34 @@ class Api {
     return **std::move(found);
   }
 
+  Result<core::StoredResource> find_version(std::string_view key, std::string_view text) {
+    std::int64_t version = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
+    if (error != std::errc() || end != text.data() + text.size()) {
+      return Error{Errc::kInvalidArgument, "`version` must be a number that `versions` lists"};
+    }
+    auto found = snapshot_->find_version(version);
+    if (!found) {
+      return found.error();
+    }
+    if (!*found || (*found)->key != key) {
+      return Error{Errc::kNotFound, fmt::format("{} has no version {}", key, version)};
+    }
+    return **std::move(found);
+  }
+
   Result<json> resource() {
     auto stored = find_resource("id");
     if (!stored) {
       return stored.error();
+    }
+    const auto current = stored->version;
+    if (const auto text = parameter("version"); !text.empty()) {
+      auto earlier = find_version(stored->key, text);
+      if (!earlier) {
+        return earlier.error();
+      }
+      stored = std::move(earlier);
     }
     json out = {{"id", stored->id},
                 {"key", stored->key},
@@ -326,6 +507,7 @@ class Api {
                 {"source", stored->source},
                 {"observed_at", core::to_rfc3339(stored->observed_at)},
                 {"version", stored->version},
+                {"current_version", current},
                 {"from_cycle", stored->from_cycle},
                 {"configuration", json::parse(stored->body, nullptr, false)},
                 {"versions", json::array()},

@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 
-from harness import Skip, check, contains, equal, free_port, http_request, main
+from harness import PRODUCTION, Skip, check, contains, equal, free_port, http_request, main
 
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
            "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin"}
@@ -91,7 +91,8 @@ def methods_and_paths(test):
 def bad_parameters(test):
     daemon = serving(test)
     for path in ("results?limit=0", "results?limit=1001", "results?limit=x", "results?limit=-1", "results?limit=1e3",
-                 "results?state=Bad", "results?after=x", "results?after=1", "results?after=1-x", "drift?open=maybe",
+                 "results?state=Bad", "results?severity=urgent", "results?order=resource", "results?after=x",
+                 "results?after=1", "results?after=1-x", "drift?open=maybe",
                  "drift?limit=0", "transitions?limit=none", "cycles?limit=99999999999999999999", "resource",
                  "resource?id=", "explain?assignment=azure-monitor&reference=IM-3.1-vm-identity"):
         problem(daemon.get("/api/v1/" + path), 400, path)
@@ -112,6 +113,75 @@ def bad_parameters(test):
         equal(daemon.api("results", limit=1000, **{parameter: value})["results"],
               [row for row in whole if row[column] == value], f"results with {parameter}={value}")
     equal(daemon.api("results", assignment="none")["results"], [], "results of an assignment that is not there")
+
+
+def filters_and_orders(test):
+    daemon = serving(test)
+    whole = daemon.api("results", limit=1000)["results"]
+    rank = ("critical", "high", "medium", "low")
+
+    def has(text):
+        return lambda row: any(text in row[column].lower()
+                               for column in ("resource_id", "type", "reference", "title", "reason"))
+
+    cases = (
+        ({"severity": "high"}, lambda row: row["severity"] == "high"),
+        ({"control": "LT-4"}, lambda row: row["reference"].startswith("LT-4.")),
+        ({"type": "Microsoft.OperationalInsights/workspaces"},
+         lambda row: row["type"] == "microsoft.operationalinsights/workspaces"),
+        ({"q": "Contoso-Central"}, has("contoso-central")),
+        ({"q": "forbidden", "state": "NoEvidence"}, lambda row: row["reason"] == "forbidden"),
+        ({"q": "do not answer queries"}, has("do not answer queries")),
+        ({"order": "severity"}, lambda row: True),
+        ({"order": "severity", "state": "NonCompliant", "subscription": PRODUCTION},
+         lambda row: row["state"] == "NonCompliant" and row["resource_key"].startswith("/subscriptions/" + PRODUCTION)),
+        ({"order": "severity", "reference": "IM-3.1-vm-identity"},
+         lambda row: row["reference"] == "IM-3.1-vm-identity"),
+        ({"severity": "high", "control": "LT-4", "type": "microsoft.keyvault/vaults", "q": "x"}, lambda row: False))
+    for parameters, fits in cases:
+        wanted = [row for row in whole if fits(row)]
+        if parameters.get("order") == "severity":
+            wanted.sort(key=lambda row: rank.index(row["severity"]))
+        for limit in (1000, 4):
+            rows, after = [], ""
+            while after is not None:
+                page = daemon.api("results", limit=limit, after=after, **parameters)
+                check(len(page["results"]) <= limit, f"{parameters}: {len(page['results'])} rows on a page of {limit}")
+                rows += page["results"]
+                after = page["next"]
+            equal([(row["reference"], row["resource_key"]) for row in rows],
+                  [(row["reference"], row["resource_key"]) for row in wanted], f"results with {parameters}")
+        check(wanted or parameters.get("q") == "x", f"{parameters} match nothing: the case proves nothing")
+    # A cursor of a check that the filter leaves out is no place in its order.
+    low = next(row for row in whole if row["severity"] == "low")
+    after = daemon.api("results", reference=low["reference"], limit=1)["next"]
+    check(after, f"{low['reference']} has one verdict only")
+    problem(daemon.get("/api/v1/results", severity="high", after=after), 400, "a cursor of another filter")
+    types = {entry["type"]: entry["resources"] for entry in daemon.api("status")["types"]}
+    equal(types["microsoft.operationalinsights/workspaces"], 7, "workspaces among the types")
+
+
+def versions_of_a_resource(test):
+    simulator = test.simulator()
+    daemon = test.serve(test.configure(simulator), simulator)
+    daemon.wait_passes(1)
+    identifier = next(row["resource_id"] for row in daemon.results()
+                      if row["type"] == "microsoft.operationalinsights/workspaces")
+    simulator.patch(identifier, {"tags": {"moved": "yes"}})
+    daemon.next_pass()
+    now = daemon.api("resource", id=identifier)
+    equal(len(now["versions"]), 2, "versions")
+    current, before = (entry["version"] for entry in now["versions"])
+    equal((now["version"], now["current_version"]), (current, current), "version that is served")
+    equal(now["configuration"]["tags"]["moved"], "yes", "tag of the current version")
+    old = daemon.api("resource", id=identifier, version=before)
+    equal((old["version"], old["current_version"], old["id"]), (before, current, now["id"]), "the version before")
+    check("moved" not in (old["configuration"].get("tags") or {}), "the version before has the new tag")
+    equal(old["observed_at"], now["versions"][1]["observed_at"], "time of the version before")
+    other = next(row["resource_id"] for row in daemon.results() if row["resource_id"] != identifier)
+    problem(daemon.get("/api/v1/resource", id=other, version=before), 404, "a version of another resource")
+    problem(daemon.get("/api/v1/resource", id=identifier, version=987654), 404, "a version that is not there")
+    problem(daemon.get("/api/v1/resource", id=identifier, version="new"), 400, "a version that is no number")
 
 
 def garbage_on_the_socket(test):
@@ -161,5 +231,5 @@ def logs_as_json(test):
 
 
 if __name__ == "__main__":
-    main([metrics_are_well_formed, methods_and_paths, bad_parameters, garbage_on_the_socket, beyond_loopback,
-          healthcheck, logs_as_json])
+    main([metrics_are_well_formed, methods_and_paths, bad_parameters, filters_and_orders, versions_of_a_resource,
+          garbage_on_the_socket, beyond_loopback, healthcheck, logs_as_json])
