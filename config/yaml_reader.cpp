@@ -215,6 +215,37 @@ void YamlReader::duration(std::string_view key,
   out = duration;
 }
 
+void YamlReader::boolean(std::string_view key, bool& out) {
+  std::string value = out ? "true" : "false";
+  text(key, value);
+  if (value != "true" && value != "false") {
+    fail(key, fmt::format("`{}` must be true or false, not `{}`", key, value));
+    return;
+  }
+  out = value == "true";
+}
+
+void YamlReader::integer(std::string_view key,
+                         std::int64_t minimum,
+                         std::int64_t maximum,
+                         std::int64_t& out) {
+  std::string value = fmt::format("{}", out);
+  text(key, value);
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size() || number < minimum ||
+      number > maximum) {
+    fail(key,
+         fmt::format("`{}` must be a whole number from {} to {}, not `{}`",
+                     key,
+                     minimum,
+                     maximum,
+                     value));
+    return;
+  }
+  out = number;
+}
+
 void YamlReader::texts(std::string_view key, std::vector<std::string>& out) {
   const auto node = find(key);
   if (!node.IsDefined()) {

@@ -7,6 +7,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <string>
@@ -34,6 +35,12 @@ class YamlReader {
               std::string& out);
   /// `90s`, `5m`, `1h`, `30d`.
   void duration(std::string_view key, std::chrono::seconds minimum, std::chrono::seconds& out);
+  void boolean(std::string_view key, bool& out);
+  /// A whole number, in decimal.
+  void integer(std::string_view key,
+               std::int64_t minimum,
+               std::int64_t maximum,
+               std::int64_t& out);
   void texts(std::string_view key, std::vector<std::string>& out);
   /// Any value, as JSON text.
   void json(std::string_view key, std::string& out);

@@ -57,11 +57,23 @@ Status App::open_store() {
   storage::StoreOptions options;
   options.path = settings_.storage_path;
   options.key_file = settings_.key_file;
+  options.restore = settings_.backup.restore;
+  options.backups = settings_.backup.directory;
   auto opened = storage::open_store(options, clock_);
   if (!opened) {
     return opened.error();
   }
+  if (opened->restored) {
+    log_->error("store_restored",
+                {{core::log_field::kPath, opened->restored->files.set_aside},
+                 {core::log_field::kSource, opened->restored->files.copy},
+                 {core::log_field::kError, opened->restored->damage.message}});
+  }
   store_ = std::move(opened->store);
+  if (!settings_.backup.directory.empty()) {
+    backups_ = std::make_unique<Backups>(
+        settings_.backup, settings_.storage_path, clock_, *log_, *registry_);
+  }
   normaliser_ = std::make_unique<core::Normaliser>(std::move(opened->redaction_key));
   return Status::ok();
 }
@@ -358,6 +370,9 @@ net::Event App::wake() const {
 
 net::Task<void> App::run_schedule() {
   scheduled_ = true;
+  if (backups_ != nullptr) {
+    backups_->start();
+  }
   while (!stopping_) {
     auto reload = pending_reload();
     if (reload != nullptr) {
@@ -391,6 +406,7 @@ net::Task<void> App::run_schedule() {
 
 void App::stop(std::chrono::seconds patience) {
   stopping_ = true;
+  backups_.reset();
   wake().set();
   inventory_->cancel();
   if (scheduled_) {

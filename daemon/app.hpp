@@ -14,6 +14,7 @@
 #include "core/normalise.hpp"
 #include "core/ports/store.hpp"
 #include "daemon/alias_refresh.hpp"
+#include "daemon/backups.hpp"
 #include "daemon/daemon_metrics.hpp"
 #include "daemon/heartbeats.hpp"
 #include "net/http_client.hpp"
@@ -117,6 +118,7 @@ class App {
   std::shared_ptr<const compliance::Baseline> baseline_;
   std::unique_ptr<core::Normaliser> normaliser_;
   std::unique_ptr<core::Store> store_;
+  std::unique_ptr<Backups> backups_;  // copies may be made where the configuration says so
   mutable std::mutex mutex_;
   std::shared_ptr<const Published> published_;
   std::string sign_in_error_;

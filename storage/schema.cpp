@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <string>
 
 namespace plumbline::storage {
 
@@ -231,6 +232,32 @@ Status migrate(Connection& connection) {
     return done;
   }
   return (*transaction)->commit();
+}
+
+Status check_schema(Connection& connection) {
+  const auto columns = [](Connection& of) {
+    const Use use(of.prepare(
+        "SELECT m.name || '|' || c.name || '|' || c.type || '|' || c.\"notnull\" || '|' || c.pk "
+        "FROM sqlite_schema m, pragma_table_xinfo(m.name) c "
+        "WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' ORDER BY 1"));
+    return all_rows<std::string>(*use, [](const Statement& row) { return std::string(row.text(0)); });
+  };
+  auto wanted = Connection::open(":memory:", Connection::Access::kReadWriteCreate);
+  if (!wanted) {
+    return wanted.error();
+  }
+  if (auto made = migrate(**wanted); !made) {
+    return made;
+  }
+  const auto should_be = columns(**wanted);
+  const auto are = columns(connection);
+  if (!should_be || !are) {
+    return !should_be ? should_be.error() : are.error();
+  }
+  return *should_be == *are
+             ? Status::ok()
+             : Status(Error{Errc::kCorrupt,
+                            "the database is damaged: its tables are not those of its schema"});
 }
 
 }  // namespace plumbline::storage

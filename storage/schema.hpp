@@ -14,4 +14,8 @@ inline constexpr int kSchemaVersion = 2;
 /// in one transaction. Fails with kNewerSchema, or kInvalidArgument for another program's file.
 [[nodiscard]] core::Status migrate(Connection& connection);
 
+/// Fails with kCorrupt when the tables are not those of the current schema: statements are written
+/// for those. For a migrated database only.
+[[nodiscard]] core::Status check_schema(Connection& connection);
+
 }  // namespace plumbline::storage

@@ -27,6 +27,7 @@ INITIATIVE = {"properties": {
 PLACES = {"root": (), "azure": ("azure",), "cloud": ("azure", "cloud"), "custom": ("azure", "cloud", "custom"),
           "credential": ("azure", "credential"), "scope": ("azure", "scope"), "baseline": ("baseline",),
           "reader": ("baseline", "assignments", "[]"), "schedule": ("schedule",), "storage": ("storage",),
+          "backup": ("storage", "backup"),
           "web": ("web",), "log": ("log",)}
 
 ASSIGNMENT = "baseline: {assignments: [{name: a, initiative: base, %s}]}\n"
@@ -56,6 +57,9 @@ ACCEPTED = {
                                 "policyDefinitionReferenceId, notIn: [one]}]}]",
     "two assignments": "baseline: {assignments: [{name: a, initiative: base}, {name: b, initiative: base}]}\n",
     "durations": MINIMAL + "schedule: {sweep: 005s, details: 400d}\n",
+    "backups": MINIMAL + "storage: {backup: {directory: /b, interval: 6h, keep: 1, after: /bin/true, restore: true}}\n",
+    "no backups": MINIMAL + "storage: {backup: }\n",
+    "backups of nothing": MINIMAL + "storage: {backup: {directory: '', restore: false}}\n",
     "any address": MINIMAL + "web: {listen: ':0'}\n",
     "an IPv6 address": MINIMAL + "web: {listen: '[::1]:65535'}\n",
     "logging": MINIMAL + "log: {level: debug, format: json}\n",
@@ -108,6 +112,11 @@ REFUSED = {
     "a duration of nothing": MINIMAL + "schedule: {details: 0h}\n",
     "an empty path": MINIMAL + "storage: {path: ''}\n",
     "a path that is a list": MINIMAL + "storage: {path: [a]}\n",
+    "copies without number": MINIMAL + "storage: {backup: {keep: 0}}\n",
+    "copies by name": MINIMAL + "storage: {backup: {keep: many}}\n",
+    "a command line for each copy": MINIMAL + "storage: {backup: {after: 'cp it away'}}\n",
+    "restoring from nowhere": MINIMAL + "storage: {backup: {restore: true}}\n",
+    "perhaps restoring": MINIMAL + "storage: {backup: {directory: b, restore: perhaps}}\n",
     "no port": MINIMAL + "web: {listen: localhost}\n",
     "too large a port": MINIMAL + "web: {listen: 'x:65536'}\n",
     "an IPv6 address without brackets": MINIMAL + "web: {listen: '::1:80'}\n",

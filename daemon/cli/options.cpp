@@ -110,6 +110,22 @@ int run_command_line(int argc, char** argv) {
                      "address:port it serves on (default: the file's)");
   health->callback([&] { code = run_healthcheck(common); });
 
+  std::string backup_file;
+  auto* backup = app.add_subcommand(
+      "backup", "Write a checked copy of the database, also beside a running daemon");
+  add_config(*backup, common);
+  backup->add_option("file", backup_file, "Where to (default: into storage.backup.directory)")
+      ->type_name("FILE");
+  backup->footer("The key of the fingerprints is not in it: keep a copy of that somewhere else.\n"
+                 "Example: plumbline backup --config.file=plumbline.yaml /mnt/copies/today.db");
+  backup->callback([&] { code = run_backup(common, backup_file); });
+
+  auto* restore = app.add_subcommand(
+      "restore", "Put a copy in the place of the database; refuses while a daemon runs");
+  add_config(*restore, common);
+  restore->add_option("file", backup_file, "The copy")->required()->type_name("FILE");
+  restore->callback([&] { code = run_restore(common, backup_file); });
+
   auto* policy = app.add_subcommand("policy", "Work with Azure Policy definitions offline");
   policy->require_subcommand(1);
   auto* lint = policy->add_subcommand(

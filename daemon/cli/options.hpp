@@ -57,6 +57,8 @@ int run_serve(const CommonOptions& options);
 int run_once(const CommonOptions& options);
 int run_check_config(const CommonOptions& options);
 int run_healthcheck(const CommonOptions& options);
+int run_backup(const CommonOptions& options, const std::string& file);
+int run_restore(const CommonOptions& options, const std::string& file);
 int run_policy_lint(const std::vector<std::string>& files);
 int run_policy_test(const PolicyTestOptions& options);
 int run_policy_explain(const PolicyExplainOptions& options);
