@@ -171,6 +171,28 @@ net::Task<Result<net::HttpResponse>> AzureClient::post(std::string path,
   co_return co_await send(std::move(request), std::move(service));
 }
 
+void AzureClient::read_clock(const net::HttpResponse& response) {
+  const auto now = clock_->now();
+  const auto field = response.headers.get("Date");
+  const auto date = field ? net::parse_http_date(*field, now) : std::nullopt;
+  if (!date) {
+    return;
+  }
+  // The field tells whole seconds, and the answer has travelled: less than this says nothing.
+  constexpr core::Microseconds kResolution = 3s;
+  constexpr core::Microseconds kSkewed = 60s;
+  const auto difference = *date - now;
+  const auto ahead =
+      std::chrono::abs(difference) < kResolution ? core::Microseconds(0) : difference;
+  if (std::chrono::abs(ahead) >= kSkewed && std::chrono::abs(ahead_) < kSkewed) {
+    log_->warn("clock_skewed",
+               {{core::log_field::kReason,
+                 fmt::format("Azure's clock is {} s ahead of ours",
+                             std::chrono::duration_cast<std::chrono::seconds>(ahead).count())}});
+  }
+  ahead_ = ahead;
+}
+
 net::Task<Result<net::HttpResponse>> AzureClient::attempt(net::HttpRequest request,
                                                           std::string service) {
   const auto started = clock_->steady_now();
@@ -181,6 +203,7 @@ net::Task<Result<net::HttpResponse>> AzureClient::attempt(net::HttpRequest reque
                                    : std::string(core::to_string(response.error().code)),
                           took);
   if (response) {
+    read_clock(*response);
     if (const auto quota = response->headers.get("x-ms-user-quota-remaining")) {
       int remaining = 0;
       if (std::from_chars(quota->data(), quota->data() + quota->size(), remaining).ec ==

@@ -60,7 +60,12 @@ class AzureClient {
                                                   std::string body,
                                                   std::string service);
 
+  /// The time by Azure's clock, as its last answer showed it; our own before the first. What Azure
+  /// dates is compared with this, never with our clock.
+  [[nodiscard]] core::Time azure_now() const { return clock_->now() + ahead_; }
+
  private:
+  void read_clock(const net::HttpResponse& response);
   [[nodiscard]] core::Result<std::string> absolute(const std::string& path_or_url) const;
   net::Task<core::Result<net::HttpResponse>> send(net::HttpRequest request, std::string service);
   net::Task<core::Result<net::HttpResponse>> attempt(net::HttpRequest request, std::string service);
@@ -71,6 +76,7 @@ class AzureClient {
   core::Log* log_;
   CollectorMetrics* metrics_;
   AzureClientOptions options_;
+  core::Microseconds ahead_{0};  // of our clock
 };
 
 }  // namespace plumbline::collectors

@@ -41,6 +41,11 @@ CollectorMetrics::CollectorMetrics(prometheus::Registry& registry)
                      .Name("plumbline_collection_duration_seconds")
                      .Help("How long collecting a source took.")
                      .Register(registry)),
+      missed_changes_(&prometheus::BuildCounter()
+                           .Name("plumbline_change_feed_missed_total")
+                           .Help("Changes that a sweep found and the change feed had not told.")
+                           .Register(registry)
+                           .Add({})),
       token_expiry_(&prometheus::BuildGauge()
                          .Name("plumbline_token_expiry_timestamp_seconds")
                          .Help("When the token in use expires.")
@@ -70,6 +75,10 @@ void CollectorMetrics::set_success(const std::string& source,
                                    std::chrono::duration<double> took) {
   last_success_->Add({{"source", source}}).Set(unix_seconds);
   duration_->Add({{"source", source}}, kCollectionBuckets).Observe(took.count());
+}
+
+void CollectorMetrics::count_missed_change() {
+  missed_changes_->Increment();
 }
 
 void CollectorMetrics::set_token_expiry(const std::string& audience, double unix_seconds) {

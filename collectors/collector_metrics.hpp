@@ -27,6 +27,8 @@ class CollectorMetrics {
   void set_success(const std::string& source,
                    double unix_seconds,
                    std::chrono::duration<double> took);
+  /// A sweep found a change that the feed had not told of.
+  void count_missed_change();
   void set_token_expiry(const std::string& audience, double unix_seconds);
 
  private:
@@ -37,6 +39,7 @@ class CollectorMetrics {
   prometheus::Family<prometheus::Counter>* errors_;
   prometheus::Family<prometheus::Gauge>* last_success_;
   prometheus::Family<prometheus::Histogram>* duration_;
+  prometheus::Counter* missed_changes_;
   prometheus::Family<prometheus::Gauge>* token_expiry_;
 };
 

@@ -1,6 +1,6 @@
 #include "collectors/inventory.hpp"
 
-#include "collectors/parallel.hpp"
+#include "collectors/activity/feed.hpp"
 #include "collectors/resource_graph/query.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
@@ -19,24 +19,11 @@ using core::Status;
 namespace {
 
 constexpr std::string_view kSubscriptionsPath = "/subscriptions?api-version=2022-12-01";
-constexpr std::string_view kGraphPath =
-    "/providers/Microsoft.ResourceGraph/resources?api-version=2024-04-01";
 constexpr int kMaxPages = 100'000;
+constexpr std::size_t kMaxChanged = 10'000;
 // Truth 3: a scope that loses more than this share at once has lost its reader, not its resources.
 constexpr double kMassDisappearance = 0.05;
 constexpr std::int64_t kMassDisappearanceFloor = 10;
-
-core::Evidence evidence_of(std::string key, core::Time at, const Status& status) {
-  core::Evidence evidence;
-  evidence.key = std::move(key);
-  evidence.observed_at = at;
-  evidence.complete = status.has_value();
-  if (!status) {
-    evidence.reason = core::to_string(status.error().code);
-    evidence.message = status.error().message;
-  }
-  return evidence;
-}
 
 /// Whether a type comes in lists of Resource Manager rather than as rows.
 bool is_listed(std::string_view type) {
@@ -178,17 +165,32 @@ net::Task<std::vector<std::string>> Inventory::doubted_resources() {
 }
 
 net::Task<Status> Inventory::commit(std::shared_ptr<core::Cycle> cycle, bool complete) {
-  auto judge = parts_.judge;
-  auto job = [cycle, complete, judge]() { return cycle->commit(complete, judge); };
-  auto report = co_await net::offload(parts_.storage, std::move(job));
+  auto report = co_await commit_cycle(&parts_, std::move(cycle), complete, nullptr);
   if (!report) {
-    parts_.log.error("cycle_failed",
-                     {{core::log_field::kReason, std::string(core::to_string(report.error().code))},
-                      {core::log_field::kError, report.error().message}});
     co_return report.error();
   }
   add(*report);
-  co_await parts_.on_commit(*report);
+  co_return Status::ok();
+}
+
+net::Task<Status> Inventory::commit_sweep(std::shared_ptr<Sweep> sweep) {
+  auto changed = std::make_shared<std::vector<std::string>>();
+  auto observe = [changed](const core::CycleChanges& changes) {
+    for (const auto& change : changes.resources) {
+      if (!change.is_detail && !change.normaliser_only && changed->size() < kMaxChanged &&
+          !change_table_of(core::resource_graph_table(change.type)).empty()) {
+        changed->push_back(change.key);
+      }
+    }
+  };
+  auto report = co_await commit_cycle(&parts_, sweep->cycle, sweep->complete, observe);
+  if (!report) {
+    report_.swept = false;
+    co_return report.error();
+  }
+  add(*report);
+  report_.swept = report_.swept && sweep->complete;
+  report_.changed.insert(report_.changed.end(), changed->begin(), changed->end());
   co_return Status::ok();
 }
 
@@ -224,31 +226,6 @@ net::Task<Status> Inventory::record_no_access(std::vector<std::string> subscript
     co_return cycle.error();
   }
   co_return co_await commit(*cycle, false);
-}
-
-net::Task<Result<bool>> Inventory::is_gone(std::string key) {
-  const auto id = core::parse_resource_id(key);
-  if (!id) {
-    co_return false;
-  }
-  std::string version(resource_api_version(id->type));
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    auto response = co_await parts_.azure.get(detail_path(key, version));
-    if (response) {
-      co_return false;
-    }
-    const std::string& message = response.error().message;
-    if (response.error().code == Errc::kNotFound) {
-      // Only these two say that the resource is gone; SubscriptionNotFound says the reader is.
-      co_return message.contains(" ResourceNotFound") || message.contains(" ResourceGroupNotFound");
-    }
-    const std::string other = supported_api_version(message);
-    if (other.empty() || other == version) {
-      co_return response.error();
-    }
-    version = other;
-  }
-  co_return false;
 }
 
 net::Task<Status> Inventory::confirm_missing(std::shared_ptr<Sweep> sweep,
@@ -288,7 +265,7 @@ net::Task<Status> Inventory::confirm_missing(std::shared_ptr<Sweep> sweep,
     return seen_again;
   });
   for (const auto& key : *missing) {
-    auto gone = co_await is_gone(key);
+    auto gone = co_await is_gone(&parts_, key);
     if (gone && *gone) {
       auto stage = [cycle, key]() { return cycle->stage_deletion(key); };
       auto staged = co_await net::offload(parts_.storage, std::move(stage));
@@ -463,12 +440,11 @@ net::Task<Status> Inventory::sweep(std::vector<std::string> subscriptions,
   if (!staged) {
     co_return staged;
   }
-  co_return co_await commit(state->cycle, state->complete);
+  co_return co_await commit_sweep(state);
 }
 
-net::Task<Result<std::vector<std::pair<std::string, core::DetailPlan>>>> Inventory::due_details(
-    std::string subscription) {
-  using Due = std::vector<std::pair<std::string, core::DetailPlan>>;
+net::Task<Result<std::vector<DetailList>>> Inventory::due_details(std::string subscription) {
+  using Due = std::vector<DetailList>;
   auto job = [store = &parts_.store,
               subscription,
               plans = plan_.details,
@@ -478,8 +454,7 @@ net::Task<Result<std::vector<std::pair<std::string, core::DetailPlan>>>> Invento
       return snapshot.error();
     }
     Due due;
-    const auto add_if_due = [&](const std::string& parent, const core::DetailPlan& plan) -> Status {
-      const std::string key = core::detail_document_key(parent, plan.type);
+    const auto add_if_due = [&](const std::string& key, const core::DetailPlan& plan) -> Status {
       auto evidence = (*snapshot)->evidence(core::detail_evidence_key(key));
       if (!evidence) {
         return evidence.error();
@@ -495,24 +470,10 @@ net::Task<Result<std::vector<std::pair<std::string, core::DetailPlan>>>> Invento
         return parents.error();
       }
       for (const auto& parent : *parents) {
-        if (auto added = add_if_due(parent, plan); !added) {
-          return added.error();
-        }
-        if (!core::is_extension_type(plan.type)) {
-          continue;
-        }
-        // A child's own settings matter where the children themselves do.
         const auto id = core::parse_resource_id(parent);
-        for (const auto& child :
-             core::singleton_children(parent, id ? id->type : std::string_view())) {
-          const auto child_id = core::parse_resource_id(child);
-          const bool wanted = child_id && std::ranges::any_of(plans, [&](const auto& other) {
-                                return other.type == child_id->type;
-                              });
-          if (!wanted) {
-            continue;
-          }
-          if (auto added = add_if_due(child, plan); !added) {
+        const auto type = id ? std::string_view(id->type) : std::string_view();
+        for (const auto& list : lists_of_type(plan, parent, type, plans)) {
+          if (auto added = add_if_due(list, plan); !added) {
             return added.error();
           }
         }
@@ -528,101 +489,34 @@ net::Task<Status> Inventory::details(std::string subscription) {
   if (!due) {
     co_return due.error();
   }
-  if (due->empty()) {
-    co_return Status::ok();
+  for (std::size_t at = 0; at < due->size() && !cancelled_; at += options_.lists_per_cycle) {
+    const auto end = std::min(due->size(), at + options_.lists_per_cycle);
+    DetailBatch batch;
+    batch.lists.assign(due->begin() + static_cast<std::ptrdiff_t>(at),
+                       due->begin() + static_cast<std::ptrdiff_t>(end));
+    batch.scope = subscription;
+    batch.parallel = options_.parallel_details;
+    auto collected = co_await collect_details(&parts_, std::move(batch), &cancelled_);
+    if (!collected) {
+      co_return collected.error();
+    }
+    if (collected->report) {
+      add(*collected->report);
+    }
+    co_await pause();
   }
+  co_return Status::ok();
+}
 
-  struct Collected {
-    std::vector<core::Observation> observations;
-    std::vector<core::Evidence> evidence;
-    bool complete = true;
-  };
-
-  auto collected = std::make_shared<Collected>();
-  auto list =
-      std::make_shared<std::vector<std::pair<std::string, core::DetailPlan>>>(*std::move(due));
-  const auto started = parts_.clock.steady_now();
-
-  // A plain function object that makes the coroutine; it outlives every coroutine it makes.
-  struct Fetch {
-    Inventory* self;
-    std::shared_ptr<Collected> collected;
-    std::shared_ptr<std::vector<std::pair<std::string, core::DetailPlan>>> list;
-
-    static net::Task<void> run(Inventory* self,
-                               std::shared_ptr<Collected> collected,
-                               std::string key,
-                               core::DetailPlan plan) {
-      if (self->cancelled_) {
-        co_return;
-      }
-      const auto sent_at = self->parts_.clock.now();
-      auto response = co_await self->parts_.azure.get(detail_path(key, plan.api_version));
-      Status status = Status::ok();
-      std::string body = R"({"value":[]})";
-      if (response) {
-        body = std::move(response->body);
-      } else if (!response.error().message.contains("ResourceTypeNotSupported")) {
-        status = response.error();
-      }
-      if (status) {
-        auto observation = parse_detail(body, key, plan.type, sent_at, self->parts_.normaliser);
-        if (observation) {
-          collected->observations.push_back(*std::move(observation));
-        } else {
-          status = observation.error();
-        }
-      }
-      if (!status) {
-        collected->complete = false;
-        self->parts_.metrics.count_error("arm:" + plan.type,
-                                         std::string(core::to_string(status.error().code)));
-      }
-      collected->evidence.push_back(evidence_of(core::detail_evidence_key(key), sent_at, status));
-    }
-
-    net::Task<void> operator()(std::size_t index) const {
-      const auto& item = (*list)[index];
-      return run(self, collected, item.first, item.second);
-    }
-  };
-
-  Fetch fetch{this, collected, list};
-  co_await for_each_parallel(parts_.io, list->size(), options_.parallel_details, fetch);
-  if (cancelled_) {
-    co_return Status::ok();
+net::Task<void> Inventory::pause() {
+  if (hooks_.between && !cancelled_) {
+    co_await hooks_.between();
   }
-  if (collected->complete) {
-    parts_.metrics.set_success("arm:details",
-                               static_cast<double>(core::to_micros(parts_.clock.now())) / 1e6,
-                               parts_.clock.steady_now() - started);
-  }
-  auto stage =
-      [store = &parts_.store, collected, subscription]() -> Result<std::shared_ptr<core::Cycle>> {
-    auto begun = store->begin_cycle("details", subscription);
-    if (!begun) {
-      return begun.error();
-    }
-    std::shared_ptr<core::Cycle> cycle = *std::move(begun);
-    if (auto staged = cycle->stage(std::move(collected->observations)); !staged) {
-      return staged.error();
-    }
-    for (auto& evidence : collected->evidence) {
-      if (auto staged = cycle->stage_evidence(std::move(evidence)); !staged) {
-        return staged.error();
-      }
-    }
-    return cycle;
-  };
-  auto cycle = co_await net::offload(parts_.storage, std::move(stage));
-  if (!cycle) {
-    co_return cycle.error();
-  }
-  co_return co_await commit(*cycle, collected->complete);
 }
 
 net::Task<PassReport> Inventory::run() {
   report_ = {};
+  report_.started = parts_.clock.steady_now();
   cancelled_ = false;
   auto listed = co_await list_subscriptions();
   Status failure = Status::ok();
@@ -643,6 +537,7 @@ net::Task<PassReport> Inventory::run() {
   report_.signed_in = true;
   std::vector<std::string> subscriptions = *std::move(listed);
   report_.subscriptions = subscriptions.size();
+  report_.listed = subscriptions;
   if (subscriptions.empty()) {
     report_.complete = false;
     report_.first_error =
@@ -673,9 +568,16 @@ net::Task<PassReport> Inventory::run() {
     std::vector<std::string> chunk(subscriptions.begin() + static_cast<std::ptrdiff_t>(at),
                                    subscriptions.begin() + static_cast<std::ptrdiff_t>(end));
     failure = co_await sweep(std::move(chunk), plan_.tables);
+    co_await pause();
   }
   if (failure && !cancelled_ && !subscriptions.empty()) {
     failure = co_await sweep_management_groups();
+  }
+  if (!failure || cancelled_) {
+    report_.swept = false;
+  }
+  if (hooks_.swept) {
+    hooks_.swept(report_);
   }
   // Lists of what other lists name take a second round.
   const bool nested = std::ranges::any_of(plan_.details, [](const core::DetailPlan& plan) {

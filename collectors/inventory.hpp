@@ -2,7 +2,8 @@
 // never as a verdict, and never ends the pass.
 #pragma once
 
-#include "collectors/azure_client.hpp"
+#include "collectors/collection.hpp"
+#include "collectors/details.hpp"
 #include "collectors/resource_graph/rows.hpp"
 #include "collectors/resource_manager/arm_list.hpp"
 #include "core/model/collection_plan.hpp"
@@ -24,13 +25,19 @@ struct InventoryOptions {
   int page_size = 1000;
   std::size_t subscriptions_per_query = 300;  // contracts 2.4
   std::size_t parallel_details = 8;
+  std::size_t lists_per_cycle = 500;
 };
 
 /// What a pass did.
 struct PassReport {
   bool signed_in = false;  // false: nothing at all could be asked
   bool complete = true;    // false: some evidence is missing
+  bool swept = true;       // false: Resource Graph's part of it is not complete
+  std::chrono::steady_clock::time_point started;
   std::size_t subscriptions = 0;
+  std::vector<std::string> listed;  // the subscriptions
+  /// Keys of resources that changed or went, of tables that the change feed covers; 10,000 at most.
+  std::vector<std::string> changed;
   std::int64_t observed = 0;
   std::int64_t versions = 0;
   std::int64_t deleted = 0;
@@ -44,18 +51,14 @@ struct PassReport {
 /// must outlive it. `on_commit` is awaited on the I/O thread after each committed cycle.
 class Inventory {
  public:
-  struct Parts {
-    AzureClient& azure;
-    core::Store& store;
-    const core::Normaliser& normaliser;
-    const core::Clock& clock;
-    core::Log& log;
-    CollectorMetrics& metrics;
-    net::Executor io;
-    net::Executor cpu;
-    net::Executor storage;
-    core::Judge judge;
-    std::function<net::Task<void>(const core::CycleReport&)> on_commit;
+  using Parts = Collection;
+
+  /// A pass over a large tenant takes long: what others do meanwhile. Each may be empty.
+  struct Hooks {
+    /// Once the sweeps are done, before the details.
+    std::function<void(const PassReport&)> swept;
+    /// Between two cycles, where another one may go.
+    std::function<net::Task<void>()> between;
   };
 
   Inventory(Parts parts, core::CollectionPlan plan, InventoryOptions options);
@@ -67,6 +70,9 @@ class Inventory {
     plan_ = std::move(plan);
     options_ = std::move(options);
   }
+
+  /// Before the first pass.
+  void set_hooks(Hooks hooks) { hooks_ = std::move(hooks); }
 
   /// One full pass. One at a time.
   net::Task<PassReport> run();
@@ -92,12 +98,12 @@ class Inventory {
   net::Task<core::Status> confirm_missing(std::shared_ptr<Sweep> sweep,
                                           std::string source,
                                           std::vector<std::string> types);
-  net::Task<core::Result<bool>> is_gone(std::string key);
   /// `subscription` empty: those of management groups.
   net::Task<core::Status> details(std::string subscription);
-  net::Task<core::Result<std::vector<std::pair<std::string, core::DetailPlan>>>> due_details(
-      std::string subscription);
+  net::Task<core::Result<std::vector<DetailList>>> due_details(std::string subscription);
+  net::Task<void> pause();
   net::Task<core::Status> commit(std::shared_ptr<core::Cycle> cycle, bool complete);
+  net::Task<core::Status> commit_sweep(std::shared_ptr<Sweep> sweep);
   /// Keys of resources that an earlier sweep missed and nothing said were gone.
   net::Task<std::vector<std::string>> doubted_resources();
   void add(const core::CycleReport& report);
@@ -105,6 +111,7 @@ class Inventory {
   Parts parts_;
   core::CollectionPlan plan_;
   InventoryOptions options_;
+  Hooks hooks_;
   PassReport report_;
   std::atomic<bool> cancelled_ = false;
 };

@@ -55,9 +55,16 @@ std::string target_of_evidence(std::string_view evidence_key) {
   return fmt::format("evidence:{}", evidence_key);
 }
 
+bool Surroundings::Found::is_full() {
+  if (nodes.size() < kMaxRelated) {
+    return false;
+  }
+  missing.emplace("limit");
+  return true;
+}
+
 void Surroundings::Found::add(Node node) {
-  if (nodes.size() >= kMaxRelated) {
-    missing.emplace("limit");
+  if (is_full()) {
     return;
   }
   if (seen.insert(node.identity).second) {
@@ -266,6 +273,9 @@ void Surroundings::add_sources(const Relation& forward, const Node& from, Found&
   dependencies_.insert(target_of_relation(forward.name, from.end.key));
   const auto rows = check(reads_->snapshot().referring(forward.name, from.end.key));
   for (const auto row : rows.value_or(std::vector<std::int64_t>())) {
+    if (out.is_full()) {
+      break;
+    }
     const auto document = check(reads_->find_row(row)).value_or(nullptr);
     if (document == nullptr || !forward.starts_at(document->stored.type)) {
       continue;
@@ -349,6 +359,10 @@ const Surroundings::Joined& Surroundings::join(const Relation& relation) {
   Joined joined;
   joined.json = "[";
   for (auto& node : found.nodes) {
+    if (joined.json.size() > kMaxRelatedBytes) {
+      found.missing.emplace("limit");
+      break;
+    }
     resolve(node);
     if (!node.end.body) {
       append_element(joined.json,

@@ -18,6 +18,8 @@ namespace plumbline::compliance {
 
 /// The most elements that a relation gives a rule; there may be more then, for all a rule knows.
 inline constexpr std::size_t kMaxRelated = 20'000;
+/// The most JSON text of such elements, give or take the last one.
+inline constexpr std::size_t kMaxRelatedBytes = std::size_t{16} << 20U;
 
 // Dependency targets, as the store indexes them.
 [[nodiscard]] std::string target_of_key(std::string_view key);
@@ -67,6 +69,8 @@ class Surroundings final : public policy::RelatedResources {
     std::unordered_set<std::string> seen;
     std::set<std::string> missing;  // reasons why there may be more
 
+    /// Nothing more is taken; there may be more.
+    bool is_full();
     void add(Node node);
   };
 

@@ -224,8 +224,10 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
               "`baseline.assignments` needs at least one assignment: nothing would be evaluated");
   }
   root.mapping("schedule", [&](YamlReader& schedule) {
-    schedule.allow({"sweep", "details"});
+    schedule.allow({"sweep", "changes", "activity", "details"});
     schedule.duration("sweep", std::chrono::seconds(5), out.schedule.sweep);
+    schedule.duration_or_off("changes", std::chrono::seconds(1), out.schedule.changes);
+    schedule.duration_or_off("activity", std::chrono::seconds(1), out.schedule.activity);
     schedule.duration("details", std::chrono::seconds(5), out.schedule.details);
   });
   root.mapping("storage", [&](YamlReader& storage) {

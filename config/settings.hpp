@@ -43,6 +43,8 @@ struct AssignmentConfig {
 
 struct Schedule {
   std::chrono::seconds sweep{3600};
+  std::chrono::seconds changes{60};    // 0: the change feed is not read
+  std::chrono::seconds activity{300};  // 0: the activity log is not read
   std::chrono::seconds details{21600};
 };
 

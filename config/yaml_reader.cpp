@@ -215,6 +215,7 @@ void YamlReader::duration(std::string_view key,
   out = duration;
 }
 
+<<<<<<< HEAD
 void YamlReader::boolean(std::string_view key, bool& out) {
   std::string value = out ? "true" : "false";
   text(key, value);
@@ -244,6 +245,18 @@ void YamlReader::integer(std::string_view key,
     return;
   }
   out = number;
+=======
+void YamlReader::duration_or_off(std::string_view key,
+                                 std::chrono::seconds minimum,
+                                 std::chrono::seconds& out) {
+  std::string value;
+  text(key, value);
+  if (value == "off" || value == "0s") {
+    out = std::chrono::seconds::zero();
+  } else {
+    duration(key, minimum, out);
+  }
+>>>>>>> main
 }
 
 void YamlReader::texts(std::string_view key, std::vector<std::string>& out) {

@@ -28,6 +28,17 @@ collectors::InventoryOptions inventory_options(const config::Settings& settings)
   return options;
 }
 
+collectors::WatchOptions watch_options(const config::Settings& settings) {
+  collectors::WatchOptions options;
+  options.changes = settings.schedule.changes;
+  options.detail_interval = settings.schedule.details;
+  return options;
+}
+
+Intervals intervals_of(const config::Settings& settings) {
+  return {settings.schedule.sweep, settings.schedule.changes, settings.schedule.activity};
+}
+
 }  // namespace
 
 App::App(config::Settings settings, std::unique_ptr<core::Log> log)
@@ -37,6 +48,7 @@ App::App(config::Settings settings, std::unique_ptr<core::Log> log)
       collector_metrics_(*registry_),
       daemon_metrics_(*registry_),
       heartbeats_(clock_),
+      schedule_(intervals_of(settings_), clock_.steady_now()),
       published_(std::make_shared<Published>()),
       storage_("storage", 1),
       cpu_("cpu", 1),
@@ -148,7 +160,7 @@ Status App::connect() {
   azure.audience = settings_.cloud.audience;
   azure_ = std::make_unique<collectors::AzureClient>(
       *transport_, *identity_, clock_, *log_, collector_metrics_, std::move(azure));
-  collectors::Inventory::Parts parts{
+  const collectors::Collection parts{
       .azure = *azure_,
       .store = *store_,
       .normaliser = *normaliser_,
@@ -163,10 +175,14 @@ Status App::connect() {
             return compliance::judge_changes(*baseline_, view, changes);
           },
       .on_commit = [this](const core::CycleReport& report) { return committed(report); }};
-  inventory_ = std::make_unique<collectors::Inventory>(
-      std::move(parts),
-      compliance::make_plan(*baseline_, settings_.inventory_all),
-      inventory_options(settings_));
+  auto plan = compliance::make_plan(*baseline_, settings_.inventory_all);
+  watch_ = std::make_unique<collectors::ChangeWatch>(parts, plan, watch_options(settings_));
+  inventory_ =
+      std::make_unique<collectors::Inventory>(parts, std::move(plan), inventory_options(settings_));
+  collectors::Inventory::Hooks hooks;
+  hooks.swept = [this](const collectors::PassReport& report) { watch_->passed(report); };
+  hooks.between = [this]() { return due_polls(); };
+  inventory_->set_hooks(std::move(hooks));
   alias_refresh_ =
       std::make_unique<AliasRefresh>(AliasRefresh::Parts{.azure = *azure_,
                                                          .store = *store_,
@@ -349,8 +365,7 @@ net::Task<void> App::take_over(std::unique_ptr<Reload> reload) {
       settings_ = std::move(reload->settings);
     }
   }
-  inventory_->set_plan(compliance::make_plan(*in_force, settings_.inventory_all),
-                       inventory_options(settings_));
+  set_plan(compliance::make_plan(*in_force, settings_.inventory_all), settings_);
   if (!adopted) {
     log_->error("reload_failed", {{core::log_field::kError, adopted.error().message}});
     co_return;
@@ -368,37 +383,74 @@ net::Event App::wake() const {
   return wake_;
 }
 
+void App::set_plan(const core::CollectionPlan& plan, const config::Settings& settings) {
+  inventory_->set_plan(plan, inventory_options(settings));
+  watch_->set_plan(plan, watch_options(settings));
+}
+
+net::Task<void> App::scheduled_pass() {
+  auto reload = pending_reload();
+  if (reload != nullptr) {
+    // What the new checks read must be there when they are decided for the first time: what was
+    // never asked for would pass for what is not there.
+    set_plan(core::united(inventory_->plan(),
+                          compliance::make_plan(*reload->baseline, reload->settings.inventory_all)),
+             reload->settings);
+  }
+  const auto report = co_await pass();
+  if (reload != nullptr && !stopping_) {
+    co_await take_over(std::move(reload));
+  }
+  log_->info("pass_done",
+             {{core::log_field::kSubscriptions, fmt::format("{}", report.subscriptions)},
+              {core::log_field::kObserved, fmt::format("{}", report.observed)},
+              {core::log_field::kChanged, fmt::format("{}", report.versions)},
+              {core::log_field::kTransitions, fmt::format("{}", report.transitions)},
+              {core::log_field::kReason, report.complete ? "complete" : "incomplete"},
+              {core::log_field::kError, report.first_error}});
+}
+
+net::Task<void> App::run(Job job) {
+  schedule_.started(job, clock_.steady_now());
+  if (job == Job::kPass) {
+    co_await scheduled_pass();
+    schedule_.set_intervals(intervals_of(settings_), clock_.steady_now());
+  } else if (job == Job::kActivity) {
+    co_await watch_->poll_activity();
+  } else {
+    const bool sweep_needed = co_await watch_->poll_changes();
+    if (sweep_needed) {
+      schedule_.request_pass(clock_.steady_now());
+    }
+  }
+}
+
+net::Task<void> App::due_polls() {
+  while (scheduled_ && !stopping_) {
+    const auto job = schedule_.due_poll(clock_.steady_now());
+    if (!job) {
+      co_return;
+    }
+    co_await run(*job);
+  }
+}
+
 net::Task<void> App::run_schedule() {
   scheduled_ = true;
   if (backups_ != nullptr) {
     backups_->start();
   }
   while (!stopping_) {
-    auto reload = pending_reload();
-    if (reload != nullptr) {
-      // What the new checks read must be there when they are decided for the first time: what was
-      // never asked for would pass for what is not there.
-      inventory_->set_plan(
-          core::united(inventory_->plan(),
-                       compliance::make_plan(*reload->baseline, reload->settings.inventory_all)),
-          inventory_options(reload->settings));
-    }
-    const auto started = clock_.steady_now();
-    const auto report = co_await pass();
-    if (reload != nullptr && !stopping_) {
-      co_await take_over(std::move(reload));
-    }
-    log_->info("pass_done",
-               {{core::log_field::kSubscriptions, fmt::format("{}", report.subscriptions)},
-                {core::log_field::kObserved, fmt::format("{}", report.observed)},
-                {core::log_field::kChanged, fmt::format("{}", report.versions)},
-                {core::log_field::kTransitions, fmt::format("{}", report.transitions)},
-                {core::log_field::kReason, report.complete ? "complete" : "incomplete"},
-                {core::log_field::kError, report.first_error}});
-    const auto next = started + settings_.schedule.sweep;
+    const auto next = schedule_.next();
     const auto now = clock_.steady_now();
-    if (next > now && !stopping_) {
-      co_await wake().wait_for(next - now);
+    if (next.due <= now) {
+      co_await run(next.job);
+      continue;
+    }
+    // A reload ends the wait: it needs a pass.
+    const bool woken = co_await wake().wait_for(next.due - now);
+    if (woken) {
+      schedule_.request_pass(clock_.steady_now());
     }
   }
   stopped_.set();
@@ -409,6 +461,7 @@ void App::stop(std::chrono::seconds patience) {
   backups_.reset();
   wake().set();
   inventory_->cancel();
+  watch_->cancel();
   if (scheduled_) {
     auto wait = [](net::Event stopped, std::chrono::seconds limit) -> net::Task<void> {
       co_await stopped.wait_for(limit);

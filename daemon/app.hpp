@@ -2,6 +2,7 @@
 // go.
 #pragma once
 
+#include "collectors/activity/change_watch.hpp"
 #include "collectors/azure_client.hpp"
 #include "collectors/collector_metrics.hpp"
 #include "collectors/identity/managed_identity.hpp"
@@ -17,6 +18,7 @@
 #include "daemon/backups.hpp"
 #include "daemon/daemon_metrics.hpp"
 #include "daemon/heartbeats.hpp"
+#include "daemon/scheduler.hpp"
 #include "net/http_client.hpp"
 #include "net/task.hpp"
 
@@ -55,7 +57,8 @@ class App {
   /// differs that only a restart can change, everything stays as it is. From main(). The verdicts
   /// that change have the cause definition or parameters (truth 6).
   [[nodiscard]] core::Status reload(const core::Result<config::Settings>& settings);
-  /// Passes for ever, at the configured interval; ends after `stop`.
+  /// Passes, and polls of change feed and activity log, for ever, at the configured intervals; ends
+  /// after `stop`.
   net::Task<void> run_schedule();
   /// Ends the schedule and waits for the pass in progress, for at most `patience`. From main().
   void stop(std::chrono::seconds patience);
@@ -97,6 +100,12 @@ class App {
   [[nodiscard]] std::unique_ptr<Reload> pending_reload();
   net::Task<void> take_over(std::unique_ptr<Reload> reload);
   [[nodiscard]] net::Event wake() const;
+  net::Task<void> run(Job job);
+  /// Those that become due during a pass, between its cycles.
+  net::Task<void> due_polls();
+  /// A pass with what belongs to it: a configuration to take over, and the line in the log.
+  net::Task<void> scheduled_pass();
+  void set_plan(const core::CollectionPlan& plan, const config::Settings& settings);
 
   core::Status open_store();
   core::Status load();
@@ -114,6 +123,7 @@ class App {
   collectors::CollectorMetrics collector_metrics_;
   DaemonMetrics daemon_metrics_;
   Heartbeats heartbeats_;
+  Scheduler schedule_;  // I/O thread only
   /// Changed on the storage thread only, with the store's checks, under mutex_.
   std::shared_ptr<const compliance::Baseline> baseline_;
   std::unique_ptr<core::Normaliser> normaliser_;
@@ -131,6 +141,7 @@ class App {
   std::unique_ptr<collectors::ManagedIdentity> identity_;
   std::unique_ptr<collectors::AzureClient> azure_;
   std::unique_ptr<collectors::Inventory> inventory_;
+  std::unique_ptr<collectors::ChangeWatch> watch_;
   std::unique_ptr<AliasRefresh> alias_refresh_;
   // Last, so that no thread runs when anything above goes.
   net::Worker storage_;

@@ -5,6 +5,10 @@
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
 
 namespace plumbline::daemon {
 
@@ -47,11 +51,21 @@ void append_json(std::string& out, std::string_view name, std::string_view value
   core::append_json_quoted(out, value);
 }
 
+/// Whether a file is the stream that systemd.exec(5) names in JOURNAL_STREAM: `device:inode`.
+bool is_journal(int descriptor, const char* journal_stream) {
+  struct stat status{};
+  return journal_stream != nullptr && fstat(descriptor, &status) == 0 &&
+         fmt::format("{}:{}", status.st_dev, status.st_ino) == journal_stream;
+}
+
 class StderrLog final : public core::Log {
  public:
   StderrLog(core::LogLevel level, LogFormat format)
       : level_(level),
         format_(format),
+        // Read once, before there are threads.
+        to_journal_(is_journal(STDERR_FILENO,
+                               std::getenv("JOURNAL_STREAM"))),  // NOLINT(concurrency-mt-unsafe)
         logger_("plumbline", std::make_shared<spdlog::sinks::stderr_sink_mt>()) {
     logger_.set_pattern("%v");
     logger_.set_level(spdlog::level::trace);
@@ -63,13 +77,16 @@ class StderrLog final : public core::Log {
              std::initializer_list<core::LogField> fields) override {
     if (level >= level_) {
       const core::SystemClock clock;
-      logger_.info("{}", format_line(format_, core::to_rfc3339(clock.now()), level, event, fields));
+      logger_.info("{}{}",
+                   to_journal_ ? journal_prefix(level) : "",
+                   format_line(format_, core::to_rfc3339(clock.now()), level, event, fields));
     }
   }
 
  private:
   core::LogLevel level_;
   LogFormat format_;
+  bool to_journal_;
   spdlog::logger logger_;
 };
 
@@ -92,6 +109,20 @@ std::string format_line(LogFormat format,
     line += '}';
   }
   return line;
+}
+
+std::string_view journal_prefix(core::LogLevel level) {
+  switch (level) {
+    case core::LogLevel::kDebug:
+      return "<7>";
+    case core::LogLevel::kInfo:
+      return "<6>";
+    case core::LogLevel::kWarn:
+      return "<4>";
+    case core::LogLevel::kError:
+      return "<3>";
+  }
+  return "<3>";
 }
 
 std::unique_ptr<core::Log> make_log(core::LogLevel level, LogFormat format) {

@@ -77,42 +77,6 @@ std::optional<core::Time> make_time(std::optional<std::int64_t> year,
          std::chrono::minutes(*minutes) + std::chrono::seconds(*seconds);
 }
 
-/// The three forms of an HTTP-date that a recipient must accept (RFC 9110 section 5.6.7).
-std::optional<core::Time> parse_http_date(std::string_view text, core::Time now) {
-  std::vector<std::string_view> words;
-  for (const std::string_view word : core::split(text, ' ')) {
-    if (!word.empty()) {
-      words.push_back(word);
-    }
-  }
-  if (words.size() == 6 && words[5] == "GMT") {  // Sun, 06 Nov 1994 08:49:37 GMT
-    return make_time(
-        parse_digits(words[3]), month_number(words[2]), parse_digits(words[1]), words[4]);
-  }
-  if (words.size() == 5 && is_digit(words[4].front())) {  // Sun Nov  6 08:49:37 1994
-    return make_time(
-        parse_digits(words[4]), month_number(words[1]), parse_digits(words[2]), words[3]);
-  }
-  if (words.size() == 4 && words[3] == "GMT") {  // Sunday, 06-Nov-94 08:49:37 GMT
-    const auto parts = core::split(words[1], '-');
-    if (parts.size() != 3) {
-      return std::nullopt;
-    }
-    auto year = parse_digits(parts[2]);
-    if (year && *year < 100) {
-      // A two-digit year that would lie more than 50 years ahead is in the past.
-      const std::chrono::year_month_day today(std::chrono::floor<std::chrono::days>(now));
-      const std::int64_t current = static_cast<int>(today.year());
-      *year += (current / 100) * 100;
-      if (*year > current + 50) {
-        *year -= 100;
-      }
-    }
-    return make_time(year, month_number(parts[1]), parse_digits(parts[0]), words[2]);
-  }
-  return std::nullopt;
-}
-
 std::string decode_query_part(std::string_view text) {
   std::string spaced(text);
   std::ranges::replace(spaced, '+', ' ');
@@ -232,6 +196,41 @@ std::vector<std::pair<std::string, std::string>> parse_query(std::string_view qu
     pairs.emplace_back(decode_query_part(part.substr(0, equals)), decode_query_part(value));
   }
   return pairs;
+}
+
+std::optional<core::Time> parse_http_date(std::string_view text, core::Time now) {
+  std::vector<std::string_view> words;
+  for (const std::string_view word : core::split(text, ' ')) {
+    if (!word.empty()) {
+      words.push_back(word);
+    }
+  }
+  if (words.size() == 6 && words[5] == "GMT") {  // Sun, 06 Nov 1994 08:49:37 GMT
+    return make_time(
+        parse_digits(words[3]), month_number(words[2]), parse_digits(words[1]), words[4]);
+  }
+  if (words.size() == 5 && is_digit(words[4].front())) {  // Sun Nov  6 08:49:37 1994
+    return make_time(
+        parse_digits(words[4]), month_number(words[1]), parse_digits(words[2]), words[3]);
+  }
+  if (words.size() == 4 && words[3] == "GMT") {  // Sunday, 06-Nov-94 08:49:37 GMT
+    const auto parts = core::split(words[1], '-');
+    if (parts.size() != 3) {
+      return std::nullopt;
+    }
+    auto year = parse_digits(parts[2]);
+    if (year && *year < 100) {
+      // A two-digit year that would lie more than 50 years ahead is in the past.
+      const std::chrono::year_month_day today(std::chrono::floor<std::chrono::days>(now));
+      const std::int64_t current = static_cast<int>(today.year());
+      *year += (current / 100) * 100;
+      if (*year > current + 50) {
+        *year -= 100;
+      }
+    }
+    return make_time(year, month_number(parts[1]), parse_digits(parts[0]), words[2]);
+  }
+  return std::nullopt;
 }
 
 std::optional<std::chrono::seconds> parse_retry_after(std::string_view value, core::Time now) {

@@ -57,6 +57,10 @@ struct Url {
 /// Key and value pairs of a query string, percent-decoded, `+` as space.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> parse_query(std::string_view query);
 
+/// The three forms of an HTTP-date that a recipient must accept (RFC 9110 section 5.6.7); `now`
+/// decides the century of a two-digit year.
+[[nodiscard]] std::optional<core::Time> parse_http_date(std::string_view text, core::Time now);
+
 /// The wait that a Retry-After value asks for: delta-seconds or an HTTP-date (RFC 9110 section
 /// 10.2.3), never negative. Nullopt when it is neither.
 [[nodiscard]] std::optional<std::chrono::seconds> parse_retry_after(std::string_view value,

@@ -566,8 +566,9 @@ class Handler {
       return arm_error(400, "BadRequest", "The filter has no start: eventTimestamp ge '...'.");
     }
     Json items = Json::array();
-    const std::vector<Json>& events = store_.events();
-    for (auto event = events.rbegin(); event != events.rend(); ++event) {  // newest first
+    const auto events = store_.events();
+    for (auto at = events.rbegin(); at != events.rend(); ++at) {  // newest first
+      const auto& event = *at;
       const auto time = core::parse_rfc3339(string_member(*event, "eventTimestamp"));
       if (string_member(*event, "subscriptionId") != segments_[1] || !time || *time < *from ||
           (to && *time > *to) ||

@@ -69,6 +69,9 @@ int run(int argc, char** argv) {
   CommandLine line;
   simulator::Options& options = line.options;
   std::int64_t latency_ms = 0;
+  std::int64_t changes_delay_ms = 0;
+  std::int64_t activity_delay_ms = 0;
+  std::int64_t graph_delay_ms = 0;
   std::int64_t token_lifetime = options.token_lifetime.count();
   CLI::App app(
       "A stand-in for Azure's identity endpoint, Entra, Resource Manager and Resource "
@@ -85,6 +88,15 @@ int run(int argc, char** argv) {
   app.add_option("--ca-file", line.ca_file, "Where to write the certificate to trust, as PEM");
   app.add_option("--latency-ms", latency_ms, "Delay of every answer")
       ->check(CLI::Range(0, 600'000))
+      ->capture_default_str();
+  app.add_option("--changes-delay-ms", changes_delay_ms, "How late change rows come")
+      ->check(CLI::Range(0, 86'400'000))
+      ->capture_default_str();
+  app.add_option("--activity-delay-ms", activity_delay_ms, "How late activity log events come")
+      ->check(CLI::Range(0, 86'400'000))
+      ->capture_default_str();
+  app.add_option("--graph-delay-ms", graph_delay_ms, "How late Resource Graph shows a change")
+      ->check(CLI::Range(0, 86'400'000))
       ->capture_default_str();
   app.add_option("--token-lifetime", token_lifetime, "Lifetime of tokens in seconds")
       ->check(CLI::Range(1, 1'000'000))
@@ -106,6 +118,9 @@ int run(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   options.latency = std::chrono::milliseconds(latency_ms);
   options.token_lifetime = std::chrono::seconds(token_lifetime);
+  options.delays.changes = std::chrono::milliseconds(changes_delay_ms);
+  options.delays.activity = std::chrono::milliseconds(activity_delay_ms);
+  options.delays.graph = std::chrono::milliseconds(graph_delay_ms);
   spdlog::set_default_logger(spdlog::stderr_logger_mt("simulator"));
   spdlog::set_level(spdlog::level::from_str(line.log_level));
 

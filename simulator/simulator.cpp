@@ -81,7 +81,9 @@ struct Simulator::State {
         options(chosen),
         store(time),
         graph(&store, time, chosen.enforce_quota),
-        identity(time, chosen.token_lifetime) {}
+        identity(time, chosen.token_lifetime) {
+    store.set_delays(chosen.delays);
+  }
 
   struct Bucket {
     double tokens = kReads;
@@ -180,6 +182,9 @@ struct Simulator::State {
       identity.revoke_all();
       return plain_reply(200, {{"ok", true}});
     }
+    if (request.path == "/admin/delays" && request.method == "PUT") {
+      return admin_delays(request);
+    }
     if (request.path == "/admin/resources") {
       return admin_resources(request);
     }
@@ -199,6 +204,26 @@ struct Simulator::State {
     }
     const core::Result<Json> body = parse_json(request.body, "request body");
     return body ? status_reply(faults.replace(*body)) : status_reply(body.error());
+  }
+
+  Reply admin_delays(const net::ServerRequest& request) {
+    const core::Result<Json> body = parse_json(request.body, "request body");
+    if (!body || !body->is_object()) {
+      return plain_reply(400, {{"error", "an object with changes_ms, activity_ms, graph_ms"}});
+    }
+    Delays delays = store.delays();
+    for (const auto& [name, value] : body->items()) {
+      std::chrono::milliseconds* const delay = name == "changes_ms"    ? &delays.changes
+                                               : name == "activity_ms" ? &delays.activity
+                                               : name == "graph_ms"    ? &delays.graph
+                                                                       : nullptr;
+      if (delay == nullptr || !value.is_number_unsigned()) {
+        return plain_reply(400, {{"error", name + ": no such delay, or not a number from 0 on"}});
+      }
+      *delay = std::chrono::milliseconds(value.get<std::int64_t>());
+    }
+    store.set_delays(delays);
+    return plain_reply(200, {{"ok", true}});
   }
 
   Reply admin_resources(const net::ServerRequest& request) {

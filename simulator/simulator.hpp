@@ -6,6 +6,7 @@
 #include "core/result.hpp"
 #include "net/task.hpp"
 #include "simulator/loader.hpp"
+#include "simulator/store.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -22,6 +23,7 @@ struct Options {
   std::uint16_t arm_port = 0;
   std::uint16_t imds_port = 0;
   std::chrono::milliseconds latency{0};
+  Delays delays;
   std::chrono::seconds token_lifetime{3599};
   bool enforce_quota = false;
   std::size_t page_size = 1000;

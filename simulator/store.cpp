@@ -51,7 +51,7 @@ constexpr auto kTables = std::to_array<std::string_view>({"resources",
 
 // Child types that the resources table holds beside the top-level ones.
 const std::set<std::string, std::less<>>& children_in_resources() {
-  static const std::set<std::string, std::less<>> types = {
+  static const std::set<std::string, std::less<>> kTypes = {
       "microsoft.compute/virtualmachines/extensions",
       "microsoft.compute/virtualmachines/runcommands",
       "microsoft.dashboard/grafana/integrationfabrics",
@@ -62,7 +62,7 @@ const std::set<std::string, std::less<>>& children_in_resources() {
       "microsoft.automation/automationaccounts/runbooks",
       "microsoft.sql/servers/databases",
   };
-  return types;
+  return kTypes;
 }
 
 bool is_network_resource(std::string_view type) {
@@ -156,6 +156,17 @@ std::optional<core::ResourceId> misshapen_id(std::string_view text, std::string_
   return id;
 }
 
+template <class Traces>
+void append_visible(const Traces& traces,
+                    core::Time now,
+                    std::vector<std::shared_ptr<const Json>>& out) {
+  for (const auto& trace : traces) {
+    if (trace.visible_from <= now) {
+      out.push_back(trace.body);
+    }
+  }
+}
+
 bool below(std::string_view key, std::string_view scope) {
   return key.size() > scope.size() && key.starts_with(scope) && key[scope.size()] == '/';
 }
@@ -175,7 +186,7 @@ bool is_graph_table(std::string_view name) {
 }
 
 std::string graph_table_of(std::string_view type, bool extends) {
-  static const std::set<std::string, std::less<>> authorization = {
+  static const std::set<std::string, std::less<>> kAuthorization = {
       "microsoft.authorization/roleassignments",
       "microsoft.authorization/roledefinitions",
       "microsoft.authorization/classicadministrators"};
@@ -184,7 +195,7 @@ std::string graph_table_of(std::string_view type, bool extends) {
       type == "microsoft.management/servicegroups") {
     return "resourcecontainers";
   }
-  if (authorization.contains(type)) {
+  if (kAuthorization.contains(type)) {
     return "authorizationresources";
   }
   if (type.starts_with("microsoft.authorization/policy") ||
@@ -366,8 +377,35 @@ Added Store::add(Json body, bool example) {
   return Added::kNew;
 }
 
-Status Store::change_subscription(const core::ResourceId& id, const Json& body, bool replace) {
+void Store::keep_row(const core::ResourceId& id) {
+  const core::Time now = clock_->now();
+  std::erase_if(outdated_[id.key], [&](const Outdated& entry) { return entry.until <= now; });
+  if (delays_.graph == std::chrono::milliseconds::zero()) {
+    outdated_.erase(id.key);
+    return;
+  }
+  const auto existing = resources_.find(id.key);
+  outdated_[id.key].push_back({now + delays_.graph,
+                               table_of(id),
+                               existing == resources_.end() ? nullptr : existing->second.row});
+}
+
+const Store::Outdated* Store::outdated(const std::string& key) const {
+  const auto found = outdated_.find(key);
+  if (found == outdated_.end()) {
+    return nullptr;
+  }
+  const auto shown = std::ranges::find_if(
+      found->second, [&](const Outdated& entry) { return entry.until > clock_->now(); });
+  return shown == found->second.end() ? nullptr : &*shown;
+}
+
+Status Store::change_subscription(const core::ResourceId& id,
+                                  const Json& body,
+                                  bool replace,
+                                  const Cause& cause) {
   auto found = subscriptions_.find(id.subscription);
+  const bool is_new = found == subscriptions_.end();
   if (found == subscriptions_.end()) {
     if (!replace) {
       return Error{Errc::kNotFound, fmt::format("{}: not found", id.key)};
@@ -376,12 +414,17 @@ Status Store::change_subscription(const core::ResourceId& id, const Json& body, 
     found = subscriptions_.find(id.subscription);
   }
   Subscription& subscription = found->second;
+  const Json before = subscription_row(subscription);
   subscription.display_name = string_member(body, "displayName", subscription.display_name);
   subscription.state = string_member(body, "state", subscription.state);
   if (body.contains("tags")) {
     subscription.tags = body["tags"];
   }
   ++revision_;
+  const Json after = subscription_row(subscription);
+  if (is_new || after != before) {
+    trace(id, is_new ? nullptr : &before, &after, cause);
+  }
   return Status::ok();
 }
 
@@ -391,7 +434,7 @@ Status Store::put(const std::string& text, Json body, const Cause& cause) {
     return Error{Errc::kInvalidArgument, fmt::format("'{}' and its body are no resource", text)};
   }
   if (id->type == kSubscriptionType) {
-    return change_subscription(*id, body, true);
+    return change_subscription(*id, body, true, cause);
   }
   if (string_member(body, "id").empty()) {
     body["id"] = text;
@@ -410,6 +453,7 @@ Status Store::put(const std::string& text, Json body, const Cause& cause) {
   } else {
     ensure_containers(*id, body);
   }
+  keep_row(*id);
   const Resource& changed = insert(*std::move(id), std::move(body), false);
   trace(changed.id, before ? &*before : nullptr, &changed.body, cause);
   return Status::ok();
@@ -421,7 +465,7 @@ Status Store::patch(const std::string& text, const Json& patch, const Cause& cau
     return Error{Errc::kInvalidArgument, fmt::format("'{}' and its patch are no resource", text)};
   }
   if (id->type == kSubscriptionType) {
-    return change_subscription(*id, patch, false);
+    return change_subscription(*id, patch, false, cause);
   }
   const auto existing = resources_.find(id->key);
   if (existing == resources_.end()) {
@@ -434,6 +478,7 @@ Status Store::patch(const std::string& text, const Json& patch, const Cause& cau
     return Error{Errc::kInvalidArgument, "a patch may not change the id"};
   }
   if (after != before) {
+    keep_row(*id);
     const Resource& changed = insert(*id, std::move(after), false);
     trace(*id, &before, &changed.body, cause);
   }
@@ -454,6 +499,7 @@ Status Store::remove(const std::string& text, const Cause& cause) {
       ++it;  // a sibling whose name begins alike
       continue;
     }
+    keep_row(it->second.id);
     const Resource gone = std::move(it->second);
     it = resources_.erase(it);
     removed = true;
@@ -522,7 +568,7 @@ void Store::trace(const core::ResourceId& id,
         {"properties", std::move(properties)}};
     core::ResourceId change_id = id;
     change_id.type = "microsoft.resources/changes";
-    rows.push_back(make_row(change_id, change));
+    rows.push_back({clock_->now() + delays_.changes, make_row(change_id, change)});
   }
 
   if (events_.size() < kMaxTraces && !id.subscription.empty()) {
@@ -532,28 +578,28 @@ void Store::trace(const core::ResourceId& id,
     const std::string event = core::random_uuid();
     const std::string provider = id.type.substr(0, id.type.find('/'));
     const std::string operation = fmt::format("{}/{}", id.type, verb);
-    events_.push_back(
-        {{"id",
-          fmt::format("{}/events/{}/ticks/{}", target, event, core::to_micros(clock_->now()))},
-         {"eventDataId", event},
-         {"correlationId", correlation},
-         {"operationId", correlation},
-         {"caller", cause.changed_by},
-         {"authorization", {{"action", operation}, {"scope", target}}},
-         {"category", named("Administrative")},
-         {"eventName", named("EndRequest")},
-         {"level", "Informational"},
-         {"operationName", named(operation)},
-         {"resourceGroupName", id.resource_group},
-         {"resourceProviderName", named(provider)},
-         {"resourceType", named(id.type)},
-         {"resourceId", target},
-         {"status", named("Succeeded")},
-         {"subStatus", named(before == nullptr ? "Created" : "OK")},
-         {"eventTimestamp", now},
-         {"submissionTimestamp", now},
-         {"subscriptionId", id.subscription},
-         {"tenantId", tenant_id_}});
+    const Json entry = {
+        {"id", fmt::format("{}/events/{}/ticks/{}", target, event, core::to_micros(clock_->now()))},
+        {"eventDataId", event},
+        {"correlationId", correlation},
+        {"operationId", correlation},
+        {"caller", cause.changed_by},
+        {"authorization", {{"action", operation}, {"scope", target}}},
+        {"category", named("Administrative")},
+        {"eventName", named("EndRequest")},
+        {"level", "Informational"},
+        {"operationName", named(operation)},
+        {"resourceGroupName", id.resource_group},
+        {"resourceProviderName", named(provider)},
+        {"resourceType", named(id.type)},
+        {"resourceId", target},
+        {"status", named("Succeeded")},
+        {"subStatus", named(before == nullptr ? "Created" : "OK")},
+        {"eventTimestamp", now},
+        {"submissionTimestamp", now},
+        {"subscriptionId", id.subscription},
+        {"tenantId", tenant_id_}};
+    events_.push_back({clock_->now() + delays_.activity, std::make_shared<const Json>(entry)});
   }
 }
 
@@ -694,8 +740,14 @@ Json Store::group_row(const ManagementGroup& group) const {
 std::vector<std::shared_ptr<const Json>> Store::rows(std::string_view table) const {
   std::vector<std::shared_ptr<const Json>> rows;
   for (const auto& [key, resource] : resources_) {
-    if (table_of(resource.id) == table) {
+    if (outdated(key) == nullptr && table_of(resource.id) == table) {
       rows.push_back(resource.row);
+    }
+  }
+  for (const auto& [key, entries] : outdated_) {
+    const Outdated* const shown = outdated(key);
+    if (shown != nullptr && shown->row != nullptr && shown->table == table) {
+      rows.push_back(shown->row);
     }
   }
   if (table == "resourcecontainers") {
@@ -711,9 +763,15 @@ std::vector<std::shared_ptr<const Json>> Store::rows(std::string_view table) con
   }
   const auto changes = change_rows_.find(std::string(table));
   if (changes != change_rows_.end()) {
-    rows.insert(rows.end(), changes->second.begin(), changes->second.end());
+    append_visible(changes->second, clock_->now(), rows);
   }
   return rows;
+}
+
+std::vector<std::shared_ptr<const Json>> Store::events() const {
+  std::vector<std::shared_ptr<const Json>> events;
+  append_visible(events_, clock_->now(), events);
+  return events;
 }
 
 }  // namespace plumbline::simulator

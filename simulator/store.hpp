@@ -7,6 +7,7 @@
 #include "core/result.hpp"
 #include "simulator/json.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -44,6 +45,13 @@ struct Resource {
 struct Cause {
   std::string changed_by = "simulator@contoso.example";
   std::string client_type = "Simulator";
+};
+
+/// How long after a change each of its traces can be seen. Resource Manager shows it at once.
+struct Delays {
+  std::chrono::milliseconds changes{0};   // rows of Resource Graph's change tables
+  std::chrono::milliseconds activity{0};  // events of the activity log
+  std::chrono::milliseconds graph{0};     // the resource's own row in Resource Graph
 };
 
 enum class Added { kNew, kDuplicate, kNotAnId };
@@ -98,11 +106,16 @@ class Store {
   /// By key.
   [[nodiscard]] const std::map<std::string, Resource>& resources() const { return resources_; }
 
-  /// Rows of a Resource Graph table, in no promised order.
+  /// For changes from now on.
+  void set_delays(const Delays& delays) { delays_ = delays; }
+
+  [[nodiscard]] const Delays& delays() const { return delays_; }
+
+  /// Rows of a Resource Graph table as they can be seen now, in no promised order.
   [[nodiscard]] std::vector<std::shared_ptr<const Json>> rows(std::string_view table) const;
 
-  /// Activity log events, oldest first.
-  [[nodiscard]] const std::vector<Json>& events() const { return events_; }
+  /// Activity log events that can be seen now, oldest first.
+  [[nodiscard]] std::vector<std::shared_ptr<const Json>> events() const;
 
   /// Grows with every change.
   [[nodiscard]] std::uint64_t revision() const { return revision_; }
@@ -120,7 +133,27 @@ class Store {
   [[nodiscard]] Json subscription_row(const Subscription& subscription) const;
   [[nodiscard]] Json group_row(const ManagementGroup& group) const;
   void trace(const core::ResourceId& id, const Json* before, const Json* after, const Cause& cause);
-  core::Status change_subscription(const core::ResourceId& id, const Json& body, bool replace);
+  core::Status change_subscription(const core::ResourceId& id,
+                                   const Json& body,
+                                   bool replace,
+                                   const Cause& cause);
+  /// Resource Graph goes on showing what is there now, for as long as it lags behind.
+  void keep_row(const core::ResourceId& id);
+
+  /// A change row or event, and since when it can be seen.
+  struct Trace {
+    core::Time visible_from;
+    std::shared_ptr<const Json> body;
+  };
+
+  /// What Resource Graph shows of a resource although it has changed since.
+  struct Outdated {
+    core::Time until;
+    std::string table;
+    std::shared_ptr<const Json> row;  // nullptr: the resource was not there
+  };
+
+  [[nodiscard]] const Outdated* outdated(const std::string& key) const;
 
   const core::Clock* clock_;
   std::string tenant_id_;
@@ -128,8 +161,10 @@ class Store {
   std::map<std::string, Subscription> subscriptions_;  // by lower-cased id
   std::vector<ManagementGroup> management_groups_;
   std::map<std::string, Resource> resources_;
-  std::map<std::string, std::vector<std::shared_ptr<const Json>>> change_rows_;
-  std::vector<Json> events_;
+  std::map<std::string, std::vector<Outdated>> outdated_;  // by key, oldest first
+  std::map<std::string, std::vector<Trace>> change_rows_;  // by table
+  std::vector<Trace> events_;
+  Delays delays_;
   std::uint64_t revision_ = 1;
 };
 

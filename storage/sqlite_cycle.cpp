@@ -1,6 +1,7 @@
 #include "storage/sqlite_cycle.hpp"
 
 #include "core/resource_id.hpp"
+#include "core/text.hpp"
 #include "storage/body_codec.hpp"
 #include "storage/sqlite_snapshot.hpp"
 
@@ -298,6 +299,13 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
 
 }  // namespace
 
+Status write_watermark(Connection& connection, std::string_view source, core::Time position) {
+  return connection.prepare("INSERT OR REPLACE INTO watermark VALUES (?, ?)")
+      .bind(1, source)
+      .bind(2, core::to_micros(position))
+      .run();
+}
+
 SqliteCycle::SqliteCycle(Connection& connection,
                          const core::Clock& clock,
                          std::string kind,
@@ -341,6 +349,7 @@ Status SqliteCycle::stage_one(const core::Observation& observation) {
       }
     }
   }
+  staged_ = true;
   return connection_->prepare("INSERT OR REPLACE INTO staging VALUES (?,?,?,?,?,?,?,?,?)")
       .bind(1, observation.key)
       .bind(2, observation.id)
@@ -412,6 +421,20 @@ Status SqliteCycle::stage_deletion(std::string_view key) {
 Status SqliteCycle::stage_evidence(core::Evidence evidence) {
   evidence_.push_back(std::move(evidence));
   return Status::ok();
+}
+
+Status SqliteCycle::stage_change(core::ChangeRecord change) {
+  change_records_.push_back(std::move(change));
+  return Status::ok();
+}
+
+Status SqliteCycle::stage_watermark(std::string_view source, core::Time position) {
+  watermarks_.emplace_back(source, position);
+  return Status::ok();
+}
+
+bool SqliteCycle::empty() const {
+  return !staged_ && deletions_.empty() && evidence_.empty() && change_records_.empty();
 }
 
 Status SqliteCycle::close_version(std::int64_t resource, std::int64_t cycle) {
@@ -578,6 +601,45 @@ Status SqliteCycle::merge_evidence(core::CycleChanges& changes) {
   return Status::ok();
 }
 
+Status SqliteCycle::merge_change_records(core::CycleChanges& changes) {
+  for (const auto& record : change_records_) {
+    std::string paths = "[";
+    for (const auto& path : record.paths) {
+      paths += (paths.size() == 1 ? "" : ",") + core::json_quote(path);
+    }
+    if (auto done = connection_
+                        ->prepare("INSERT OR IGNORE INTO change_record (cycle, change_id, "
+                                  "resource_key, changed_at, kind, changed_by, changed_by_type, "
+                                  "client_type, operation, correlation_id, paths) "
+                                  "VALUES (?,?,?,?,?,?,?,?,?,?,?)")
+                        .bind(1, changes.cycle)
+                        .bind(2, record.id)
+                        .bind(3, record.key)
+                        .bind(4, core::to_micros(record.at))
+                        .bind(5, record.kind)
+                        .bind(6, record.changed_by)
+                        .bind(7, record.changed_by_type)
+                        .bind(8, record.client_type)
+                        .bind(9, record.operation)
+                        .bind(10, record.correlation_id)
+                        .bind(11, paths + "]")
+                        .run();
+        !done) {
+      return done;
+    }
+  }
+  return Status::ok();
+}
+
+Status SqliteCycle::merge_watermarks(core::CycleChanges& /*changes*/) {
+  for (const auto& [source, position] : watermarks_) {
+    if (auto done = write_watermark(*connection_, source, position); !done) {
+      return done;
+    }
+  }
+  return Status::ok();
+}
+
 Result<core::CycleReport> SqliteCycle::commit(bool complete, const core::Judge& judge) {
   auto transaction = Transaction::begin(*connection_);
   if (!transaction) {
@@ -592,8 +654,11 @@ Result<core::CycleReport> SqliteCycle::commit(bool complete, const core::Judge& 
   changes.now = clock_->now();
   row_.number = changes.cycle;
   row_.complete = complete;
-  for (const auto merge :
-       {&SqliteCycle::merge_staged, &SqliteCycle::merge_deletions, &SqliteCycle::merge_evidence}) {
+  for (const auto merge : {&SqliteCycle::merge_staged,
+                           &SqliteCycle::merge_deletions,
+                           &SqliteCycle::merge_evidence,
+                           &SqliteCycle::merge_change_records,
+                           &SqliteCycle::merge_watermarks}) {
     if (auto done = (this->*merge)(changes); !done) {
       return done.error();
     }

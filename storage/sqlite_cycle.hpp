@@ -8,9 +8,14 @@
 #include <memory>
 #include <string>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 namespace plumbline::storage {
+
+[[nodiscard]] core::Status write_watermark(Connection& connection,
+                                           std::string_view source,
+                                           core::Time position);
 
 class SqliteCycle final : public core::Cycle {
  public:
@@ -26,6 +31,9 @@ class SqliteCycle final : public core::Cycle {
                                    const std::vector<std::string>& types) override;
   core::Status stage_deletion(std::string_view key) override;
   core::Status stage_evidence(core::Evidence evidence) override;
+  core::Status stage_change(core::ChangeRecord change) override;
+  core::Status stage_watermark(std::string_view source, core::Time position) override;
+  [[nodiscard]] bool empty() const override;
   core::Result<core::CycleReport> commit(bool complete, const core::Judge& judge) override;
 
  private:
@@ -38,6 +46,8 @@ class SqliteCycle final : public core::Cycle {
   core::Status merge_staged(core::CycleChanges& changes);
   core::Status merge_deletions(core::CycleChanges& changes);
   core::Status merge_evidence(core::CycleChanges& changes);
+  core::Status merge_change_records(core::CycleChanges& changes);
+  core::Status merge_watermarks(core::CycleChanges& changes);
   core::Status close_version(std::int64_t resource, std::int64_t cycle);
 
   Connection* connection_;
@@ -47,6 +57,9 @@ class SqliteCycle final : public core::Cycle {
   std::unordered_set<std::int64_t> seen_;
   std::vector<std::string> deletions_;
   std::vector<core::Evidence> evidence_;
+  std::vector<core::ChangeRecord> change_records_;
+  std::vector<std::pair<std::string, core::Time>> watermarks_;
+  bool staged_ = false;  // whether any observation differed from the stored one
 };
 
 }  // namespace plumbline::storage

@@ -1,8 +1,10 @@
 #include "storage/sqlite_snapshot.hpp"
 
+#include "core/resource_id.hpp"
 #include "storage/body_codec.hpp"
 
 #include <fmt/format.h>
+#include <simdjson.h>
 
 #include <set>
 
@@ -458,6 +460,49 @@ Result<std::vector<core::CachedDocument>> SnapshotReads<Base>::cached_documents(
     return !read ? read.error() : damaged.error();
   }
   return documents;
+}
+
+template <class Base>
+Result<std::optional<core::Time>> SnapshotReads<Base>::watermark(std::string_view source) {
+  const Use use(connection_->prepare("SELECT position FROM watermark WHERE source = ?"));
+  use->bind(1, source);
+  const auto row = use->step();
+  if (!row) {
+    return row.error();
+  }
+  return *row ? std::optional(core::from_micros(use->integer(0))) : std::nullopt;
+}
+
+template <class Base>
+Result<std::vector<core::ChangeRecord>> SnapshotReads<Base>::change_records(std::string_view key,
+                                                                            std::size_t limit) {
+  const Use use(connection_->prepare(
+      "SELECT change_id, resource_key, changed_at, kind, changed_by, changed_by_type, "
+      "client_type, operation, correlation_id, paths FROM change_record "
+      "WHERE resource_key = ? ORDER BY changed_at DESC, id DESC LIMIT ?"));
+  use->bind(1, key).bind(2, static_cast<std::int64_t>(limit));
+  simdjson::dom::parser parser;
+  return all_rows<core::ChangeRecord>(*use, [&](const Statement& row) {
+    core::ChangeRecord record;
+    record.id = row.text(0);
+    record.key = row.text(1);
+    const auto id = core::parse_resource_id(record.key);
+    record.type = id ? id->type : std::string();
+    record.at = core::from_micros(row.integer(2));
+    record.kind = row.text(3);
+    record.changed_by = row.text(4);
+    record.changed_by_type = row.text(5);
+    record.client_type = row.text(6);
+    record.operation = row.text(7);
+    record.correlation_id = row.text(8);
+    simdjson::dom::array paths;
+    if (parser.parse(std::string(row.text(9))).get(paths) == simdjson::SUCCESS) {
+      for (const auto path : paths) {
+        record.paths.emplace_back(path.get_string().value_unsafe());
+      }
+    }
+    return record;
+  });
 }
 
 template class SnapshotReads<core::Snapshot>;

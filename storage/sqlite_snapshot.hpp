@@ -44,6 +44,9 @@ class SnapshotReads : public Base {
   core::Result<std::vector<core::VersionRow>> versions(std::string_view key) override;
   core::Result<std::vector<core::CycleRow>> cycles(std::size_t limit) override;
   core::Result<std::vector<core::TypeCount>> type_counts() override;
+  core::Result<std::optional<core::Time>> watermark(std::string_view source) override;
+  core::Result<std::vector<core::ChangeRecord>> change_records(std::string_view key,
+                                                               std::size_t limit) override;
   core::Result<std::vector<core::CachedDocument>> cached_documents(
       std::string_view prefix) override;
 

@@ -38,6 +38,19 @@ class SqliteStore final : public core::Store {
     return SqliteCycle::begin(*writer_, *clock_, std::move(kind), std::move(scope));
   }
 
+  Status put_watermarks(const std::vector<std::pair<std::string, core::Time>>& positions) override {
+    auto transaction = Transaction::begin(*writer_);
+    if (!transaction) {
+      return transaction.error();
+    }
+    for (const auto& [source, position] : positions) {
+      if (auto done = write_watermark(*writer_, source, position); !done) {
+        return done;
+      }
+    }
+    return (*transaction)->commit();
+  }
+
   Status put_cached_document(const core::CachedDocument& document) override {
     const Use use(writer_->prepare(
         "INSERT INTO cached_document (name, fetched_at, checksum, body) VALUES (?, ?, ?, ?) "

@@ -19,18 +19,54 @@ std::string type_literal(std::string_view type) {
   return out + "'";
 }
 
+/// Control characters are no part of an id and would end the literal: they are dropped.
+std::string id_literal(std::string_view id) {
+  std::string out = "'";
+  for (const char c : id) {
+    if (c == '\'' || c == '\\') {
+      out += '\\';
+    }
+    if (static_cast<unsigned char>(c) >= 0x20) {
+      out += c;
+    }
+  }
+  return out + "'";
+}
+
+template <class Literal>
+std::string list_of(const std::vector<std::string>& texts, Literal literal) {
+  std::string out = "(";
+  for (const auto& text : texts) {
+    out += (out.size() == 1 ? "" : ", ") + literal(text);
+  }
+  return out + ")";
+}
+
 }  // namespace
 
 std::string resource_graph_query(const core::TablePlan& table) {
   std::string query = table.table;
   if (!table.types.empty()) {
-    query += " | where type in~ (";
-    for (const auto& type : table.types) {
-      query += (query.ends_with('(') ? "" : ", ") + type_literal(type);
-    }
-    query += ")";
+    query += " | where type in~ " + list_of(table.types, type_literal);
   }
   return query + " | order by id asc";
+}
+
+std::string resource_graph_query_of(std::string_view table, const std::vector<std::string>& ids) {
+  return fmt::format("{} | where id in~ {} | order by id asc", table, list_of(ids, id_literal));
+}
+
+std::string change_query(std::string_view change_table,
+                         core::Time since,
+                         const std::vector<std::string>& types) {
+  std::string query =
+      fmt::format("{} | where todatetime(properties.changeAttributes.timestamp) >= datetime({})",
+                  change_table,
+                  core::to_rfc3339(since));
+  if (!types.empty()) {
+    query += " and tostring(properties.targetResourceType) in~ " + list_of(types, type_literal);
+  }
+  return query + " | project id, properties | order by id asc";
 }
 
 bool is_inherited_table(std::string_view table) noexcept {

@@ -1,6 +1,7 @@
 // Resource Graph requests as text (contracts 2.1 to 2.3).
 #pragma once
 
+#include "core/clock.hpp"
 #include "core/model/collection_plan.hpp"
 
 #include <string>
@@ -11,6 +12,16 @@ namespace plumbline::collectors {
 /// The KQL for one table of the plan: all columns, one order, so that pages neither repeat nor miss
 /// rows. Only characters of resource types reach the text; others are dropped.
 [[nodiscard]] std::string resource_graph_query(const core::TablePlan& table);
+
+/// The same for the rows of these ids alone. Ids are quoted, whatever they hold.
+[[nodiscard]] std::string resource_graph_query_of(std::string_view table,
+                                                  const std::vector<std::string>& ids);
+
+/// The changes of a change table since a time of Azure's, of resources of these types; empty: of
+/// any.
+[[nodiscard]] std::string change_query(std::string_view change_table,
+                                       core::Time since,
+                                       const std::vector<std::string>& types);
 
 /// The request body for one page. No subscriptions: the whole tenant. `skip_token` empty: the first
 /// page.

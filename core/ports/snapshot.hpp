@@ -2,6 +2,7 @@
 // being committed) and never changes while it is held.
 #pragma once
 
+#include "core/model/change.hpp"
 #include "core/model/drift.hpp"
 #include "core/model/resource.hpp"
 #include "core/model/verdict.hpp"
@@ -99,7 +100,7 @@ struct VersionRow {
 
 struct CycleRow {
   std::int64_t number = 0;
-  std::string kind;  // `sweep`, `details`, `baseline`
+  std::string kind;  // `sweep`, `details`, `changes`, `baseline`
   std::string scope;
   Time started_at;
   Time committed_at;
@@ -173,6 +174,12 @@ class Snapshot {
   virtual Result<std::vector<VersionRow>> versions(std::string_view key) = 0;
   virtual Result<std::vector<CycleRow>> cycles(std::size_t limit) = 0;
   virtual Result<std::vector<TypeCount>> type_counts() = 0;
+
+  /// How far a feed has been read, by Azure's clock; nullopt when it never was.
+  virtual Result<std::optional<Time>> watermark(std::string_view source) = 0;
+  /// What Azure said of the changes of a resource, the latest first.
+  virtual Result<std::vector<ChangeRecord>> change_records(std::string_view key,
+                                                           std::size_t limit) = 0;
 
   /// Those whose name begins with `prefix`, in the order of names.
   virtual Result<std::vector<CachedDocument>> cached_documents(std::string_view prefix) = 0;

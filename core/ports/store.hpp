@@ -105,6 +105,12 @@ class Cycle {
   /// Marks a resource as deleted, with its details. The caller has confirmed it (truth 3).
   virtual Status stage_deletion(std::string_view key) = 0;
   virtual Status stage_evidence(Evidence evidence) = 0;
+  /// What Azure said of a change. One that is already stored is left as it is.
+  virtual Status stage_change(ChangeRecord change) = 0;
+  /// How far a feed has been read once this cycle is committed.
+  virtual Status stage_watermark(std::string_view source, Time position) = 0;
+  /// Whether a commit would write nothing but the cycle's own row and watermarks.
+  [[nodiscard]] virtual bool empty() const = 0;
 
   /// Merges, calls the judge, commits. On any error nothing has changed. Once only.
   virtual Result<CycleReport> commit(bool complete, const Judge& judge) = 0;
@@ -116,6 +122,9 @@ class Store {
 
   /// Starts a cycle; staged leftovers of an earlier one are dropped. Storage thread.
   virtual Result<std::unique_ptr<Cycle>> begin_cycle(std::string kind, std::string scope) = 0;
+  /// How far feeds have been read, where that is all there is to write. Storage thread, between
+  /// cycles.
+  virtual Status put_watermarks(const std::vector<std::pair<std::string, Time>>& positions) = 0;
   /// Keeps a document that can be fetched again, in place of an older one of that name. Storage
   /// thread, between cycles.
   virtual Status put_cached_document(const CachedDocument& document) = 0;

@@ -247,6 +247,10 @@ class Simulator(Process):
     def delete(self, identifier):
         return self.admin("DELETE", self._resource(identifier))
 
+    def delay(self, **milliseconds):
+        """How late traces of changes come from now on: changes_ms, activity_ms, graph_ms."""
+        return self.admin("PUT", "delays", milliseconds)
+
 
 class Daemon(Process):
     """`plumbline serve`, once it listens."""
@@ -385,8 +389,8 @@ class Test:
             environment["AZURE_POD_IDENTITY_AUTHORITY_HOST"] = f"http://127.0.0.1:{port}"
         return environment
 
-    def config_text(self, simulator, inventory="baseline", sweep="5s", details="5s", listen="127.0.0.1:0",
-                    parameters=True, arm_port=None, extra="", baseline=None):
+    def config_text(self, simulator, inventory="baseline", sweep="5s", details="5s", changes="off", activity="off",
+                    listen="127.0.0.1:0", parameters=True, arm_port=None, extra="", baseline=None):
         arm = f"https://127.0.0.1:{arm_port or simulator.arm_port}"
         values = "{}"
         if parameters:
@@ -401,7 +405,7 @@ class Test:
                 f"    - name: azure-monitor\n"
                 f"      initiative: \"{baseline or self.selected_baseline}\"\n"
                 f"      parameters: {values}\n"
-                f"schedule: {{sweep: {sweep}, details: {details}}}\n"
+                f"schedule: {{sweep: {sweep}, changes: {changes}, activity: {activity}, details: {details}}}\n"
                 f"storage: {{path: plumbline.db}}\n"
                 f"web: {{listen: \"{listen}\"}}\n"
                 f"{extra}")

@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 using namespace plumbline;
 using namespace std::chrono_literals;
 
@@ -129,6 +131,29 @@ TEST_CASE_FIXTURE(Fixture, "transient failures are retried within a budget, othe
       CHECK(transport.requests.size() == c.requests);
     }
   }
+}
+
+TEST_CASE_FIXTURE(Fixture, "Azure's clock is the one of its last answer") {
+  collectors::AzureClient client(transport, tokens, clock, log, metrics, options());
+  core::Result<net::HttpResponse> out;
+  const auto azure_says = [&](const char* date) {
+    script = [date](const net::HttpRequest&) {
+      auto response = tests::response(200, "{}");
+      response.headers.set("Date", date);
+      return response;
+    };
+    net::run_blocking(io.executor(), ask(&client, "/x", &out));
+    return client.azure_now() - clock.now();
+  };
+  CHECK(client.azure_now() == clock.now());
+  // Ours is Tue, 14 Nov 2023 22:13:20 GMT.
+  CHECK(azure_says("Tue, 14 Nov 2023 22:13:18 GMT") == 0s);
+  CHECK(azure_says("Tue, 14 Nov 2023 23:13:20 GMT") == 1h);
+  CHECK(azure_says("Tue, 14 Nov 2023 22:03:20 GMT") == -10min);
+  CHECK(azure_says("yesterday") == -10min);
+  CHECK(azure_says("Tue, 14 Nov 2023 22:13:20 GMT") == 0s);
+  CHECK(std::ranges::count_if(
+            log.lines, [](const auto& line) { return line.starts_with("clock_skewed"); }) == 1);
 }
 
 TEST_CASE("retry delays keep what the service asked for") {

@@ -242,6 +242,18 @@ TEST_CASE_FIXTURE(Fixture, "beyond so many elements there may be any number") {
   CHECK(std::ranges::count(beyond, ' ') == static_cast<std::ptrdiff_t>(compliance::kMaxRelated));
 }
 
+TEST_CASE_FIXTURE(Fixture, "more text than a rule is given is a gap") {
+  adopt_relations();
+  const std::string padding(compliance::kMaxRelatedBytes / 4, 'x');
+  const std::string padded =
+      fmt::format(R"({{"storageAccountId":"{}","padding":"{}"}})", kAccount, padding);
+  stored(kStorage, "a").stored("m.k/vaults", "v");
+  sends(kVault, std::vector<std::string>(3, padded)).commit();
+  CHECK(follow("archivedBy", kAccount) == "d0 d1 d2");
+  sends(kVault, std::vector<std::string>(6, padded)).commit();
+  CHECK(follow("archivedBy", kAccount) == "?limit d0 d1 d2 d3");
+}
+
 TEST_CASE_FIXTURE(Fixture, "a union takes parts of other source types for empty") {
   adopt_relations();
   const auto setting = kVault + "/providers/" + kSettings + "/d0";

@@ -20,6 +20,8 @@ TEST_CASE("defaults and relative paths") {
   CHECK(settings->assignments.at(0).initiative == "/etc/plumbline/baselines/azure-monitor");
   CHECK(settings->assignments.at(0).scope == "/");
   CHECK(settings->schedule.sweep == std::chrono::hours(1));
+  CHECK(settings->schedule.changes == std::chrono::minutes(1));
+  CHECK(settings->schedule.activity == std::chrono::minutes(5));
   CHECK(settings->listen_port == 9837);
 }
 
@@ -38,7 +40,7 @@ baseline:
       initiative: /srv/base
       enforcement_mode: DoNotEnforce
       parameters: {effect: Disabled, days: 90, quoted: "90", on: true, list: [a, 1.5]}
-schedule: {sweep: 90s, details: 2h}
+schedule: {sweep: 90s, changes: 2s, activity: off, details: 2h}
 storage: {path: /tmp/p.db, key_file: /tmp/p.key}
 web: {listen: "[::1]:0"}
 log: {level: debug, format: json}
@@ -53,6 +55,8 @@ log: {level: debug, format: json}
   CHECK(settings->assignments.at(0).parameters_json ==
         R"({"effect":"Disabled","days":90,"quoted":"90","on":true,"list":["a",1.5]})");
   CHECK(settings->schedule.sweep == std::chrono::seconds(90));
+  CHECK(settings->schedule.changes == std::chrono::seconds(2));
+  CHECK(settings->schedule.activity == std::chrono::seconds::zero());
   CHECK(settings->listen_address == "::1");
 }
 
@@ -107,6 +111,12 @@ TEST_CASE("bad configuration names file, line and column") {
       {"overflowing duration",
        kMinimal + "schedule: {sweep: 999999999999d}\n",
        "c.yaml:4:19: `sweep` must be a duration"},
+      {"feed without a unit",
+       kMinimal + "schedule: {changes: 0}\n",
+       "c.yaml:4:21: `changes` must be a duration such as 90s, 5m, 1h or 30d, not `0`"},
+      {"bad feed switch",
+       kMinimal + "schedule: {activity: never}\n",
+       "c.yaml:4:22: `activity` must be a duration"},
       {"bad listen",
        kMinimal + "web: {listen: localhost}\n",
        "c.yaml:4:15: `localhost` is not an address:port"},

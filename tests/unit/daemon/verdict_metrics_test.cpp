@@ -10,8 +10,10 @@ namespace {
 
 compliance::Summary make_summary(compliance::Baseline& baseline) {
   baseline.assignments.push_back({.name = "prod",
+                                  .id = {},
                                   .scope = "/",
                                   .not_scopes = {},
+                                  .resource_selectors = {},
                                   .initiative_name = "Azure \"Monitor\"",
                                   .initiative_version = "1",
                                   .controls = {{"NS-2", "Network"}}});

@@ -168,6 +168,10 @@ TEST_CASE("resources are changed through the admin API") {
   CHECK(running.plain("PUT", "/admin/resources?id=x", "{}")->status == 400);
   CHECK(running.plain("PUT", "/admin/resources?id=" + id, "{")->status == 400);
   CHECK(running.plain("PUT", "/admin/resources", "{}")->status == 400);
+  CHECK(running.plain("PUT", "/admin/delays", R"({"changes_ms":5,"graph_ms":0})")->status == 200);
+  for (const char* const bad : {R"({"changes_ms":-1})", R"({"other_ms":1})", "[]", "{"}) {
+    CHECK(running.plain("PUT", "/admin/delays", bad)->status == 400);
+  }
   const Answer query = running.arm(
       "/providers/Microsoft.ResourceGraph/resources?api-version=2024-04-01",
       "POST",

@@ -385,6 +385,70 @@ TEST_CASE("changes leave rows in the change tables and events in the activity lo
   CHECK(tenant.arm(log, "api-version=1").status == 400);
 }
 
+TEST_CASE("traces and rows come late when told to, with the time of the change") {
+  Tenant tenant;
+  tenant.store.add(resource(kVault));
+  const Delays delays{std::chrono::seconds(10), std::chrono::seconds(20), std::chrono::seconds(30)};
+  tenant.store.set_delays(delays);
+  REQUIRE(tenant.store.patch(kVault, {{"kind", "first"}}, {}));
+  tenant.clock.advance(std::chrono::seconds(5));
+  REQUIRE(tenant.store.patch(kVault, {{"kind", "second"}}, {}));
+  REQUIRE(tenant.store.put(std::string(kVault) + "2", Json::object(), {}));
+  const auto changes = [&]() {
+    return tenant.arg(R"({"query":"resourcechanges | project id, properties"})")["data"];
+  };
+  const auto kind = [&]() {
+    const Json rows = tenant.arg(R"({"query":"resources | project id, kind | order by id asc"})");
+    return rows["count"] == 0 ? Json() : rows["data"][0]["kind"];
+  };
+  const auto events = [&]() {
+    return tenant
+        .arm("/subscriptions/S1/providers/microsoft.insights/eventtypes/management/values",
+             "api-version=1&$filter=eventTimestamp%20ge%20'2026-11-22T00:00:00Z'")
+        .body["value"]
+        .size();
+  };
+  CHECK(tenant.arm(kVault).body["kind"] == "second");
+  CHECK(changes().empty());
+  CHECK(kind() == "");
+  tenant.clock.advance(
+      std::chrono::seconds(5));  // 10 s after the first change, 5 s after the second
+  REQUIRE(changes().size() == 1);
+  CHECK(changes()[0]["properties"]["changeAttributes"]["timestamp"] ==
+        "2026-11-22T05:00:00.0000000Z");
+  CHECK(events() == 0);
+  tenant.clock.advance(std::chrono::seconds(10));
+  CHECK(changes().size() == 3);
+  CHECK(events() == 1);
+  tenant.clock.advance(std::chrono::seconds(10));
+  CHECK(events() == 3);
+  CHECK(kind() == "first");
+  CHECK(tenant.arg(R"({"query":"resources"})")["count"] == 1);
+  tenant.clock.advance(std::chrono::seconds(5));
+  CHECK(kind() == "second");
+  CHECK(tenant.arg(R"({"query":"resources"})")["count"] == 2);
+
+  REQUIRE(tenant.store.remove(kVault, {}));
+  CHECK(code(tenant.arm(kVault)) == "ResourceNotFound");
+  CHECK(tenant.arg(R"({"query":"resources"})")["count"] == 2);
+  tenant.clock.advance(std::chrono::seconds(30));
+  CHECK(tenant.arg(R"({"query":"resources"})")["count"] == 1);
+}
+
+TEST_CASE("subscriptions and groups leave rows in the change table of containers") {
+  Tenant tenant;
+  REQUIRE(tenant.store.patch("/subscriptions/S1", {{"tags", {{"env", "prod"}}}}, {}));
+  REQUIRE(tenant.store.patch("/subscriptions/S1", {{"tags", {{"env", "prod"}}}}, {}));  // no change
+  REQUIRE(tenant.store.put("/subscriptions/S1/resourceGroups/New", Json::object(), {}));
+  const Json rows = tenant.arg(
+      R"({"query":"resourcecontainerchanges | project id, p = properties | order by tostring(p.changeType) asc"})")
+                        ["data"];
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0]["p"]["targetResourceType"] == "microsoft.resources/subscriptions/resourcegroups");
+  CHECK(rows[1]["p"]["targetResourceId"] == "/subscriptions/S1");
+  CHECK(rows[1]["p"]["changes"]["tags.env"]["newValue"] == "prod");
+}
+
 TEST_CASE("subscriptions and groups come and go") {
   Tenant tenant;
   tenant.store.add(resource(kVault));

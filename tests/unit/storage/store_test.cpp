@@ -265,3 +265,48 @@ TEST_CASE_FIXTURE(Fixture, "verdicts, dependencies and drift are kept and found"
   CHECK(snapshot()->drift(true, 10)->empty());
   CHECK(snapshot()->transitions(10)->size() == 1);
 }
+
+TEST_CASE_FIXTURE(Fixture, "changes and watermarks are stored with their cycle, and only once") {
+  core::ChangeRecord change;
+  change.id = "c1";
+  change.key = kVault;
+  change.at = clock.now();
+  change.kind = "Update";
+  change.changed_by = "mia@contoso.example";
+  change.paths = {"tags.a", R"(properties.x["y"])"};
+  CHECK_FALSE(snapshot()->watermark("feed").value().has_value());
+  for (const char* const who : {"mia@contoso.example", "someone else"}) {
+    auto cycle = opened.store->begin_cycle("changes", "feed").value();
+    REQUIRE(cycle->stage_watermark("feed", clock.now()));
+    CHECK(cycle->empty());
+    change.changed_by = who;
+    REQUIRE(cycle->stage_change(change));
+    CHECK_FALSE(cycle->empty());
+    REQUIRE(cycle->commit(true, accept_all()));
+  }
+  const auto records = snapshot()->change_records(kVault, 10).value();
+  REQUIRE(records.size() == 1);
+  CHECK(records[0].changed_by == "mia@contoso.example");
+  CHECK(records[0].type == "microsoft.keyvault/vaults");
+  CHECK(records[0].paths == change.paths);
+  CHECK(snapshot()->watermark("feed").value() == clock.now());
+
+  clock.advance(std::chrono::minutes(1));
+  REQUIRE(opened.store->put_watermarks({{"feed", clock.now()}}));
+  CHECK(snapshot()->watermark("feed").value() == clock.now());
+  // A cycle that is dropped leaves none.
+  auto dropped = opened.store->begin_cycle("changes", "feed").value();
+  REQUIRE(dropped->stage_watermark("feed", core::from_micros(0)));
+  dropped.reset();
+  CHECK(snapshot()->watermark("feed").value() == clock.now());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a cycle that saw only what is stored already is empty") {
+  sweep({observe(clock, kVault, "{}")});
+  clock.advance(std::chrono::seconds(1));
+  auto cycle = opened.store->begin_cycle("changes", "feed").value();
+  REQUIRE(cycle->stage({observe(clock, kVault, "{}")}));
+  CHECK(cycle->empty());
+  REQUIRE(cycle->stage({observe(clock, kVault, R"({"a":1})")}));
+  CHECK_FALSE(cycle->empty());
+}

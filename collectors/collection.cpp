@@ -1,0 +1,74 @@
+#include "collectors/collection.hpp"
+
+#include "collectors/resource_manager/arm_list.hpp"
+#include "core/resource_id.hpp"
+
+namespace plumbline::collectors {
+
+using core::Errc;
+using core::Error;
+using core::Result;
+using core::Status;
+
+core::Evidence evidence_of(std::string key, core::Time at, const Status& status) {
+  core::Evidence evidence;
+  evidence.key = std::move(key);
+  evidence.observed_at = at;
+  evidence.complete = status.has_value();
+  if (!status) {
+    evidence.reason = core::to_string(status.error().code);
+    evidence.message = status.error().message;
+  }
+  return evidence;
+}
+
+net::Task<Result<core::CycleReport>> commit_cycle(
+    const Collection* parts,
+    std::shared_ptr<core::Cycle> cycle,
+    bool complete,
+    std::function<void(const core::CycleChanges&)> observe) {
+  auto judge = [inner = parts->judge, observe = std::move(observe)](
+                   core::JudgeView& view, const core::CycleChanges& changes) {
+    if (observe) {
+      observe(changes);
+    }
+    return inner(view, changes);
+  };
+  auto job = [cycle, complete, judge]() { return cycle->commit(complete, judge); };
+  auto report = co_await net::offload(parts->storage, std::move(job));
+  if (!report) {
+    parts->log.error("cycle_failed",
+                     {{core::log_field::kReason, std::string(core::to_string(report.error().code))},
+                      {core::log_field::kError, report.error().message}});
+    co_return report;
+  }
+  co_await parts->on_commit(*report);
+  co_return report;
+}
+
+net::Task<Result<bool>> is_gone(const Collection* parts, std::string key) {
+  const auto id = core::parse_resource_id(key);
+  if (!id) {
+    co_return false;
+  }
+  std::string version(resource_api_version(id->type));
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    auto response = co_await parts->azure.get(detail_path(key, version));
+    if (response) {
+      co_return false;
+    }
+    const std::string& message = response.error().message;
+    if (response.error().code == Errc::kNotFound) {
+      // Only these two say that the resource is gone; SubscriptionNotFound says the reader is.
+      co_return message.contains(" ResourceNotFound") || message.contains(" ResourceGroupNotFound");
+    }
+    const std::string other = supported_api_version(message);
+    if (other.empty() || other == version) {
+      co_return response.error();
+    }
+    version = other;
+  }
+  co_return false;
+}
+
+}  // namespace plumbline::collectors

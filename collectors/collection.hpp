@@ -1,0 +1,55 @@
+// What everything that collects is made of, and the steps that a sweep, a batch of details and a
+// poll of the change feed share.
+#pragma once
+
+#include "collectors/azure_client.hpp"
+#include "collectors/collector_metrics.hpp"
+#include "core/log.hpp"
+#include "core/model/resource.hpp"
+#include "core/normalise.hpp"
+#include "core/ports/store.hpp"
+#include "net/task.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace plumbline::collectors {
+
+/// All references must outlive whoever holds it. Work runs on `io`; parsing goes to `cpu`, the
+/// store's work to `storage`. `on_commit` is awaited on `io` after each committed cycle.
+struct Collection {
+  AzureClient& azure;
+  core::Store& store;
+  const core::Normaliser& normaliser;
+  const core::Clock& clock;
+  core::Log& log;
+  CollectorMetrics& metrics;
+  net::Executor io;
+  net::Executor cpu;
+  net::Executor storage;
+  core::Judge judge;
+  std::function<net::Task<void>(const core::CycleReport&)> on_commit;
+};
+
+inline constexpr std::string_view kGraphPath =
+    "/providers/Microsoft.ResourceGraph/resources?api-version=2024-04-01";
+
+[[nodiscard]] core::Evidence evidence_of(std::string key,
+                                         core::Time at,
+                                         const core::Status& status);
+
+/// Commits and announces. `observe`, if any, sees what changed, on the storage thread and before
+/// the commit is certain. The cycle is passed by pointer because a coroutine may outlive its
+/// caller's copy.
+net::Task<core::Result<core::CycleReport>> commit_cycle(
+    const Collection* parts,
+    std::shared_ptr<core::Cycle> cycle,
+    bool complete,
+    std::function<void(const core::CycleChanges&)> observe);
+
+/// Whether Resource Manager says that a resource is gone (truth 3). An error: it did not say.
+net::Task<core::Result<bool>> is_gone(const Collection* parts, std::string key);
+
+}  // namespace plumbline::collectors
