@@ -231,7 +231,7 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
     schedule.duration("details", std::chrono::seconds(5), out.schedule.details);
   });
   root.mapping("storage", [&](YamlReader& storage) {
-    storage.allow({"path", "key_file", "backup"});
+    storage.allow({"path", "key_file", "retention", "max_size", "backup"});
     storage.text("path", out.storage_path);
     storage.text("key_file", out.key_file);
     out.storage_path = resolve(base, out.storage_path);
@@ -239,6 +239,8 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
     if (out.storage_path.empty()) {
       storage.fail("path", "`path` must not be empty");
     }
+    storage.duration("retention", std::chrono::days(1), out.retention);
+    storage.size("max_size", std::int64_t{16} << 20U, out.max_size);
     storage.mapping("backup", [&](YamlReader& backup) { read_backup(backup, base, out.backup); });
   });
   root.mapping("web", [&](YamlReader& web) {
@@ -273,6 +275,8 @@ std::vector<std::string> keys_needing_restart(const Settings& running, const Set
   compare("azure.credential", running.credential == wanted.credential);
   compare("storage.path", running.storage_path == wanted.storage_path);
   compare("storage.key_file", running.key_file == wanted.key_file);
+  compare("storage.retention",
+          running.retention == wanted.retention && running.max_size == wanted.max_size);
   compare("storage.backup", running.backup == wanted.backup);
   compare(
       "web.listen",

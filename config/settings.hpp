@@ -68,6 +68,8 @@ struct Settings {
   Schedule schedule;
   std::string storage_path = "/var/lib/plumbline/plumbline.db";
   std::string key_file;  // empty: `<storage path>.key`
+  std::chrono::seconds retention{std::chrono::days(400)};
+  std::int64_t max_size = 0;  // bytes; 0: no limit
   Backup backup;
   std::string listen_address = "127.0.0.1";
   std::uint16_t listen_port = 9837;

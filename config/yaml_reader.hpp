@@ -35,19 +35,18 @@ class YamlReader {
               std::string& out);
   /// `90s`, `5m`, `1h`, `30d`.
   void duration(std::string_view key, std::chrono::seconds minimum, std::chrono::seconds& out);
-<<<<<<< HEAD
+  /// Bytes: `512MiB`, `20GiB`, `1TiB`, or `0` for none.
+  void size(std::string_view key, std::int64_t minimum, std::int64_t& out);
   void boolean(std::string_view key, bool& out);
   /// A whole number, in decimal.
   void integer(std::string_view key,
                std::int64_t minimum,
                std::int64_t maximum,
                std::int64_t& out);
-=======
   /// The same, or `off` and `0s` for zero.
   void duration_or_off(std::string_view key,
                        std::chrono::seconds minimum,
                        std::chrono::seconds& out);
->>>>>>> main
   void texts(std::string_view key, std::vector<std::string>& out);
   /// Any value, as JSON text.
   void json(std::string_view key, std::string& out);

@@ -55,6 +55,9 @@ App::App(config::Settings settings, std::unique_ptr<core::Log> log)
       io_("io", 1) {}
 
 App::~App() {
+  // They wait for the storage thread.
+  retention_.reset();
+  backups_.reset();
   // Work in flight on one thread refers to the thread it came from. So the I/O thread, where all of
   // it comes from, stops first; the others finish what they were given.
   io_.stop();
@@ -437,9 +440,6 @@ net::Task<void> App::due_polls() {
 
 net::Task<void> App::run_schedule() {
   scheduled_ = true;
-  if (backups_ != nullptr) {
-    backups_->start();
-  }
   while (!stopping_) {
     const auto next = schedule_.next();
     const auto now = clock_.steady_now();
@@ -456,8 +456,21 @@ net::Task<void> App::run_schedule() {
   stopped_.set();
 }
 
+void App::start_maintenance() {
+  if (backups_ != nullptr) {
+    backups_->start();
+  }
+  retention_ = std::make_unique<Retention>(RetentionLimits{settings_.retention, settings_.max_size},
+                                           *store_,
+                                           storage_.executor(),
+                                           clock_,
+                                           *log_);
+  retention_->start();
+}
+
 void App::stop(std::chrono::seconds patience) {
   stopping_ = true;
+  retention_.reset();
   backups_.reset();
   wake().set();
   inventory_->cancel();

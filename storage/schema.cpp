@@ -179,6 +179,23 @@ CREATE TABLE change_record (
 CREATE INDEX change_record_by_resource ON change_record(resource_key, changed_at);
 
 ALTER TABLE policy_check ADD COLUMN exemptions_hash TEXT NOT NULL DEFAULT '';
+)sql",
+                                                                 R"sql(
+-- SHA-256 over the previous cycle's, the row and what the cycle changed; NULL: before schema 3.
+ALTER TABLE cycle ADD COLUMN chain BLOB;
+-- What drift a cycle resolved.
+CREATE INDEX drift_by_resolution ON drift(resolved_cycle) WHERE resolved_cycle IS NOT NULL;
+-- What ended with a cycle.
+CREATE INDEX version_by_end ON version(to_cycle) WHERE to_cycle IS NOT NULL;
+-- When a check was no longer assigned.
+ALTER TABLE policy_check ADD COLUMN retired_cycle INTEGER;
+-- How far retention has reached; `chain` is the link of that cycle, from which the next is checked.
+CREATE TABLE horizon (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  cycle INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  chain BLOB
+) STRICT;
 )sql"};
 
 }  // namespace

@@ -42,6 +42,7 @@ class Statement {
   [[nodiscard]] std::string_view text(int column) const;  // valid until the next step or reset
   [[nodiscard]] std::string_view blob(int column) const;
   [[nodiscard]] bool is_null(int column) const;
+  [[nodiscard]] int columns() const;
 
  private:
   struct Finalizer {
@@ -57,11 +58,15 @@ class Use {
  public:
   explicit Use(Statement& statement) : statement_(&statement) {}
 
-  ~Use() { statement_->reset(); }
+  ~Use() {
+    if (statement_ != nullptr) {
+      statement_->reset();
+    }
+  }
 
   Use(const Use&) = delete;
   Use& operator=(const Use&) = delete;
-  Use(Use&&) = delete;
+  Use(Use&& other) noexcept : statement_(std::exchange(other.statement_, nullptr)) {}
   Use& operator=(Use&&) = delete;
 
   Statement* operator->() const { return statement_; }

@@ -3,6 +3,7 @@
 #include "storage/backup.hpp"
 #include "storage/body_codec.hpp"
 #include "storage/file_system.hpp"
+#include "storage/retention.hpp"
 #include "storage/schema.hpp"
 #include "storage/sqlite.hpp"
 #include "storage/sqlite_cycle.hpp"
@@ -61,6 +62,16 @@ class SqliteStore final : public core::Store {
     use->bind_blob(4, compress_body(document.body));
     return use->run();
   }
+
+  Status remove_outdated(core::Outdated& what, core::Microseconds budget) override {
+    return storage::remove_outdated(*writer_, what, budget);
+  }
+
+  Result<bool> shrink(core::Microseconds budget) override {
+    return storage::shrink(*writer_, budget);
+  }
+
+  Result<std::int64_t> used_bytes() override { return storage::used_bytes(*writer_); }
 
   Result<std::unique_ptr<core::Snapshot>> snapshot() override {
     return SqliteSnapshot::open(path_);
