@@ -277,4 +277,23 @@ Status check_schema(Connection& connection) {
                             "the database is damaged: its tables are not those of its schema"});
 }
 
+Status check_readable(Connection& connection) {
+  const auto application = connection.query_integer("PRAGMA application_id");
+  const auto version = connection.query_integer("PRAGMA user_version");
+  if (!application || !version) {
+    return !application ? application.error() : version.error();
+  }
+  if (*application != kApplicationId) {
+    return Error{Errc::kInvalidArgument, "this is no database of Plumbline's"};
+  }
+  if (*version != kSchemaVersion) {
+    return Error{*version > kSchemaVersion ? Errc::kNewerSchema : Errc::kInvalidArgument,
+                 fmt::format("the database has schema {}, this Plumbline reads {}; an older one is "
+                             "brought up when the daemon starts",
+                             *version,
+                             kSchemaVersion)};
+  }
+  return check_schema(connection);
+}
+
 }  // namespace plumbline::storage

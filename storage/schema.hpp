@@ -18,4 +18,7 @@ inline constexpr int kSchemaVersion = 3;
 /// for those. For a migrated database only.
 [[nodiscard]] core::Status check_schema(Connection& connection);
 
+/// Whether a reader that migrates nothing can read this database.
+[[nodiscard]] core::Status check_readable(Connection& connection);
+
 }  // namespace plumbline::storage

@@ -15,11 +15,11 @@ namespace plumbline::storage {
 struct StoreOptions {
   std::string path;
   std::string key_file;  // empty: `<path>.key`
-  /// Replace a damaged database by the newest sound copy in `backups`.
-  bool restore = false;
-  std::string backups;
   /// Instead of the type that the directory's file system has; for tests.
   std::optional<std::uint64_t> file_system = std::nullopt;
+  /// Replace a damaged database by the newest sound copy in `backups`.
+  bool restore = false;
+  std::string backups = {};
 };
 
 /// A damaged database was set aside and a copy took its place.
@@ -42,5 +42,9 @@ struct OpenedStore {
 /// `clock` must outlive the store.
 [[nodiscard]] core::Result<OpenedStore> open_store(const StoreOptions& options,
                                                    const core::Clock& clock);
+
+/// A view of the last committed state of a store that somebody else may have open. Fails with
+/// kInvalidArgument when it is no database of this schema.
+[[nodiscard]] core::Result<std::unique_ptr<core::Snapshot>> read_store(const std::string& path);
 
 }  // namespace plumbline::storage

@@ -26,10 +26,6 @@ class Verifier {
   explicit Verifier(Connection& connection) : connection_(&connection) {}
 
   Result<VerifyReport> run(bool full) {
-    // Statements are written for these tables; without them nothing below could be asked.
-    if (auto tables = check_schema(*connection_); !tables) {
-      return tables.error();
-    }
     using Step = Status (Verifier::*)();
     std::vector<Step> steps = {&Verifier::chain, &Verifier::bodies, &Verifier::verdicts};
     if (full) {
@@ -179,22 +175,8 @@ Result<VerifyReport> verify_store(const std::string& path, bool full, const Stop
       !begun) {
     return begun.error().with_context(path);
   }
-  for (const auto& [pragma, wanted] :
-       {std::pair<std::string_view, std::int64_t>{"PRAGMA application_id", kApplicationId},
-        {"PRAGMA user_version", kSchemaVersion}}) {
-    const auto found = (*connection)->query_integer(pragma);
-    if (!found) {
-      return found.error().with_context(path);
-    }
-    if (*found != wanted) {
-      return Error{Errc::kInvalidArgument,
-                   fmt::format("{}: this is no database of schema {}: {} is {}. An older one is "
-                               "brought up by the daemon's next start",
-                               path,
-                               kSchemaVersion,
-                               pragma,
-                               *found)};
-    }
+  if (auto readable = check_readable(**connection); !readable) {
+    return readable.error().with_context(path);
   }
   auto report = Verifier(**connection).run(full);
   return report ? std::move(report) : Result<VerifyReport>(report.error().with_context(path));
