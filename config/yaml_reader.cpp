@@ -265,11 +265,8 @@ void YamlReader::integer(std::string_view key,
   if (error != std::errc() || end != value.data() + value.size() || number < minimum ||
       number > maximum) {
     fail(key,
-         fmt::format("`{}` must be a whole number from {} to {}, not `{}`",
-                     key,
-                     minimum,
-                     maximum,
-                     value));
+         fmt::format(
+             "`{}` must be a whole number from {} to {}, not `{}`", key, minimum, maximum, value));
     return;
   }
   out = number;

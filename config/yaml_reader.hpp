@@ -39,10 +39,7 @@ class YamlReader {
   void size(std::string_view key, std::int64_t minimum, std::int64_t& out);
   void boolean(std::string_view key, bool& out);
   /// A whole number, in decimal.
-  void integer(std::string_view key,
-               std::int64_t minimum,
-               std::int64_t maximum,
-               std::int64_t& out);
+  void integer(std::string_view key, std::int64_t minimum, std::int64_t maximum, std::int64_t& out);
   /// The same, or `off` and `0s` for zero.
   void duration_or_off(std::string_view key,
                        std::chrono::seconds minimum,

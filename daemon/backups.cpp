@@ -97,8 +97,7 @@ void Backups::failed(std::string_view event, const char* stage, const core::Erro
 Status Backups::take(const std::function<bool()>& stopped) {
   const auto began = clock_->steady_now();
   const auto at = clock_->now();
-  const auto path =
-      (std::filesystem::path(options_.directory) / storage::backup_name(at)).string();
+  const auto path = (std::filesystem::path(options_.directory) / storage::backup_name(at)).string();
   if (auto done = storage::back_up(store_, path, stopped); !done) {
     if (done.error().code != core::Errc::kCancelled) {
       failed("backup_failed", "copy", done.error());
@@ -109,8 +108,8 @@ Status Backups::take(const std::function<bool()>& stopped) {
   last_success_->Set(seconds(at));
   std::error_code ignored;
   const auto size = std::filesystem::file_size(path, ignored);
-  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(clock_->steady_now() -
-                                                                          began);
+  const auto took =
+      std::chrono::duration_cast<std::chrono::milliseconds>(clock_->steady_now() - began);
   log_->info("backup_written",
              {{core::log_field::kPath, path},
               {core::log_field::kBytes, fmt::format("{}", size)},

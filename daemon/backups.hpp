@@ -40,8 +40,8 @@ class Backups {
   Backups& operator=(Backups&&) = delete;
 
   void start();
-  /// One copy now: made, checked, rotated, handed to the program. An error is that of the copy; what
-  /// went wrong afterwards is logged and counted.
+  /// One copy now: made, checked, rotated, handed to the program. An error is that of the copy;
+  /// what went wrong afterwards is logged and counted.
   core::Status take(const std::function<bool()>& stopped);
 
   /// When the next copy is due. One from the future, left by a clock that was set back, counts for

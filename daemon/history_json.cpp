@@ -105,17 +105,15 @@ Result<json> history_json(core::Snapshot& snapshot, std::string_view key, std::s
                                   {"cause", core::to_string(row.transition.cause)}});
   }
   for (const auto& row : *drift) {
-    out["drift"].push_back(
-        {{"kind", core::to_string(row.item.kind)},
-         {"assignment", row.assignment},
-         {"reference", row.reference},
-         {"path", row.item.path},
-         {"old_value", row.item.old_value},
-         {"new_value", row.item.new_value},
-         {"severity", core::to_string(row.item.severity)},
-         {"opened_at", core::to_rfc3339(row.item.opened_at)},
-         {"resolved_at",
-          row.item.resolved_cycle ? json(core::to_rfc3339(row.item.resolved_at)) : json(nullptr)}});
+    out["drift"].push_back({{"kind", core::to_string(row.item.kind)},
+                            {"assignment", row.assignment},
+                            {"reference", row.reference},
+                            {"path", row.item.path},
+                            {"old_value", row.item.old_value},
+                            {"new_value", row.item.new_value},
+                            {"severity", core::to_string(row.item.severity)},
+                            {"opened_at", core::to_rfc3339(row.item.opened_at)},
+                            {"resolved_at", time_or_null(row.item.resolved_at)}});
   }
   return out;
 }

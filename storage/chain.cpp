@@ -136,10 +136,9 @@ Status Chain::link(std::int64_t cycle) {
     const Use use(connection_->prepare(fmt::format(
         "{} WHERE {} = ? AND {} > ? ORDER BY {}", part.select, part.cycle, part.row, part.row)));
     use->bind(1, cycle).bind(2, ends_.at(i));
-    if (auto done = each_row(*use,
-                             [&](const Statement& row) {
-                               fold(link, serialise(part.tag, row, row.columns()));
-                             });
+    if (auto done = each_row(
+            *use,
+            [&](const Statement& row) { fold(link, serialise(part.tag, row, row.columns())); });
         !done) {
       return done;
     }
@@ -203,8 +202,7 @@ Result<ChainReport> check_chain(Connection& connection) {
     for (std::size_t i = 0; i < kParts.size(); ++i) {
       while (more.at(i) && streams.at(i)->integer(0) <= number) {
         stray = stray || streams.at(i)->integer(0) < number;
-        fold(link,
-             serialise(kParts.at(i).tag, *streams.at(i), streams.at(i)->columns()));
+        fold(link, serialise(kParts.at(i).tag, *streams.at(i), streams.at(i)->columns()));
         const auto next = streams.at(i)->step();
         if (!next) {
           return next.error();

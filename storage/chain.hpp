@@ -29,9 +29,9 @@ class Chain {
 };
 
 struct ChainReport {
-  std::int64_t checked = 0;                // cycles whose link fits
-  std::int64_t not_chained = 0;            // older than schema 3
-  std::int64_t beyond_horizon = 0;         // retention has taken part of what they changed
+  std::int64_t checked = 0;                  // cycles whose link fits
+  std::int64_t not_chained = 0;              // older than schema 3
+  std::int64_t beyond_horizon = 0;           // retention has taken part of what they changed
   std::optional<std::int64_t> first_misfit;  // the first cycle whose link does not fit
 };
 

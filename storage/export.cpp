@@ -31,87 +31,92 @@ Table table_of(core::ExportOf what) {
   using enum Read;
   switch (what) {
     case core::ExportOf::kResources:
-      return {"SELECT r.key, r.display_id, r.type, r.subscription, r.source, y.committed_at, "
-              "r.observed_at, r.version_id IS NOT NULL FROM resource r "
-              "JOIN cycle y ON y.number = r.first_cycle "
-              "WHERE y.committed_at >= ?1 AND y.committed_at < ?2 ORDER BY r.id",
-              {{"key", kText},
-               {"id", kText},
-               {"type", kText},
-               {"subscription", kText},
-               {"source", kText},
-               {"first_seen", kTime},
-               {"observed_at", kTime},
-               {"live", kInteger}}};
+      return {
+          "SELECT r.key, r.display_id, r.type, r.subscription, r.source, y.committed_at, "
+          "r.observed_at, r.version_id IS NOT NULL FROM resource r "
+          "JOIN cycle y ON y.number = r.first_cycle "
+          "WHERE y.committed_at >= ?1 AND y.committed_at < ?2 ORDER BY r.id",
+          {{"key", kText},
+           {"id", kText},
+           {"type", kText},
+           {"subscription", kText},
+           {"source", kText},
+           {"first_seen", kTime},
+           {"observed_at", kTime},
+           {"live", kInteger}}};
     case core::ExportOf::kVersions:
-      return {"SELECT r.key, v.id, v.from_cycle, y.committed_at, v.to_cycle, z.committed_at, "
-              "v.observed_at, v.normaliser, v.fingerprint, v.checksum, v.body FROM version v "
-              "JOIN resource r ON r.id = v.resource_id JOIN cycle y ON y.number = v.from_cycle "
-              "LEFT JOIN cycle z ON z.number = v.to_cycle "
-              "WHERE y.committed_at >= ?1 AND y.committed_at < ?2 ORDER BY v.id",
-              {{"key", kText},
-               {"version", kInteger},
-               {"from_cycle", kInteger},
-               {"from", kTime},
-               {"to_cycle", kInteger},
-               {"to", kTime},
-               {"observed_at", kTime},
-               {"normaliser", kInteger},
-               {"fingerprint", kHex},
-               {"checksum", kHex},
-               {"body", kBody}}};
+      return {
+          "SELECT r.key, v.id, v.from_cycle, y.committed_at, v.to_cycle, z.committed_at, "
+          "v.observed_at, v.normaliser, v.fingerprint, v.checksum, v.body FROM version v "
+          "JOIN resource r ON r.id = v.resource_id JOIN cycle y ON y.number = v.from_cycle "
+          "LEFT JOIN cycle z ON z.number = v.to_cycle "
+          "WHERE y.committed_at >= ?1 AND y.committed_at < ?2 ORDER BY v.id",
+          {{"key", kText},
+           {"version", kInteger},
+           {"from_cycle", kInteger},
+           {"from", kTime},
+           {"to_cycle", kInteger},
+           {"to", kTime},
+           {"observed_at", kTime},
+           {"normaliser", kInteger},
+           {"fingerprint", kHex},
+           {"checksum", kHex},
+           {"body", kBody}}};
     case core::ExportOf::kVerdicts:
-      return {"SELECT c.assignment, c.reference, r.key, v.state, v.reason, v.cause, v.version_id, "
-              "v.since_cycle, y.committed_at, v.evaluated_at FROM verdict v "
-              "JOIN policy_check c ON c.id = v.check_id JOIN resource r ON r.id = v.resource_id "
-              "JOIN cycle y ON y.number = v.since_cycle "
-              "WHERE y.committed_at >= ?1 AND y.committed_at < ?2 "
-              "ORDER BY v.check_id, v.resource_id",
-              {{"assignment", kText},
-               {"reference", kText},
-               {"key", kText},
-               {"state", kText},
-               {"reason", kText},
-               {"cause", kText},
-               {"version", kInteger},
-               {"since_cycle", kInteger},
-               {"since", kTime},
-               {"evaluated_at", kTime}}};
+      return {
+          "SELECT c.assignment, c.reference, r.key, v.state, v.reason, v.cause, v.version_id, "
+          "v.since_cycle, y.committed_at, v.evaluated_at FROM verdict v "
+          "JOIN policy_check c ON c.id = v.check_id JOIN resource r ON r.id = v.resource_id "
+          "JOIN cycle y ON y.number = v.since_cycle "
+          "WHERE y.committed_at >= ?1 AND y.committed_at < ?2 "
+          "ORDER BY v.check_id, v.resource_id",
+          {{"assignment", kText},
+           {"reference", kText},
+           {"key", kText},
+           {"state", kText},
+           {"reason", kText},
+           {"cause", kText},
+           {"version", kInteger},
+           {"since_cycle", kInteger},
+           {"since", kTime},
+           {"evaluated_at", kTime}}};
     case core::ExportOf::kTransitions:
-      return {"SELECT t.cycle, y.committed_at, c.assignment, c.reference, r.key, t.from_state, "
-              "t.to_state, t.reason, t.cause FROM transition t "
-              "JOIN cycle y ON y.number = t.cycle JOIN policy_check c ON c.id = t.check_id "
-              "JOIN resource r ON r.id = t.resource_id "
-              "WHERE y.committed_at >= ?1 AND y.committed_at < ?2 ORDER BY t.id",
-              {{"cycle", kInteger},
-               {"at", kTime},
-               {"assignment", kText},
-               {"reference", kText},
-               {"key", kText},
-               {"from_state", kText},
-               {"to_state", kText},
-               {"reason", kText},
-               {"cause", kText}}};
+      return {
+          "SELECT t.cycle, y.committed_at, c.assignment, c.reference, r.key, t.from_state, "
+          "t.to_state, t.reason, t.cause FROM transition t "
+          "JOIN cycle y ON y.number = t.cycle JOIN policy_check c ON c.id = t.check_id "
+          "JOIN resource r ON r.id = t.resource_id "
+          "WHERE y.committed_at >= ?1 AND y.committed_at < ?2 ORDER BY t.id",
+          {{"cycle", kInteger},
+           {"at", kTime},
+           {"assignment", kText},
+           {"reference", kText},
+           {"key", kText},
+           {"from_state", kText},
+           {"to_state", kText},
+           {"reason", kText},
+           {"cause", kText}}};
     case core::ExportOf::kDrift:
-      return {"SELECT d.id, d.kind, c.assignment, c.reference, r.key, d.path, "
-              "nullif(d.old_value, ''), nullif(d.new_value, ''), d.severity, d.opened_cycle, "
-              "d.opened_at, d.resolved_cycle, d.resolved_at FROM drift d "
-              "JOIN resource r ON r.id = d.resource_id "
-              "LEFT JOIN policy_check c ON c.id = d.check_id "
-              "WHERE d.opened_at >= ?1 AND d.opened_at < ?2 ORDER BY d.id",
-              {{"drift", kInteger},
-               {"kind", kText},
-               {"assignment", kText},
-               {"reference", kText},
-               {"key", kText},
-               {"path", kText},
-               {"old_value", kText},  // may be cut, and is no JSON then
-               {"new_value", kText},
-               {"severity", kText},
-               {"opened_cycle", kInteger},
-               {"opened_at", kTime},
-               {"resolved_cycle", kInteger},
-               {"resolved_at", kTime}}};
+      return {
+          "SELECT d.id, d.kind, c.assignment, c.reference, r.key, d.path, "
+          "nullif(d.old_value, ''), nullif(d.new_value, ''), d.severity, d.opened_cycle, "
+          "d.opened_at, d.resolved_cycle, d.resolved_at FROM drift d "
+          "JOIN resource r ON r.id = d.resource_id "
+          "LEFT JOIN policy_check c ON c.id = d.check_id "
+          "WHERE d.opened_at >= ?1 AND d.opened_at < ?2 ORDER BY d.id",
+          {{"drift", kInteger},
+           {"kind", kText},
+           {"assignment", kText},
+           {"reference", kText},
+           {"key", kText},
+           {"path", kText},
+           {"old_value", kText},  // may be cut, and is no JSON then
+           {"new_value", kText},
+           {"severity", kText},
+           {"opened_cycle", kInteger},
+           {"opened_at", kTime},
+           {"resolved_cycle", kInteger},
+           {"resolved_at", kTime}}};
   }
   return {};
 }

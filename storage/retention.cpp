@@ -39,10 +39,11 @@ class WithoutForeignKeys {
 
 Status move_horizon(Connection& connection, const core::Horizon& horizon) {
   return connection
-      .prepare("INSERT INTO horizon (id, cycle, at, chain) "
-               "VALUES (1, ?1, ?2, (SELECT chain FROM cycle WHERE number = ?1)) "
-               "ON CONFLICT (id) DO UPDATE SET cycle = excluded.cycle, at = excluded.at, "
-               "chain = excluded.chain WHERE excluded.cycle > horizon.cycle")
+      .prepare(
+          "INSERT INTO horizon (id, cycle, at, chain) "
+          "VALUES (1, ?1, ?2, (SELECT chain FROM cycle WHERE number = ?1)) "
+          "ON CONFLICT (id) DO UPDATE SET cycle = excluded.cycle, at = excluded.at, "
+          "chain = excluded.chain WHERE excluded.cycle > horizon.cycle")
       .bind(1, horizon.cycle)
       .bind(2, core::to_micros(horizon.at))
       .run();

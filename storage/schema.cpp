@@ -257,7 +257,8 @@ Status check_schema(Connection& connection) {
         "SELECT m.name || '|' || c.name || '|' || c.type || '|' || c.\"notnull\" || '|' || c.pk "
         "FROM sqlite_schema m, pragma_table_xinfo(m.name) c "
         "WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' ORDER BY 1"));
-    return all_rows<std::string>(*use, [](const Statement& row) { return std::string(row.text(0)); });
+    return all_rows<std::string>(*use,
+                                 [](const Statement& row) { return std::string(row.text(0)); });
   };
   auto wanted = Connection::open(":memory:", Connection::Access::kReadWriteCreate);
   if (!wanted) {

@@ -72,6 +72,9 @@ Status Statement::run() {
 }
 
 void Statement::reset() {
+  if (!usable()) {
+    return;  // SQLite clears the bindings of no statement by crashing
+  }
   sqlite3_reset(statement_.get());
   sqlite3_clear_bindings(statement_.get());
 }
@@ -148,7 +151,8 @@ Statement& Connection::prepare(std::string_view sql) {
     throw std::logic_error(
         fmt::format("cannot prepare `{}`: {}", sql, sqlite3_errmsg(handle_.get())));
   }
-  auto prepared = code == SQLITE_OK ? Statement(statement) : Statement(to_error(handle_.get(), code));
+  auto prepared =
+      code == SQLITE_OK ? Statement(statement) : Statement(to_error(handle_.get(), code));
   return statements_.insert_or_assign(key, std::move(prepared)).first->second;
 }
 
@@ -216,9 +220,8 @@ Status quick_check(Connection& connection) {
     return row.error();
   }
   const std::string verdict(use->text(0));
-  return verdict == "ok"
-             ? Status::ok()
-             : Status(Error{Errc::kCorrupt, "the database is damaged: " + verdict});
+  return verdict == "ok" ? Status::ok()
+                         : Status(Error{Errc::kCorrupt, "the database is damaged: " + verdict});
 }
 
 Result<std::unique_ptr<Transaction>> Transaction::begin(Connection& connection) {

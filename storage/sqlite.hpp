@@ -66,7 +66,9 @@ class Use {
 
   Use(const Use&) = delete;
   Use& operator=(const Use&) = delete;
+
   Use(Use&& other) noexcept : statement_(std::exchange(other.statement_, nullptr)) {}
+
   Use& operator=(Use&&) = delete;
 
   Statement* operator->() const { return statement_; }

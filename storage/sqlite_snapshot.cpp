@@ -394,8 +394,8 @@ Result<std::vector<core::DriftRow>> SnapshotReads<Base>::drift_of(std::string_vi
 
 template <class Base>
 Result<std::vector<core::TransitionRow>> SnapshotReads<Base>::transitions(std::size_t limit) {
-  const Use use(connection_->prepare(
-      fmt::format("{} ORDER BY t.id DESC LIMIT ?", kTransitionRows)));
+  const Use use(
+      connection_->prepare(fmt::format("{} ORDER BY t.id DESC LIMIT ?", kTransitionRows)));
   use->bind(1, static_cast<std::int64_t>(limit));
   return all_rows<core::TransitionRow>(*use, read_transition);
 }

@@ -116,8 +116,8 @@ Status prepare_writer(Connection& connection) {
 
 Status check_place(const StoreOptions& options) {
   const auto directory = std::filesystem::absolute(options.path).parent_path().string();
-  const auto type = options.file_system ? Result<std::uint64_t>(*options.file_system)
-                                        : file_system_of(directory);
+  const auto type =
+      options.file_system ? Result<std::uint64_t>(*options.file_system) : file_system_of(directory);
   return type ? check_file_system(options.path, *type) : Status(type.error());
 }
 
@@ -173,9 +173,9 @@ Result<OpenedStore> open_store(const StoreOptions& options, const core::Clock& c
     return lock.error();
   }
   if (!existed && std::filesystem::exists(replacement_path(options.path), ignored)) {
-    return Error{Errc::kNotFound,
-                 fmt::format("{}: a restore was interrupted. Run `plumbline restore` again",
-                             options.path)};
+    return Error{
+        Errc::kNotFound,
+        fmt::format("{}: a restore was interrupted. Run `plumbline restore` again", options.path)};
   }
   auto key = load_redaction_key(options.key_file.empty() ? options.path + ".key" : options.key_file,
                                 !existed);

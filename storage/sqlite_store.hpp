@@ -37,9 +37,8 @@ struct OpenedStore {
 
 /// Opens or creates the database. Fails, with a message that names the file and without changing
 /// it, with kBusy (another instance or program holds it), kNewerSchema, kCorrupt (not a database,
-/// damaged), kInvalidArgument (another program's database, a file system that cannot hold one), kNotFound (key
-/// missing) or kIo.
-/// `clock` must outlive the store.
+/// damaged), kInvalidArgument (another program's database, a file system that cannot hold one),
+/// kNotFound (key missing) or kIo. `clock` must outlive the store.
 [[nodiscard]] core::Result<OpenedStore> open_store(const StoreOptions& options,
                                                    const core::Clock& clock);
 

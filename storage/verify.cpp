@@ -65,9 +65,8 @@ class Verifier {
   Status foreign_keys() {
     const Use use(connection_->prepare("PRAGMA foreign_key_check"));
     return each_row(*use, [&](const Statement& row) {
-      problem(
-          fmt::format("row {} of {} refers to a {} that is not there", row.text(1), row.text(0),
-                      row.text(2)));
+      problem(fmt::format(
+          "row {} of {} refers to a {} that is not there", row.text(1), row.text(0), row.text(2)));
     });
   }
 
@@ -94,13 +93,14 @@ class Verifier {
     std::int64_t live = 0;
     auto read = each_row(*use, [&](const Statement& row) {
       if (auto body = read_body(row.blob(3), row.blob(2)); !body) {
-        problem(fmt::format("version {} of {}: {}", row.integer(0), row.text(1),
-                            body.error().message));
+        problem(
+            fmt::format("version {} of {}: {}", row.integer(0), row.text(1), body.error().message));
       }
       const bool current = !row.is_null(5) && row.integer(5) == row.integer(0);
       if (current != (row.integer(4) != 0)) {
         problem(fmt::format("version {} of {}: its end and the resource's current version disagree",
-                            row.integer(0), row.text(1)));
+                            row.integer(0),
+                            row.text(1)));
       }
       live += current ? 1 : 0;
       ++report_.bodies_checked;
@@ -114,8 +114,8 @@ class Verifier {
       return current.error();
     }
     if (*current != live) {
-      problem(fmt::format("{} resources have a current version, but {} such versions are there",
-                          *current, live));
+      problem(fmt::format(
+          "{} resources have a current version, but {} such versions are there", *current, live));
     }
     return Status::ok();
   }
@@ -134,7 +134,9 @@ class Verifier {
                                problem(fmt::format(
                                    "the verdict of {} {} about {} is not what its last transition "
                                    "says",
-                                   row.text(0), row.text(1), row.text(2)));
+                                   row.text(0),
+                                   row.text(1),
+                                   row.text(2)));
                              });
         !read) {
       return read;

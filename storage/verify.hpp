@@ -13,7 +13,7 @@ namespace plumbline::storage {
 
 struct VerifyReport {
   std::int64_t cycles_checked = 0;
-  std::int64_t cycles_not_chained = 0;   // older than schema 3
+  std::int64_t cycles_not_chained = 0;  // older than schema 3
   std::int64_t cycles_beyond_horizon = 0;
   std::int64_t bodies_checked = 0;
   std::int64_t verdicts_checked = 0;
@@ -25,8 +25,8 @@ struct VerifyReport {
 
 /// Reads the whole store through a connection of its own, beside whoever uses it: the structure of
 /// the file (`full`: of every index too), its tables, the chain of cycles, the checksum of every
-/// body, and whether every verdict is what its last transition says. Fails only when the file cannot
-/// be read at all.
+/// body, and whether every verdict is what its last transition says. Fails only when the file
+/// cannot be read at all.
 [[nodiscard]] core::Result<VerifyReport> verify_store(const std::string& path,
                                                       bool full,
                                                       const Stopped& stopped);

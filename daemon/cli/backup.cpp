@@ -1,5 +1,6 @@
-#include "daemon/cli/options.hpp"
 #include "storage/backup.hpp"
+
+#include "daemon/cli/options.hpp"
 
 #include <fmt/format.h>
 
@@ -29,9 +30,8 @@ int run_backup(const CommonOptions& options, const std::string& file) {
   }
   const core::SystemClock clock;
   const auto path =
-      file.empty()
-          ? (std::filesystem::path(directory) / storage::backup_name(clock.now())).string()
-          : file;
+      file.empty() ? (std::filesystem::path(directory) / storage::backup_name(clock.now())).string()
+                   : file;
   if (auto done = storage::back_up(settings->storage_path, path, [] { return false; }); !done) {
     return report(done.error());
   }

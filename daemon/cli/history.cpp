@@ -1,7 +1,7 @@
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
-#include "daemon/history_json.hpp"
 #include "daemon/cli/options.hpp"
+#include "daemon/history_json.hpp"
 #include "storage/sqlite_store.hpp"
 
 #include <fmt/format.h>

@@ -116,8 +116,9 @@ int run_command_line(int argc, char** argv) {
   add_config(*backup, common);
   backup->add_option("file", backup_file, "Where to (default: into storage.backup.directory)")
       ->type_name("FILE");
-  backup->footer("The key of the fingerprints is not in it: keep a copy of that somewhere else.\n"
-                 "Example: plumbline backup --config.file=plumbline.yaml /mnt/copies/today.db");
+  backup->footer(
+      "The key of the fingerprints is not in it: keep a copy of that somewhere else.\n"
+      "Example: plumbline backup --config.file=plumbline.yaml /mnt/copies/today.db");
   backup->callback([&] { code = run_backup(common, backup_file); });
 
   auto* restore = app.add_subcommand(
@@ -169,7 +170,8 @@ int run_command_line(int argc, char** argv) {
   exported->add_option("--format", extract.csv, "jsonl or csv")
       ->transform(CLI::CheckedTransformer(shapes).description("{jsonl,csv}"))
       ->default_str("jsonl");
-  exported->footer("Example: plumbline export --what transitions --from 2026-11-01 > november.jsonl");
+  exported->footer(
+      "Example: plumbline export --what transitions --from 2026-11-01 > november.jsonl");
   exported->callback([&] { code = run_export(common, extract); });
 
   auto* policy = app.add_subcommand("policy", "Work with Azure Policy definitions offline");

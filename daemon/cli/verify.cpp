@@ -24,7 +24,9 @@ int run_verify(const CommonOptions& options, const std::string& file, bool full)
   for (const auto& problem : report->problems) {
     fmt::print("{}\n", problem);
   }
-  fmt::print("{}: {}: {} cycles fit their chain", path, report->sound() ? "ok" : "NOT SOUND",
+  fmt::print("{}: {}: {} cycles fit their chain",
+             path,
+             report->sound() ? "ok" : "NOT SOUND",
              report->cycles_checked);
   if (report->cycles_not_chained > 0) {
     fmt::print(", {} are older than the chain", report->cycles_not_chained);
@@ -32,8 +34,8 @@ int run_verify(const CommonOptions& options, const std::string& file, bool full)
   if (report->cycles_beyond_horizon > 0) {
     fmt::print(", {} lie before the retention's horizon", report->cycles_beyond_horizon);
   }
-  fmt::print("; {} versions, {} verdicts checked\n", report->bodies_checked,
-             report->verdicts_checked);
+  fmt::print(
+      "; {} versions, {} verdicts checked\n", report->bodies_checked, report->verdicts_checked);
   return report->sound() ? kExitOk : kExitNonCompliant;
 }
 

@@ -1,10 +1,10 @@
 #include "daemon/web/api.hpp"
 
-#include "daemon/history_json.hpp"
 #include "compliance/explain.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
 #include "daemon/explanation.hpp"
+#include "daemon/history_json.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

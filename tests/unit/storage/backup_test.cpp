@@ -142,8 +142,7 @@ TEST_CASE_FIXTURE(FilledStore, "a restore checks first, keeps what was there, an
   SUBCASE("what is no copy of ours") {
     close();
     std::ofstream(copy, std::ios::trunc) << std::string(8192, 'x');
-    CHECK(storage::restore_store(path, "", copy, clock.now()).error().code ==
-          core::Errc::kCorrupt);
+    CHECK(storage::restore_store(path, "", copy, clock.now()).error().code == core::Errc::kCorrupt);
     CHECK(body_in(path, clock) == R"({"a":2})");
   }
   SUBCASE("a damaged copy") {
