@@ -43,6 +43,14 @@ std::optional<ComplianceState> state_of(policy::Outcome outcome) {
   return ComplianceState::kError;
 }
 
+/// Whether a check is the one that the store's verdicts were decided by.
+bool is_same(const Check& check, const core::CheckRow& row) {
+  return check.assignment == row.assignment && check.reference == row.reference &&
+         check.definition_hash == row.definition_hash &&
+         check.parameters_hash == row.parameters_hash &&
+         check.exemptions_hash == row.exemptions_hash;
+}
+
 /// What is decided about one subject before history comes in.
 struct Decision {
   std::optional<ComplianceState> state;
@@ -69,7 +77,7 @@ class CycleJudge {
     }
     for (const auto& row : *rows) {
       for (const auto& check : baseline_->checks) {
-        if (check.assignment == row.assignment && check.reference == row.reference) {
+        if (is_same(check, row)) {
           checks_.emplace(row.row, &check);
         }
       }
@@ -849,12 +857,8 @@ Result<bool> is_adopted(const Baseline& baseline, core::Snapshot& snapshot) {
     return false;
   }
   return std::ranges::all_of(baseline.checks, [&](const Check& check) {
-    return std::ranges::any_of(*rows, [&](const core::CheckRow& row) {
-      return row.assignment == check.assignment && row.reference == check.reference &&
-             row.definition_hash == check.definition_hash &&
-             row.parameters_hash == check.parameters_hash &&
-             row.exemptions_hash == check.exemptions_hash;
-    });
+    return std::ranges::any_of(*rows,
+                               [&](const core::CheckRow& row) { return is_same(check, row); });
   });
 }
 

@@ -19,7 +19,8 @@ namespace plumbline::compliance {
 /// True when the store's checks already are those of `baseline`.
 [[nodiscard]] core::Result<bool> is_adopted(const Baseline& baseline, core::Snapshot& snapshot);
 
-/// Decides again what a cycle's changes touch, and nothing else. Precondition: adopted.
+/// Decides again what a cycle's changes touch, and nothing else. Checks that the store does not
+/// have as `baseline` has them wait for adopt_baseline.
 [[nodiscard]] core::Status judge_changes(const Baseline& baseline,
                                          core::JudgeView& view,
                                          const core::CycleChanges& changes);

@@ -1,5 +1,6 @@
 #include "config/settings.hpp"
 
+#include "config/text_file.hpp"
 #include "config/yaml_reader.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
@@ -9,8 +10,6 @@
 #include <array>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 namespace plumbline::config {
 
@@ -21,7 +20,7 @@ using core::Status;
 
 namespace {
 
-constexpr std::uintmax_t kMaxConfigBytes = std::uintmax_t{1} << 20U;
+constexpr std::size_t kMaxConfigBytes = std::size_t{1} << 20U;
 
 struct KnownCloud {
   std::string_view name;
@@ -244,7 +243,7 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
     storage.mapping("backup", [&](YamlReader& backup) { read_backup(backup, base, out.backup); });
   });
   root.mapping("web", [&](YamlReader& web) {
-    web.allow({"listen"});
+    web.allow({"listen", "config_file"});
     std::string listen = "127.0.0.1:9837";
     web.text("listen", listen);
     auto address = parse_listen_address(listen);
@@ -254,6 +253,8 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
     } else {
       web.fail("listen", address.error().message);
     }
+    web.text("config_file", out.web_config_file);
+    out.web_config_file = resolve(base, out.web_config_file);
   });
   root.mapping("log", [&](YamlReader& log) {
     log.allow({"level", "format"});
@@ -281,6 +282,7 @@ std::vector<std::string> keys_needing_restart(const Settings& running, const Set
   compare(
       "web.listen",
       running.listen_address == wanted.listen_address && running.listen_port == wanted.listen_port);
+  compare("web.config_file", running.web_config_file == wanted.web_config_file);
   compare("log.level", running.log_level == wanted.log_level);
   compare("log.format", running.log_format == wanted.log_format);
   return keys;
@@ -330,21 +332,11 @@ Result<Settings> parse_settings(const std::string& text, const std::string& path
 }
 
 Result<Settings> load_settings(const std::string& path) {
-  std::error_code error;
-  const auto size = std::filesystem::file_size(path, error);
-  if (error) {
-    return Error{Errc::kIo, fmt::format("{}: {}", path, error.message())};
+  auto text = read_text_file(path, kMaxConfigBytes);
+  if (!text) {
+    return text.error();
   }
-  if (size > kMaxConfigBytes) {
-    return Error{Errc::kLimit, fmt::format("{}: larger than {} bytes", path, kMaxConfigBytes)};
-  }
-  const std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file) {
-    return Error{Errc::kIo, fmt::format("{}: cannot be read", path)};
-  }
-  return parse_settings(text.str(), path);
+  return parse_settings(*text, path);
 }
 
 }  // namespace plumbline::config

@@ -73,6 +73,7 @@ struct Settings {
   Backup backup;
   std::string listen_address = "127.0.0.1";
   std::uint16_t listen_port = 9837;
+  std::string web_config_file;  // empty: plain HTTP, no users
   std::string log_level = "info";
   std::string log_format = "logfmt";
 };

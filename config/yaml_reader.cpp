@@ -135,6 +135,10 @@ std::string YamlReader::place() const {
   return place_of(file_, node_.Mark());
 }
 
+std::string YamlReader::place(std::string_view key) const {
+  return place_of(file_, find(key).Mark());
+}
+
 bool YamlReader::has(std::string_view key) const {
   return find(key).IsDefined();
 }
@@ -175,6 +179,12 @@ void YamlReader::text(std::string_view key, std::string& out) {
 void YamlReader::choice(std::string_view key,
                         std::initializer_list<std::string_view> choices,
                         std::string& out) {
+  choice(key, std::span(choices.begin(), choices.size()), out);
+}
+
+void YamlReader::choice(std::string_view key,
+                        std::span<const std::string_view> choices,
+                        std::string& out) {
   std::string value = out;
   text(key, value);
   if (std::ranges::find(choices, value) == choices.end()) {
@@ -183,6 +193,19 @@ void YamlReader::choice(std::string_view key,
     return;
   }
   out = value;
+}
+
+void YamlReader::boolean(std::string_view key, bool& out) {
+  if (!has(key)) {
+    return;
+  }
+  std::string value;
+  text(key, value);
+  if (value != "true" && value != "false") {
+    fail(key, fmt::format("`{}` must be true or false, not `{}`", key, value));
+    return;
+  }
+  out = value == "true";
 }
 
 void YamlReader::duration(std::string_view key,
@@ -299,6 +322,35 @@ void YamlReader::texts(std::string_view key, std::vector<std::string>& out) {
       return;
     }
     out.push_back(item.Scalar());
+  }
+}
+
+void YamlReader::items(std::string_view key,
+                       const std::function<std::string(std::string_view)>& read) {
+  std::vector<std::string> values;
+  texts(key, values);
+  const auto node = find(key);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (const std::string wrong = read(values[i]); !wrong.empty()) {
+      fail_at(node[i], wrong);
+    }
+  }
+}
+
+void YamlReader::members(
+    const std::function<std::string(std::string_view, std::string_view)>& read) {
+  if (!node_.IsMap()) {
+    return;
+  }
+  for (const auto& member : node_) {
+    if (!member.first.IsScalar() || !member.second.IsScalar()) {
+      // What is left out has no place of its own.
+      fail_at(member.second.IsNull() ? member.first : member.second,
+              fmt::format("every value of {} must be a string", path_));
+    } else if (const std::string wrong = read(member.first.Scalar(), member.second.Scalar());
+               !wrong.empty()) {
+      fail_at(member.second, wrong);
+    }
   }
 }
 

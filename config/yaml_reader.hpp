@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,9 @@ class YamlReader {
   void choice(std::string_view key,
               std::initializer_list<std::string_view> choices,
               std::string& out);
+  void choice(std::string_view key, std::span<const std::string_view> choices, std::string& out);
+  /// `true` or `false`.
+  void boolean(std::string_view key, bool& out);
   /// `90s`, `5m`, `1h`, `30d`.
   void duration(std::string_view key, std::chrono::seconds minimum, std::chrono::seconds& out);
   /// Bytes: `512MiB`, `20GiB`, `1TiB`, or `0` for none.
@@ -45,11 +49,18 @@ class YamlReader {
                        std::chrono::seconds minimum,
                        std::chrono::seconds& out);
   void texts(std::string_view key, std::vector<std::string>& out);
+  /// A list of strings; `read` takes each and gives what is wrong with it, or nothing.
+  void items(std::string_view key, const std::function<std::string(std::string_view)>& read);
+  /// Every member of this mapping, all strings; `read` takes name and value and gives what is
+  /// wrong.
+  void members(const std::function<std::string(std::string_view, std::string_view)>& read);
   /// Any value, as JSON text.
   void json(std::string_view key, std::string& out);
   void mapping(std::string_view key, const std::function<void(YamlReader&)>& read);
   void sequence(std::string_view key, const std::function<void(YamlReader&)>& read);
 
+  /// `file:line:col` of a key's value.
+  [[nodiscard]] std::string place(std::string_view key) const;
   /// Records an error at a key's value, or at the mapping where the key is empty.
   void fail(std::string_view key, std::string_view message);
 

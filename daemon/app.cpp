@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <set>
 
 namespace plumbline::daemon {
@@ -52,6 +53,7 @@ App::App(config::Settings settings, std::unique_ptr<core::Log> log)
       published_(std::make_shared<Published>()),
       storage_("storage", 1),
       cpu_("cpu", 1),
+      hashing_("hashing", 1),
       io_("io", 1) {}
 
 App::~App() {
@@ -61,7 +63,8 @@ App::~App() {
   // Work in flight on one thread refers to the thread it came from. So the I/O thread, where all of
   // it comes from, stops first; the others finish what they were given.
   io_.stop();
-  for (net::Worker* worker : {&io_, &cpu_, &storage_}) {
+  hashing_.stop();  // but for the logins: there may be many, and nobody waits for them any more
+  for (net::Worker* worker : {&io_, &cpu_, &storage_, &hashing_}) {
     worker->join();
   }
   // Kept connections belong to that context: they must not outlive it.
@@ -110,16 +113,38 @@ Status App::load() {
   return Status::ok();
 }
 
-Status App::adopt() {
+Result<bool> App::is_adopted() {
   auto snapshot = store_->snapshot();
   if (!snapshot) {
     return snapshot.error();
   }
-  auto adopted = compliance::is_adopted(*baseline_, **snapshot);
+  return compliance::is_adopted(*baseline_, **snapshot);
+}
+
+Status App::adopt_at_start() {
+  auto adopted = is_adopted();
+  auto snapshot = store_->snapshot();
+  if (!adopted || !snapshot) {
+    return !adopted ? adopted.error() : snapshot.error();
+  }
+  auto cycles = (*snapshot)->cycles(1);
+  if (!cycles) {
+    return cycles.error();
+  }
+  snapshot->reset();
+  if (*adopted || cycles->empty()) {
+    return adopt();
+  }
+  // As with a reload: a pass first asks for what the changed checks read.
+  pending_ = std::make_unique<Reload>(Reload{settings_, baseline_, {}});
+  return Status::ok();
+}
+
+Status App::adopt() {
+  auto adopted = is_adopted();
   if (!adopted) {
     return adopted.error();
   }
-  snapshot->reset();
   if (*adopted) {
     return Status::ok();
   }
@@ -199,8 +224,18 @@ Status App::connect() {
 Result<std::unique_ptr<App>> App::build(const config::Settings& settings,
                                         std::unique_ptr<core::Log> log) {
   std::unique_ptr<App> app(new App(settings, std::move(log)));
+  std::error_code ignored;
+  if (!std::filesystem::exists(settings.storage_path, ignored)) {
+    // A store knows aliases that the shipped catalogue does not, so rules are compiled with it. But
+    // none is made for a baseline that cannot be.
+    auto shipped = policy::AliasCatalogue::shipped();
+    auto baseline = shipped ? load_baseline(settings, **shipped) : shipped.error();
+    if (!baseline) {
+      return baseline.error();
+    }
+  }
   for (const auto step :
-       {&App::open_store, &App::load, &App::adopt, &App::connect, &App::publish}) {
+       {&App::open_store, &App::load, &App::adopt_at_start, &App::connect, &App::publish}) {
     if (auto done = (app.get()->*step)(); !done) {
       return done.error();
     }
@@ -257,11 +292,17 @@ void App::record(const core::CycleReport& report) {
               {core::log_field::kDurationMs, fmt::format("{}", took.count())}});
 }
 
-net::Task<collectors::PassReport> App::pass() {
+net::Task<collectors::PassReport> App::collect() {
+  {
+    const std::lock_guard lock(mutex_);
+    collection_.running_since = clock_.now();
+  }
   auto report = co_await inventory_->run();
   {
     const std::lock_guard lock(mutex_);
-    sign_in_error_ = report.signed_in ? std::string() : report.first_error;
+    collection_.running_since.reset();
+    collection_.ended_at = clock_.now();
+    collection_.sign_in_error = report.signed_in ? std::string() : report.first_error;
   }
   if (report.signed_in && !stopping_) {
     co_await refresh_aliases();
@@ -299,12 +340,13 @@ net::Task<void> App::refresh_aliases() {
   }
   const std::lock_guard lock(mutex_);
   if (pending_ == nullptr) {
-    pending_ = std::make_unique<Reload>(Reload{settings_, *std::move(after)});
+    pending_ = std::make_unique<Reload>(Reload{settings_, *std::move(after), {}});
     wake_.set();
   }
 }
 
-Status App::prepare_reload(const Result<config::Settings>& settings) {
+Status App::prepare_reload(const Result<config::Settings>& settings,
+                           std::shared_ptr<ReloadOutcome> outcome) {
   if (!settings) {
     return settings.error();
   }
@@ -322,14 +364,22 @@ Status App::prepare_reload(const Result<config::Settings>& settings) {
     return baseline.error();
   }
   const std::lock_guard lock(mutex_);
-  pending_ = std::make_unique<Reload>(Reload{*settings, *std::move(baseline)});
+  // What waited for an earlier one gets something newer.
+  std::vector<std::shared_ptr<ReloadOutcome>> outcomes;
+  if (pending_ != nullptr) {
+    outcomes = std::move(pending_->outcomes);
+  }
+  outcomes.push_back(std::move(outcome));
+  pending_ = std::make_unique<Reload>(Reload{*settings, *std::move(baseline), std::move(outcomes)});
   wake_.set();
   return Status::ok();
 }
 
-Status App::reload(const Result<config::Settings>& settings) {
-  auto prepared = prepare_reload(settings);
+Status App::reload(const Result<config::Settings>& settings,
+                   std::shared_ptr<ReloadOutcome> outcome) {
+  auto prepared = prepare_reload(settings, outcome);
   if (!prepared) {
+    outcome->finish(prepared);
     daemon_metrics_.set_reload(false, clock_.now());
     log_->error("reload_failed", {{core::log_field::kError, prepared.error().message}});
   }
@@ -342,6 +392,12 @@ std::unique_ptr<App::Reload> App::pending_reload() {
     wake_ = {};
   }
   return std::move(pending_);
+}
+
+void App::finish(const Reload& reload, const Status& status) {
+  for (const auto& outcome : reload.outcomes) {
+    outcome->finish(status);
+  }
 }
 
 net::Task<void> App::take_over(std::unique_ptr<Reload> reload) {
@@ -371,6 +427,7 @@ net::Task<void> App::take_over(std::unique_ptr<Reload> reload) {
   set_plan(compliance::make_plan(*in_force, settings_.inventory_all), settings_);
   if (!adopted) {
     log_->error("reload_failed", {{core::log_field::kError, adopted.error().message}});
+    finish(*reload, adopted);
     co_return;
   }
   auto publishing = [this]() { return publish(); };
@@ -379,6 +436,7 @@ net::Task<void> App::take_over(std::unique_ptr<Reload> reload) {
     log_->error("publish_failed", {{core::log_field::kError, published.error().message}});
   }
   log_->info("reloaded");
+  finish(*reload, adopted);
 }
 
 net::Event App::wake() const {
@@ -391,7 +449,7 @@ void App::set_plan(const core::CollectionPlan& plan, const config::Settings& set
   watch_->set_plan(plan, watch_options(settings));
 }
 
-net::Task<void> App::scheduled_pass() {
+net::Task<collectors::PassReport> App::pass() {
   auto reload = pending_reload();
   if (reload != nullptr) {
     // What the new checks read must be there when they are decided for the first time: what was
@@ -400,7 +458,7 @@ net::Task<void> App::scheduled_pass() {
                           compliance::make_plan(*reload->baseline, reload->settings.inventory_all)),
              reload->settings);
   }
-  const auto report = co_await pass();
+  auto report = co_await collect();
   if (reload != nullptr && !stopping_) {
     co_await take_over(std::move(reload));
   }
@@ -411,12 +469,13 @@ net::Task<void> App::scheduled_pass() {
               {core::log_field::kTransitions, fmt::format("{}", report.transitions)},
               {core::log_field::kReason, report.complete ? "complete" : "incomplete"},
               {core::log_field::kError, report.first_error}});
+  co_return report;
 }
 
 net::Task<void> App::run(Job job) {
   schedule_.started(job, clock_.steady_now());
   if (job == Job::kPass) {
-    co_await scheduled_pass();
+    co_await pass();
     schedule_.set_intervals(intervals_of(settings_), clock_.steady_now());
   } else if (job == Job::kActivity) {
     co_await watch_->poll_activity();
@@ -488,9 +547,9 @@ std::shared_ptr<const Published> App::published() const {
   return published_;
 }
 
-std::string App::sign_in_error() const {
+Collection App::collection() const {
   const std::lock_guard lock(mutex_);
-  return sign_in_error_;
+  return collection_;
 }
 
 std::string App::metrics_text() {

@@ -18,6 +18,7 @@
 #include "daemon/backups.hpp"
 #include "daemon/daemon_metrics.hpp"
 #include "daemon/heartbeats.hpp"
+#include "daemon/reload_requests.hpp"
 #include "daemon/retention.hpp"
 #include "daemon/scheduler.hpp"
 #include "net/http_client.hpp"
@@ -28,6 +29,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 namespace plumbline::daemon {
@@ -38,11 +40,18 @@ struct Published {
   std::string verdict_metrics;
 };
 
+/// How collection goes.
+struct Collection {
+  std::optional<core::Time> running_since;  // of the pass in progress
+  std::optional<core::Time> ended_at;       // of the last pass
+  std::string sign_in_error;                // of the last pass that could ask nothing at all
+};
+
 class App {
  public:
-  /// Opens the store, compiles the baseline, makes the store's checks those of the baseline and
-  /// publishes the last committed state. Talks to nobody. Errors are for the user: what failed,
-  /// where.
+  /// Opens the store, compiles the baseline, makes a new store's checks those of the baseline and
+  /// publishes the last committed state. A store with other checks keeps them, as last decided,
+  /// until the first pass. Talks to nobody. Errors are for the user: what failed, where.
   [[nodiscard]] static core::Result<std::unique_ptr<App>> build(const config::Settings& settings,
                                                                 std::unique_ptr<core::Log> log);
   ~App();
@@ -51,13 +60,16 @@ class App {
   App(App&&) = delete;
   App& operator=(App&&) = delete;
 
-  /// One pass over the tenant. On the I/O thread; one at a time.
+  /// One pass over the tenant; then takes over a configuration, or a baseline that differs from the
+  /// store's, if there is one. On the I/O thread; one at a time.
   net::Task<collectors::PassReport> pass();
   /// Takes the configuration over without a pause: compiles the baseline first, then lets the
   /// schedule make a pass that also asks for what is new, and adopt it. On an error, or where a key
   /// differs that only a restart can change, everything stays as it is. From main(). The verdicts
-  /// that change have the cause definition or parameters (truth 6).
-  [[nodiscard]] core::Status reload(const core::Result<config::Settings>& settings);
+  /// that change have the cause definition or parameters (truth 6). `outcome` is told when it is in
+  /// force, or why it will not be.
+  [[nodiscard]] core::Status reload(const core::Result<config::Settings>& settings,
+                                    std::shared_ptr<ReloadOutcome> outcome);
   /// Passes, and polls of change feed and activity log, for ever, at the configured intervals; ends
   /// after `stop`.
   net::Task<void> run_schedule();
@@ -82,8 +94,14 @@ class App {
 
   [[nodiscard]] net::Executor readers() const { return cpu_.executor(); }
 
-  /// The error of the last pass that could ask nothing at all; empty after one that could.
-  [[nodiscard]] std::string sign_in_error() const;
+  /// Where passwords are hashed, which takes a tenth of a second each: a thread of its own, so that
+  /// nobody who guesses holds up readers or heartbeats.
+  [[nodiscard]] net::Executor hashing() const { return hashing_.executor(); }
+
+  [[nodiscard]] prometheus::Registry& registry() { return *registry_; }
+
+  /// Thread-safe.
+  [[nodiscard]] Collection collection() const;
 
  private:
   App(config::Settings settings, std::unique_ptr<core::Log> log);
@@ -92,9 +110,11 @@ class App {
   struct Reload {
     config::Settings settings;
     std::shared_ptr<const compliance::Baseline> baseline;
+    std::vector<std::shared_ptr<ReloadOutcome>> outcomes;
   };
 
-  core::Status prepare_reload(const core::Result<config::Settings>& settings);
+  core::Status prepare_reload(const core::Result<config::Settings>& settings,
+                              std::shared_ptr<ReloadOutcome> outcome);
   /// The baseline of these settings, with all that is known of aliases.
   core::Result<std::shared_ptr<const compliance::Baseline>> compile(
       const config::Settings& settings);
@@ -102,16 +122,18 @@ class App {
   net::Task<void> refresh_aliases();
   [[nodiscard]] std::unique_ptr<Reload> pending_reload();
   net::Task<void> take_over(std::unique_ptr<Reload> reload);
+  static void finish(const Reload& reload, const core::Status& status);
   [[nodiscard]] net::Event wake() const;
   net::Task<void> run(Job job);
   /// Those that become due during a pass, between its cycles.
   net::Task<void> due_polls();
-  /// A pass with what belongs to it: a configuration to take over, and the line in the log.
-  net::Task<void> scheduled_pass();
+  net::Task<collectors::PassReport> collect();
   void set_plan(const core::CollectionPlan& plan, const config::Settings& settings);
 
   core::Status open_store();
   core::Status load();
+  [[nodiscard]] core::Result<bool> is_adopted();
+  core::Status adopt_at_start();
   core::Status adopt();
   core::Status connect();
   core::Status publish();
@@ -135,7 +157,7 @@ class App {
   std::unique_ptr<Backups> backups_;  // copies may be made where the configuration says so
   mutable std::mutex mutex_;
   std::shared_ptr<const Published> published_;
-  std::string sign_in_error_;
+  Collection collection_;
   std::unique_ptr<Reload> pending_;
   net::Event wake_;  // ends the wait for the next pass; a new one after each reload
   std::atomic<bool> stopping_ = false;
@@ -150,6 +172,7 @@ class App {
   // Last, so that no thread runs when anything above goes.
   net::Worker storage_;
   net::Worker cpu_;
+  net::Worker hashing_;
   net::Worker io_;
 };
 

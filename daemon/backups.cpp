@@ -86,21 +86,16 @@ void Backups::run(const std::stop_token& stop) {
   }
 }
 
-void Backups::failed(std::string_view event, const char* stage, const core::Error& error) {
-  failures_->Add({{"stage", stage}}).Increment();
-  log_->write(core::LogLevel::kError,
-              event,
-              {{core::log_field::kReason, std::string(core::to_string(error.code))},
-               {core::log_field::kError, error.message}});
-}
-
 Status Backups::take(const std::function<bool()>& stopped) {
   const auto began = clock_->steady_now();
   const auto at = clock_->now();
   const auto path = (std::filesystem::path(options_.directory) / storage::backup_name(at)).string();
   if (auto done = storage::back_up(store_, path, stopped); !done) {
     if (done.error().code != core::Errc::kCancelled) {
-      failed("backup_failed", "copy", done.error());
+      failures_->Add({{"stage", "copy"}}).Increment();
+      log_->error("backup_failed",
+                  {{core::log_field::kReason, std::string(core::to_string(done.error().code))},
+                   {core::log_field::kError, done.error().message}});
     }
     return done;
   }
@@ -117,11 +112,17 @@ Status Backups::take(const std::function<bool()>& stopped) {
   if (auto rotated =
           storage::rotate_backups(options_.directory, static_cast<std::size_t>(options_.keep));
       !rotated) {
-    failed("backup_rotation_failed", "rotation", rotated.error());
+    failures_->Add({{"stage", "rotation"}}).Increment();
+    log_->error("backup_rotation_failed",
+                {{core::log_field::kReason, std::string(core::to_string(rotated.error().code))},
+                 {core::log_field::kError, rotated.error().message}});
   }
   if (!options_.after.empty()) {
     if (auto ran = run_hook(options_.after, path, hook_patience_, stopped); !ran) {
-      failed("backup_hook_failed", "after", ran.error());
+      failures_->Add({{"stage", "after"}}).Increment();
+      log_->error("backup_hook_failed",
+                  {{core::log_field::kReason, std::string(core::to_string(ran.error().code))},
+                   {core::log_field::kError, ran.error().message}});
     }
   }
   return Status::ok();

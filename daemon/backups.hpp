@@ -52,7 +52,6 @@ class Backups {
 
  private:
   void run(const std::stop_token& stop);
-  void failed(std::string_view event, const char* stage, const core::Error& error);
 
   config::Backup options_;
   std::string store_;

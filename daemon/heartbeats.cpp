@@ -46,8 +46,7 @@ std::chrono::steady_clock::duration Heartbeats::age(Thread thread) const {
 }
 
 bool Heartbeats::healthy() const {
-  return std::ranges::all_of(std::array{Thread::kIo, Thread::kCpu, Thread::kStorage},
-                             [&](Thread thread) { return age(thread) < kLimit; });
+  return std::ranges::all_of(kThreads, [&](Thread thread) { return age(thread) < kLimit; });
 }
 
 }  // namespace plumbline::daemon

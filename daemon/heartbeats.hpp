@@ -18,6 +18,7 @@ namespace plumbline::daemon {
 class Heartbeats {
  public:
   enum class Thread : std::uint8_t { kIo, kCpu, kStorage };
+  static constexpr std::array kThreads = {Thread::kIo, Thread::kCpu, Thread::kStorage};
   static constexpr std::array<std::string_view, 3> kNames = {"io", "cpu", "storage"};
   static constexpr std::chrono::seconds kLimit{60};
 

@@ -521,7 +521,8 @@ core::Result<std::unique_ptr<HttpTransport>> make_http_client(Executor executor,
   auto state = std::make_shared<ClientState>(std::move(executor), std::move(options));
   SSL_CTX_set_min_proto_version(state->tls.native_handle(), TLS1_2_VERSION);
   boost::system::error_code error;
-  state->tls.set_verify_mode(ssl::verify_peer, error);
+  state->tls.set_verify_mode(state->options.verify_peer ? ssl::verify_peer : ssl::verify_none,
+                             error);
   if (state->options.ca_file.empty()) {
     state->tls.set_default_verify_paths(error);
   } else {

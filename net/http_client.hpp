@@ -24,6 +24,9 @@ class HttpTransport {
 struct ClientOptions {
   /// PEM file with the certificate authorities to trust instead of the system's; empty: system.
   std::string ca_file;
+  /// False: whoever answers is believed. Only for requests that carry nothing secret and whose
+  /// answers decide nothing about others.
+  bool verify_peer = true;
   std::size_t max_idle_connections_per_origin = 8;
   std::chrono::seconds idle_timeout{60};
   std::string user_agent = "plumbline";

@@ -1,6 +1,8 @@
 #include "net/http_server.hpp"
 
 #include "core/text.hpp"
+#include "net/request_rules.hpp"
+#include "net/server_tls_context.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -19,7 +21,7 @@
 #include <cerrno>
 #include <ctime>
 #include <exception>
-#include <unordered_set>
+#include <list>
 #include <utility>
 
 namespace plumbline::net {
@@ -38,54 +40,140 @@ constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds kAcceptPause{100};
 constexpr std::chrono::seconds kLinger{1};
 constexpr std::size_t kLingerBytes = std::size_t{1} << 20U;
+/// Beyond the longest header: what the extensions of a chunk may take.
+constexpr std::size_t kMaxBuffered = std::size_t{256} << 10U;
 
 using PlainStream = beast::tcp_stream;
 using TlsStream = beast::ssl_stream<beast::tcp_stream>;
-using Parser = http::request_parser<http::string_body>;
+
+/// A body in memory, or one of which nothing is kept.
+struct ServedBody {
+  struct value_type {  // NOLINT(readability-identifier-naming): Beast's name
+    std::string text;
+    bool keep = true;
+  };
+
+  class reader {  // NOLINT(readability-identifier-naming): Beast's name
+   public:
+    template <bool IsRequest, class Fields>
+    reader(http::header<IsRequest, Fields>& /*header*/, value_type& body) : body_(&body) {}
+
+    void init(const boost::optional<std::uint64_t>& /*length*/, boost::system::error_code& error) {
+      error = {};
+    }
+
+    template <class Buffers>
+    std::size_t put(const Buffers& buffers, boost::system::error_code& error) {
+      error = {};
+      if (body_->keep) {
+        body_->text += beast::buffers_to_string(buffers);
+      }
+      return beast::buffer_bytes(buffers);
+    }
+
+    static void finish(boost::system::error_code& error) { error = {}; }
+
+   private:
+    value_type* body_;
+  };
+};
+
+using Parser = http::request_parser<ServedBody>;
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+/// An open connection.
+struct Connection {
+  beast::tcp_stream* stream = nullptr;
+  std::string client;
+  bool waiting = true;     // for a request or the rest of one
+  bool displaced = false;  // closed, and about to go
+  SteadyTime since = std::chrono::steady_clock::now();
+};
 
 struct ServerState {
   ServerState(Executor on, ServerOptions chosen, Handler handles)
       : executor(std::move(on)),
         options(std::move(chosen)),
         handler(std::move(handles)),
-        tls(ssl::context::tls_server),
         acceptor(executor) {}
 
   void stop() {
     stopped = true;
     boost::system::error_code ignored;
     acceptor.close(ignored);
-    for (beast::tcp_stream* const connection : connections) {
-      connection->close();
+    for (const Connection& connection : connections) {
+      connection.stream->close();
     }
+  }
+
+  void cut(std::string_view reason) const {
+    if (options.on_cut) {
+      options.on_cut(reason);
+    }
+  }
+
+  /// Ends the connection that has waited longest, of one client or of all; false when none waits.
+  bool displace(const std::string* client) {
+    auto longest = connections.end();
+    for (auto it = connections.begin(); it != connections.end(); ++it) {
+      if (it->waiting && !it->displaced && (client == nullptr || it->client == *client) &&
+          (longest == connections.end() || it->since < longest->since)) {
+        longest = it;
+      }
+    }
+    if (longest == connections.end()) {
+      return false;
+    }
+    longest->displaced = true;
+    longest->stream->close();
+    cut("displaced");
+    return true;
+  }
+
+  /// Makes room for a connection of `client`; false where there is none.
+  bool admit(const std::string& client) {
+    std::size_t all = 0;
+    std::size_t of_client = 0;
+    for (const Connection& connection : connections) {
+      if (!connection.displaced) {
+        ++all;
+        of_client += connection.client == client ? 1 : 0;
+      }
+    }
+    if (of_client >= options.max_connections_per_client) {
+      return displace(&client);
+    }
+    return all < options.max_connections || displace(nullptr);
   }
 
   Executor executor;
   ServerOptions options;
   Handler handler;
-  ssl::context tls;
   tcp::acceptor acceptor;
   bool stopped = false;
   /// Open connections; each takes itself off when its session ends.
-  std::unordered_set<beast::tcp_stream*> connections;
+  std::list<Connection> connections;
 };
 
 /// A connection's entry in the server's list.
 class Listed {
  public:
-  Listed(std::shared_ptr<ServerState> server, beast::tcp_stream* connection)
-      : server_(std::move(server)), connection_(connection) {
-    server_->connections.insert(connection_);
+  Listed(std::shared_ptr<ServerState> server, beast::tcp_stream* stream, std::string client)
+      : server_(std::move(server)) {
+    server_->connections.push_back({.stream = stream, .client = std::move(client)});
+    entry_ = std::prev(server_->connections.end());
   }
 
-  ~Listed() { server_->connections.erase(connection_); }
+  ~Listed() { server_->connections.erase(entry_); }
 
   Listed(const Listed&) = delete;
   Listed& operator=(const Listed&) = delete;
 
+  Connection& operator*() { return *entry_; }
+
  private:
   std::shared_ptr<ServerState> server_;
-  beast::tcp_stream* connection_;
+  std::list<Connection>::iterator entry_;
 };
 
 std::string http_date() {
@@ -142,13 +230,21 @@ std::string header_text(const ServerResponse& response, bool keep_alive) {
   return text;
 }
 
-ServerRequest take_request(Parser& parser, const std::string& remote_address) {
-  auto& message = parser.get();
+/// What is known of a connection besides its bytes.
+struct Peer {
+  std::string remote_address;
+  std::string local_address;
+  std::string client;                    // what connections are counted by
+  std::shared_ptr<const ServerTls> tls;  // null: plain HTTP
+  bool has_client_certificate = false;
+};
+
+/// The request without its body. Taken before that is read: fields that follow a chunked body are
+/// not the request's.
+ServerRequest take_head(const Parser& parser, const Peer& peer) {
+  const auto& message = parser.get();
   ServerRequest request;
   request.method = std::string(message.method_string());
-  if (message.method() == http::verb::head) {
-    request.method = "GET";
-  }
   std::string_view target(message.target().data(), message.target().size());
   if (!target.empty() && target.front() != '/') {
     // The absolute form, as sent to proxies (RFC 9112 section 3.2.2).
@@ -165,9 +261,21 @@ ServerRequest take_request(Parser& parser, const std::string& remote_address) {
   for (const auto& field : message) {
     request.headers.add(std::string(field.name_string()), std::string(field.value()));
   }
-  request.body = std::move(message.body());
-  request.remote_address = remote_address;
+  request.remote_address = peer.remote_address;
+  request.local_address = peer.local_address;
+  request.is_tls = peer.tls != nullptr;
+  request.has_client_certificate = peer.has_client_certificate;
   return request;
+}
+
+int refuse_head(const Parser& parser, const ServerRequest& request) {
+  const auto& message = parser.get();
+  RequestHead head;
+  head.method = request.method;
+  head.target = {message.target().data(), message.target().size()};
+  head.version = message.version();
+  head.headers = &request.headers;
+  return refuse_head(head);
 }
 
 ServerResponse plain_error(int status) {
@@ -177,8 +285,10 @@ ServerResponse plain_error(int status) {
   return response;
 }
 
-/// The status that tells a client why its request was not understood; 0 when nobody is there to
-/// be told.
+/// Closed or silent: nobody is there to be told.
+constexpr int kGone = -1;
+
+/// The status that tells a client why its request was not understood.
 int status_of(const boost::system::error_code& error) {
   if (error == http::error::header_limit || error == http::error::buffer_overflow) {
     return 431;
@@ -186,9 +296,12 @@ int status_of(const boost::system::error_code& error) {
   if (error == http::error::body_limit) {
     return 413;
   }
+  if (error == http::error::bad_version) {
+    return 505;
+  }
   if (error == http::error::end_of_stream || error == http::error::partial_message ||
       error.category() != http::make_error_code(http::error::bad_version).category()) {
-    return 0;
+    return kGone;
   }
   return 400;
 }
@@ -206,21 +319,21 @@ template <class Stream>
 class Session {
  public:
   template <class... Args>
-  explicit Session(std::shared_ptr<ServerState> server, std::string remote, Args&&... args)
-      : server_(std::move(server)),
-        remote_(std::move(remote)),
-        stream_(std::forward<Args>(args)...) {}
+  explicit Session(std::shared_ptr<ServerState> server, Peer peer, Args&&... args)
+      : server_(std::move(server)), peer_(std::move(peer)), stream_(std::forward<Args>(args)...) {}
 
   beast::tcp_stream& transport() { return beast::get_lowest_layer(stream_); }
 
   Task<void> run() {
-    const Listed listed(server_, &transport());
+    Listed listed(server_, &transport(), peer_.client);
+    listed_ = &*listed;
     if constexpr (std::is_same_v<Stream, TlsStream>) {
       transport().expires_after(server_->options.header_timeout);
       const auto [error] = co_await stream_.async_handshake(ssl::stream_base::server, kToken);
       if (error) {
         co_return;
       }
+      peer_.has_client_certificate = peer_.tls->has_verified_peer(stream_.native_handle());
     }
     bool again = true;
     for (bool first = true; again && !server_->stopped; first = false) {
@@ -232,33 +345,36 @@ class Session {
  private:
   /// One request and its answer. False when the connection ends with it.
   Task<bool> serve_one(bool first) {
+    listed_->waiting = true;
+    listed_->since = std::chrono::steady_clock::now();
     if (!first && buffer_.size() == 0) {
       // Between requests the connection may idle; from the first byte on the clock runs.
       transport().expires_after(server_->options.idle_timeout);
-      const auto [error, size] = co_await stream_.async_read_some(buffer_.prepare(4096), kToken);
-      if (error) {
+      if (co_await read_some() != 0) {
         co_return false;
       }
-      buffer_.commit(size);
     }
     transport().expires_after(server_->options.header_timeout);
     Parser parser;
-    parser.header_limit(static_cast<std::uint32_t>(server_->options.max_header_bytes));
-    parser.body_limit(server_->options.max_body_bytes);
-    boost::system::error_code error = co_await read_request(&parser);
-    if (error) {
-      const int status = status_of(error);
-      if (status != 0) {
-        co_await write(plain_error(status), false, false);
+    ServerRequest request;
+    const int status = co_await read_request(&parser, &request);
+    if (status != 0) {
+      if (status != kGone) {
+        server_->cut("malformed");
+        co_await write(plain_error(status), false, request.method == "HEAD");
         co_await drain();
       }
       co_return false;
     }
 
-    const bool head = parser.get().method() == http::verb::head;
+    listed_->waiting = false;
+    const bool head = request.method == "HEAD";
+    if (head) {
+      request.method = "GET";
+    }
     const bool keep_alive = parser.keep_alive();
     transport().expires_never();  // the handler has deadlines of its own
-    ServerResponse response = co_await answer(server_, take_request(parser, remote_));
+    ServerResponse response = co_await answer(server_, std::move(request));
     if (response.drop_connection || server_->stopped) {
       transport().close();
       co_return false;
@@ -271,32 +387,80 @@ class Session {
     co_return written&& keep_alive && !truncated;
   }
 
-  // `parser` belongs to the caller, which waits.
-  Task<boost::system::error_code> read_request(Parser* parser) {
-    const auto [header_error, header_size] =
-        co_await http::async_read_header(stream_, buffer_, *parser, kToken);
-    if (header_error) {
-      co_return header_error;
+  /// 0, or kGone.
+  Task<int> read_some() {
+    const auto [error, size] = co_await stream_.async_read_some(buffer_.prepare(4096), kToken);
+    if (error) {
+      if (error == beast::error::timeout && buffer_.size() > 0) {
+        server_->cut("slow");
+      }
+      co_return kGone;
     }
-    const auto expect = parser->get().find(http::field::expect);
-    if (expect != parser->get().end() && !parser->is_done() &&
-        core::iequals(std::string_view(expect->value().data(), expect->value().size()),
-                      "100-continue")) {
-      static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-      const auto bytes = asio::buffer(kContinue);
-      const auto [write_error, written] = co_await asio::async_write(stream_, bytes, kToken);
-      if (write_error) {
-        co_return write_error;
+    buffer_.commit(size);
+    co_return 0;
+  }
+
+  // `parser` and `request` belong to the caller, which waits. 0, kGone or the status of the
+  // refusal.
+  Task<int> read_request(Parser* parser, ServerRequest* request) {
+    const ServerOptions& options = server_->options;
+    HeaderScanner scanner(options.max_header_bytes, options.max_request_line_bytes);
+    for (;;) {
+      const auto bytes = buffer_.cdata();
+      const HeaderScanner::Result scanned =
+          scanner.scan({static_cast<const char*>(bytes.data()), bytes.size()});
+      if (scanned.status != 0) {
+        co_return scanned.status;
+      }
+      if (scanned.complete) {
+        if (*static_cast<const char*>(bytes.data()) == '\r') {
+          buffer_.consume(2);  // the empty line that the scanner lets pass; the parser would not
+        }
+        break;
+      }
+      if (co_await read_some() != 0) {
+        co_return kGone;
       }
     }
-    if (!parser->is_done()) {
-      const auto [error, size] = co_await http::async_read(stream_, buffer_, *parser, kToken);
-      co_return error;
+    parser->header_limit(static_cast<std::uint32_t>(options.max_header_bytes + 1));
+    parser->body_limit(options.max_body_bytes);
+    parser->get().body().keep = options.keep_bodies;
+    const auto [error, size] = co_await http::async_read_header(stream_, buffer_, *parser, kToken);
+    if (error) {
+      co_return status_of(error);
     }
-    co_return header_error;
+    *request = take_head(*parser, peer_);
+    if (const int status = refuse_head(*parser, *request); status != 0) {
+      co_return status;
+    }
+    if (!parser->is_done()) {
+      const int status = co_await read_body(parser, request->headers.get("Expect").has_value());
+      request->body = std::move(parser->get().body().text);
+      co_return status;
+    }
+    co_return 0;
+  }
+
+  Task<int> read_body(Parser* parser, bool expects_continue) {
+    if (expects_continue && parser->get().version() >= 11) {
+      static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+      const auto bytes = asio::buffer(kContinue);
+      const auto [error, written] = co_await asio::async_write(stream_, bytes, kToken);
+      if (error) {
+        co_return kGone;
+      }
+    }
+    const auto [error, size] = co_await http::async_read(stream_, buffer_, *parser, kToken);
+    if (error == beast::error::timeout) {
+      server_->cut("slow");
+    }
+    co_return error ? status_of(error) : 0;
   }
 
   Task<bool> write(ServerResponse response, bool keep_alive, bool head) {
+    if (server_->options.decorate) {
+      server_->options.decorate(response);
+    }
     std::string text = header_text(response, keep_alive);
     if (!head && response.status != 204 && response.status != 304) {
       text.append(response.body, 0, response.truncate_body_at.value_or(std::string::npos));
@@ -305,6 +469,9 @@ class Session {
     transport().expires_after(server_->options.write_timeout);
     const auto bytes = asio::buffer(text);
     const auto [error, size] = co_await asio::async_write(stream_, bytes, kToken);
+    if (error == beast::error::timeout) {
+      server_->cut("slow");
+    }
     co_return !error;
   }
 
@@ -340,9 +507,10 @@ class Session {
   }
 
   std::shared_ptr<ServerState> server_;
-  std::string remote_;
+  Peer peer_;  // before the stream, which uses its TLS
   Stream stream_;
-  beast::flat_buffer buffer_;
+  beast::flat_buffer buffer_{kMaxBuffered};
+  Connection* listed_ = nullptr;  // while running
 };
 
 template <class Stream>
@@ -350,19 +518,48 @@ Task<void> run_session(std::unique_ptr<Session<Stream>> session) {
   co_await session->run();
 }
 
+/// An IPv4 address that came over an IPv6 socket is an IPv4 address.
+std::string address_text(const tcp::endpoint& endpoint) {
+  const auto address = endpoint.address();
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
+  }
+  return address.to_string();
+}
+
+/// A network gives each of its clients half of the bits of IPv6 addresses to choose from.
+std::string client_of(const tcp::endpoint& endpoint) {
+  const auto address = endpoint.address();
+  if (!address.is_v6() || address.to_v6().is_v4_mapped()) {
+    return address_text(endpoint);
+  }
+  auto bytes = address.to_v6().to_bytes();
+  std::fill(bytes.begin() + bytes.size() / 2, bytes.end(), static_cast<unsigned char>(0));
+  return asio::ip::make_address_v6(bytes).to_string();
+}
+
 void start_session(const std::shared_ptr<ServerState>& server, tcp::socket socket) {
   boost::system::error_code error;
   socket.set_option(tcp::no_delay(true), error);
-  const auto peer = socket.remote_endpoint(error);
-  std::string remote = error ? std::string() : peer.address().to_string();
-  if (server->options.certificate_pem.empty()) {
+  Peer peer;
+  const auto remote = socket.remote_endpoint(error);
+  peer.remote_address = address_text(remote);
+  peer.client = client_of(remote);
+  if (!server->admit(peer.client)) {
+    server->cut("refused");
+    return;  // closes the socket
+  }
+  peer.local_address = address_text(socket.local_endpoint(error));
+  peer.tls = server->options.tls ? server->options.tls() : nullptr;
+  if (peer.tls == nullptr) {
     spawn(server->executor,
-          run_session(std::make_unique<Session<PlainStream>>(
-              server, std::move(remote), std::move(socket))));
+          run_session(
+              std::make_unique<Session<PlainStream>>(server, std::move(peer), std::move(socket))));
   } else {
+    ssl::context& context = peer.tls->context();
     spawn(server->executor,
           run_session(std::make_unique<Session<TlsStream>>(
-              server, std::move(remote), std::move(socket), server->tls)));
+              server, std::move(peer), std::move(socket), context)));
   }
 }
 
@@ -375,12 +572,10 @@ Task<void> accept_loop(std::shared_ptr<ServerState> server) {
     if (error) {
       // Out of descriptors or memory, or a connection that died in the queue: none of them ends
       // the server. Without the pause the first two would spin.
+      if (error == asio::error::no_descriptors && server->displace(nullptr)) {
+        continue;  // that has freed one
+      }
       co_await sleep_for(kAcceptPause);
-      continue;
-    }
-    if (server->connections.size() >= server->options.max_connections) {
-      boost::system::error_code ignored;
-      socket.close(ignored);
       continue;
     }
     start_session(server, std::move(socket));
@@ -408,22 +603,6 @@ class SocketServer final : public HttpServer {
   std::uint16_t port_;
 };
 
-core::Status load_certificate(ServerState& state) {
-  SSL_CTX_set_min_proto_version(state.tls.native_handle(), TLS1_2_VERSION);
-  boost::system::error_code error;
-  state.tls.use_certificate_chain(asio::buffer(state.options.certificate_pem), error);
-  if (error) {
-    return Error{Errc::kInvalidArgument,
-                 fmt::format("the server's certificate: {}", error.message())};
-  }
-  state.tls.use_private_key(asio::buffer(state.options.private_key_pem), ssl::context::pem, error);
-  if (error || SSL_CTX_check_private_key(state.tls.native_handle()) != 1) {
-    return Error{Errc::kInvalidArgument,
-                 "the server's private key can't be used, or is not its certificate's"};
-  }
-  return core::Status::ok();
-}
-
 }  // namespace
 
 core::Result<std::unique_ptr<HttpServer>> HttpServer::listen(Executor executor,
@@ -438,13 +617,18 @@ core::Result<std::unique_ptr<HttpServer>> HttpServer::listen(Executor executor,
   if (options.certificate_pem.empty() != options.private_key_pem.empty()) {
     return Error{Errc::kInvalidArgument, "TLS needs both a certificate and its private key"};
   }
+  if (!options.certificate_pem.empty()) {
+    ServerTlsOptions fixed;
+    fixed.certificate = {options.certificate_pem, "the server's certificate"};
+    fixed.private_key = {options.private_key_pem, "the server's private key"};
+    auto tls = make_server_tls(std::move(fixed));
+    if (!tls) {
+      return tls.error();
+    }
+    options.tls = [made = *tls]() { return made; };
+  }
   auto state =
       std::make_shared<ServerState>(std::move(executor), std::move(options), std::move(handler));
-  if (!state->options.certificate_pem.empty()) {
-    if (const core::Status loaded = load_certificate(*state); !loaded) {
-      return loaded.error();
-    }
-  }
   const tcp::endpoint endpoint(address, state->options.port);
   const auto step = [&](auto&& action) {
     if (!error) {

@@ -3,6 +3,7 @@
 
 #include "core/result.hpp"
 #include "net/http.hpp"
+#include "net/server_tls.hpp"
 #include "net/task.hpp"
 
 #include <cstdint>
@@ -20,6 +21,10 @@ struct ServerRequest {
   Headers headers;
   std::string body;
   std::string remote_address;
+  std::string local_address;
+  bool is_tls = false;
+  /// The peer has shown a certificate that the server's TLS has verified.
+  bool has_client_certificate = false;
 
   /// The first query parameter of that name, decoded.
   [[nodiscard]] std::optional<std::string> query_value(std::string_view name) const;
@@ -45,8 +50,22 @@ struct ServerOptions {
   /// Both set: HTTPS (TLS 1.2 or newer). PEM text, not paths.
   std::string certificate_pem;
   std::string private_key_pem;
+  /// Set: asked for each connection, in place of the two above; gives null for plain HTTP.
+  std::function<std::shared_ptr<const ServerTls>()> tls;
+  /// Set: sees every answer before it is sent, those of the server itself included.
+  std::function<void(ServerResponse&)> decorate;
+  /// Set: told of each connection that the server ends for its own good: `displaced`, `refused`,
+  /// `slow` or `malformed`.
+  std::function<void(std::string_view reason)> on_cut;
+  /// False: bodies are read, counted and dropped, for a handler that wants none.
+  bool keep_bodies = true;
+  /// A connection beyond one of these takes the place of the one that has waited longest for a
+  /// request to come or to be complete: of the same client, or of all. Where every one is being
+  /// answered, the new one is closed. A client is an IPv4 address or the first half of an IPv6 one.
   std::size_t max_connections = 512;
+  std::size_t max_connections_per_client = 512;
   std::size_t max_header_bytes = std::size_t{16} << 10U;
+  std::size_t max_request_line_bytes = std::size_t{8} << 10U;
   std::size_t max_body_bytes = std::size_t{1} << 20U;
   std::chrono::seconds header_timeout{10};  // a whole request must arrive within this
   std::chrono::seconds idle_timeout{60};

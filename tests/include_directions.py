@@ -29,6 +29,7 @@ LIBRARY_OWNERS = [
     (re.compile(r"^sqlite3"), {"storage"}),
     (re.compile(r"^yaml-cpp"), {"config"}),
     (re.compile(r"^CLI/"), {"daemon", "simulator"}),
+    (re.compile(r"^crypt\.h"), {"daemon"}),
 ]
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 

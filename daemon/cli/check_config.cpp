@@ -1,6 +1,7 @@
 #include "compliance/plan.hpp"
 #include "daemon/baseline_files.hpp"
 #include "daemon/cli/options.hpp"
+#include "daemon/web/web_config_file.hpp"
 
 #include <fmt/format.h>
 
@@ -21,6 +22,17 @@ int run_check_config(const CommonOptions& options) {
   if (!baseline) {
     fmt::print(stderr, "{}\n", baseline.error().message);
     return kExitError;
+  }
+  if (!settings->web_config_file.empty()) {
+    auto web = load_web_state(settings->web_config_file);
+    if (!web) {
+      fmt::print(stderr, "{}\n", web.error().message);
+      return kExitError;
+    }
+    if ((*web)->config.has_http2) {
+      fmt::print("{}: `http2` has no effect: the daemon speaks HTTP/1.1\n",
+                 settings->web_config_file);
+    }
   }
   const auto plan = compliance::make_plan(**baseline, settings->inventory_all);
   fmt::print("{}: ok: {} assignments, {} checks\n",

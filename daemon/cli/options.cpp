@@ -24,6 +24,14 @@ void add_config(CLI::App& command, CommonOptions& options) {
       ->type_name("PATH");
 }
 
+void add_web_config(CLI::App& command, CommonOptions& options) {
+  command
+      .add_option("--web.config.file",
+                  options.web_config_file,
+                  "TLS, users and headers of the web side (default: the file's)")
+      ->type_name("PATH");
+}
+
 void add_logging(CLI::App& command, CommonOptions& options) {
   command
       .add_option(
@@ -47,6 +55,9 @@ core::Result<config::Settings> load_settings_with(const CommonOptions& options) 
     }
     settings->listen_address = address->address;
     settings->listen_port = address->port;
+  }
+  if (!options.web_config_file.empty()) {
+    settings->web_config_file = options.web_config_file;
   }
   if (!options.log_level.empty()) {
     settings->log_level = options.log_level;
@@ -75,6 +86,12 @@ int run_command_line(int argc, char** argv) {
   serve->add_option("--web.listen-address",
                     common.listen_address,
                     "address:port to serve on (default: the file's)");
+  add_web_config(*serve, common);
+  serve
+      ->add_option("--web.external-url",
+                   common.external_url,
+                   "URL under which a proxy on this machine shows the page")
+      ->type_name("URL");
   serve->add_flag("--web.allow-anonymous",
                   common.allow_anonymous,
                   "Serve API and page without authentication on a non-loopback address too");
@@ -100,6 +117,7 @@ int run_command_line(int argc, char** argv) {
   auto* check = app.add_subcommand("check-config",
                                    "Check the configuration and everything it names; ask nobody");
   add_config(*check, common);
+  add_web_config(*check, common);
   check->callback([&] { code = run_check_config(common); });
 
   auto* health =
@@ -108,6 +126,7 @@ int run_command_line(int argc, char** argv) {
   health->add_option("--web.listen-address",
                      common.listen_address,
                      "address:port it serves on (default: the file's)");
+  add_web_config(*health, common);
   health->callback([&] { code = run_healthcheck(common); });
 
   std::string backup_file;

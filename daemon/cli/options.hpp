@@ -22,6 +22,8 @@ enum class Format { kTable, kJson, kCsv };
 struct CommonOptions {
   std::string config_file = "/etc/plumbline/plumbline.yaml";
   std::string listen_address;
+  std::string web_config_file;
+  std::string external_url;
   std::string log_level;
   std::string log_format;
   bool allow_anonymous = false;

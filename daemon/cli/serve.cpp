@@ -1,3 +1,4 @@
+#include "core/text.hpp"
 #include "daemon/cli/options.hpp"
 #include "daemon/logging.hpp"
 #include "daemon/systemd_notify.hpp"
@@ -5,7 +6,10 @@
 #include "net/http_server.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <array>
+#include <climits>
 #include <csignal>
 #include <ctime>
 
@@ -14,6 +18,8 @@ namespace plumbline::daemon {
 namespace {
 
 constexpr std::chrono::seconds kShutdownPatience{3};
+/// Enough for a browser, some scrapers and a proxy in front of them; a quarter of all.
+constexpr std::size_t kConnectionsPerClient = 128;
 
 /// Signals that the main thread waits for; blocked in every thread.
 sigset_t handled_signals() {
@@ -25,9 +31,18 @@ sigset_t handled_signals() {
   return signals;
 }
 
+std::string machine_name() {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  static_cast<void>(::gethostname(name.data(), name.size() - 1));
+  return core::to_lower(name.data());
+}
+
 /// Returns the signal that asked for the end. Meanwhile feeds the service manager's watchdog, but
 /// only while every thread is alive.
-int wait_for_termination(App& app, const CommonOptions& options, const sigset_t& signals) {
+int wait_for_termination(App& app,
+                         ReloadRequests& reloads,
+                         const CommonOptions& options,
+                         const sigset_t& signals) {
   const auto watchdog = watchdog_interval();
   const auto period = watchdog ? *watchdog / 2 : std::chrono::microseconds(std::chrono::hours(1));
   for (;;) {
@@ -38,7 +53,8 @@ int wait_for_termination(App& app, const CommonOptions& options, const sigset_t&
     const int signal = sigtimedwait(&signals, nullptr, &timeout);
     if (signal == SIGHUP) {
       // What went wrong is logged and measured; the daemon goes on as it was.
-      static_cast<void>(app.reload(load_settings_with(options)));
+      auto outcome = reloads.take();
+      static_cast<void>(app.reload(load_settings_with(options), std::move(outcome)));
     } else if (signal > 0) {
       return signal;
     }
@@ -70,11 +86,31 @@ int run_serve(const CommonOptions& options) {
   net::ServerOptions server_options;
   server_options.address = settings->listen_address;
   server_options.port = settings->listen_port;
+  const auto reloads = std::make_shared<ReloadRequests>();
   RouterOptions router_options;
-  router_options.expose_all =
-      options.allow_anonymous || is_loopback_address(settings->listen_address);
-  auto server = net::HttpServer::listen(
-      app.io(), std::move(server_options), make_router(app, router_options));
+  router_options.reloads = reloads;
+  router_options.names.machine = machine_name();
+  if (!options.external_url.empty()) {
+    auto url = net::parse_url(options.external_url);
+    if (!url) {
+      fmt::print(stderr, "plumbline: --web.external-url: {}\n", url.error().message);
+      return kExitError;
+    }
+    router_options.names.external_url = *std::move(url);
+  }
+  router_options.is_loopback = is_loopback_address(settings->listen_address);
+  router_options.allow_anonymous = options.allow_anonymous;
+  const auto router = std::make_shared<Router>(app, router_options);
+  if (auto opened = router->open(settings->web_config_file); !opened) {
+    fmt::print(stderr, "plumbline: {}\n", opened.error().message);
+    return kExitError;
+  }
+  server_options.tls = router->tls();
+  server_options.decorate = router->decorator();
+  server_options.on_cut = router->cut_counter();
+  server_options.max_connections_per_client = kConnectionsPerClient;
+  server_options.keep_bodies = false;
+  auto server = net::HttpServer::listen(app.io(), std::move(server_options), router->handler());
   if (!server) {
     fmt::print(stderr, "plumbline: {}\n", server.error().message);
     return kExitError;
@@ -86,7 +122,7 @@ int run_serve(const CommonOptions& options) {
   notify_service_manager("READY=1");
   app.start_maintenance();
   net::spawn(app.io(), app.run_schedule());
-  const int signal = wait_for_termination(app, options, signals);
+  const int signal = wait_for_termination(app, *reloads, options, signals);
   app.log().info("stopping", {{core::log_field::kReason, signal == SIGINT ? "SIGINT" : "SIGTERM"}});
   notify_service_manager("STOPPING=1");
   (*server)->stop();

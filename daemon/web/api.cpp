@@ -174,7 +174,7 @@ class Api {
                 {"subscriptions", std::move(subscriptions)},
                 {"resources", summary_->resources()},
                 {"evidence_missing", std::move(missing)},
-                {"sign_in_error", app_->sign_in_error()},
+                {"sign_in_error", app_->collection().sign_in_error},
                 {"storage_bytes", app_->store().size_bytes()}};
   }
 

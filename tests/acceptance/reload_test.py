@@ -139,6 +139,45 @@ def a_check_on_a_type_never_asked_for(test):
     equal([item for item in daemon.api("drift")["drift"] if item["reference"] == added], [], "drift of the new check")
 
 
+def a_restart_asks_before_it_decides(test):
+    """As a reload does: until a pass has asked for what a changed check reads, the old verdicts stand."""
+    added = "IM-3.1-vm-identity"
+    simulator = test.simulator()
+    path = os.path.join(test.selected_baseline, "initiative.json")
+    with open(path, encoding="utf-8") as file:
+        whole = file.read()
+    without = json.loads(whole)
+    without["properties"]["policyDefinitions"] = [
+        reference for reference in without["properties"]["policyDefinitions"]
+        if reference["policyDefinitionReferenceId"] not in (added, "LT-4.1-resource-diagnostics")]
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(without, file)
+    config = test.configure(simulator, sweep="1h", details="1h")
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+    before = {(row["reference"], row["resource_key"], row["state"]) for row in daemon.results()}
+    equal(daemon.stop(), 0, "exit code")
+
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(whole)
+    simulator.set_faults([{"match": {"path_prefix": "/providers/Microsoft.ResourceGraph"}, "delay_ms": 3000}])
+    daemon = test.serve(config, simulator)
+    equal({(row["reference"], row["resource_key"], row["state"]) for row in daemon.results()}, before,
+          "verdicts before the first pass")
+    simulator.clear_faults()
+    wait_for("reload", lambda: "event=reloaded" in daemon.log(), alive=[daemon])
+    states = sorted(row["state"] for row in daemon.results(reference=added))
+    equal(states, ["Compliant"] * 3 + ["NonCompliant"] * 3, "states after the pass")
+    equal([item for item in daemon.api("drift")["drift"] if item["reference"] == added], [], "drift of the new check")
+
+    # `once` decides in the one pass that it makes.
+    equal(daemon.stop(), 0, "exit code")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(without, file)
+    done = test.once(config, simulator, "--format=csv")
+    check(added not in done.stdout and "NonCompliant" in done.stdout, "verdicts of a check that is gone")
+
+
 def what_cannot_be_used_changes_nothing(test):
     simulator = test.simulator()
     config = test.configure(simulator, sweep="1h", details="1h")
@@ -189,4 +228,4 @@ def while_a_pass_hangs(test):
 
 if __name__ == "__main__":
     main([a_parameter_takes_effect_and_opens_no_drift, an_exemption_comes_and_goes, a_check_on_a_type_never_asked_for,
-          what_cannot_be_used_changes_nothing, while_a_pass_hangs])
+          a_restart_asks_before_it_decides, what_cannot_be_used_changes_nothing, while_a_pass_hangs])

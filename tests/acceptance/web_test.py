@@ -8,7 +8,8 @@ import subprocess
 
 from harness import Skip, check, contains, equal, free_port, http_request, main
 
-HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
+HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
+           "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin"}
 API = ("status", "scores", "checks", "results", "drift", "transitions", "cycles")
 
 

@@ -43,7 +43,7 @@ def kills_at_random_instants(test):
     seed = random.randrange(1 << 32)
     print(f"seed {seed}, {KILLS} kills", flush=True)
     chance = random.Random(seed)
-    simulator = test.simulator()
+    simulator = test.simulator("--latency-ms", "10")
     config = test.configure(simulator, sweep="5s", details="5s")
     store = config.replace("plumbline.yaml", "plumbline.db")
     changes = Changes(simulator)
@@ -55,7 +55,7 @@ def kills_at_random_instants(test):
         served = daemon.api("status")["cycle"]
         check(served is None or served["number"] >= last,
               f"kill {number}: cycle {last} was committed, {served} is served after it")
-        time.sleep(chance.uniform(0, 0.6))
+        time.sleep(chance.uniform(0, 0.8))
         daemon.kill()
         equal(daemon.poll(), -signal.SIGKILL, "exit code of a killed daemon")
         log = daemon.log()

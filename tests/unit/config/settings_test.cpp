@@ -42,7 +42,7 @@ baseline:
       parameters: {effect: Disabled, days: 90, quoted: "90", on: true, list: [a, 1.5]}
 schedule: {sweep: 90s, changes: 2s, activity: off, details: 2h}
 storage: {path: /tmp/p.db, key_file: /tmp/p.key}
-web: {listen: "[::1]:0"}
+web: {listen: "[::1]:0", config_file: web.yml}
 log: {level: debug, format: json}
 )",
                                                "conf.yaml");
@@ -58,6 +58,7 @@ log: {level: debug, format: json}
   CHECK(settings->schedule.changes == std::chrono::seconds(2));
   CHECK(settings->schedule.activity == std::chrono::seconds::zero());
   CHECK(settings->listen_address == "::1");
+  CHECK(settings->web_config_file == "web.yml");
 }
 
 TEST_CASE("the known clouds are known by name") {
