@@ -267,16 +267,6 @@ void YamlReader::size(std::string_view key, std::int64_t minimum, std::int64_t& 
   out = count << found->second;
 }
 
-void YamlReader::boolean(std::string_view key, bool& out) {
-  std::string value = out ? "true" : "false";
-  text(key, value);
-  if (value != "true" && value != "false") {
-    fail(key, fmt::format("`{}` must be true or false, not `{}`", key, value));
-    return;
-  }
-  out = value == "true";
-}
-
 void YamlReader::integer(std::string_view key,
                          std::int64_t minimum,
                          std::int64_t maximum,
