@@ -127,7 +127,7 @@ TEST_CASE_FIXTURE(Fixture, "what fails is counted and told, a failed hand-over c
 TEST_CASE_FIXTURE(Fixture, "a program runs without a shell, our files and blocked signals") {
   const auto path = script("ls /proc/self/fd | wc -l > " + directory.file("out") +
                            "\ngrep SigBlk /proc/self/status >> " + directory.file("out"));
-  REQUIRE(daemon::run_hook(path, "$(touch /tmp/never) ; x", std::chrono::seconds(30), never));
+  REQUIRE(daemon::run_hook(path, "$(exit 3) ; x", std::chrono::seconds(30), never));
   // 0, 1, 2, and the directory that ls reads.
   CHECK(read(directory.file("out")) == "4\nSigBlk:\t0000000000000000\n");
   const auto stopped =
