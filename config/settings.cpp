@@ -190,6 +190,22 @@ void read_assignment(YamlReader& reader, const std::filesystem::path& base, Sett
   out.assignments.push_back(std::move(assignment));
 }
 
+void read_backup(YamlReader& backup, const std::filesystem::path& base, Backup& out) {
+  backup.allow({"directory", "interval", "keep", "after", "restore"});
+  backup.text("directory", out.directory);
+  out.directory = resolve(base, out.directory);
+  backup.duration("interval", std::chrono::seconds(5), out.interval);
+  backup.integer("keep", 1, 10'000, out.keep);
+  backup.text("after", out.after);
+  if (!out.after.empty() && !out.after.starts_with('/')) {
+    backup.fail("after", "`after` must be the absolute path of a program; no shell reads it");
+  }
+  backup.boolean("restore", out.restore);
+  if (out.restore && out.directory.empty()) {
+    backup.fail("restore", "`restore` needs a `directory` to restore from");
+  }
+}
+
 void read_document(YamlReader& root, const std::filesystem::path& base, Settings& out) {
   root.allow({"azure", "inventory", "baseline", "schedule", "storage", "web", "log"});
   root.mapping("azure", [&](YamlReader& azure) { read_azure(azure, base, out); });
@@ -214,7 +230,7 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
     schedule.duration("details", std::chrono::seconds(5), out.schedule.details);
   });
   root.mapping("storage", [&](YamlReader& storage) {
-    storage.allow({"path", "key_file"});
+    storage.allow({"path", "key_file", "retention", "max_size", "backup"});
     storage.text("path", out.storage_path);
     storage.text("key_file", out.key_file);
     out.storage_path = resolve(base, out.storage_path);
@@ -222,6 +238,9 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
     if (out.storage_path.empty()) {
       storage.fail("path", "`path` must not be empty");
     }
+    storage.duration("retention", std::chrono::days(1), out.retention);
+    storage.size("max_size", std::int64_t{16} << 20U, out.max_size);
+    storage.mapping("backup", [&](YamlReader& backup) { read_backup(backup, base, out.backup); });
   });
   root.mapping("web", [&](YamlReader& web) {
     web.allow({"listen", "config_file"});
@@ -257,6 +276,9 @@ std::vector<std::string> keys_needing_restart(const Settings& running, const Set
   compare("azure.credential", running.credential == wanted.credential);
   compare("storage.path", running.storage_path == wanted.storage_path);
   compare("storage.key_file", running.key_file == wanted.key_file);
+  compare("storage.retention",
+          running.retention == wanted.retention && running.max_size == wanted.max_size);
+  compare("storage.backup", running.backup == wanted.backup);
   compare(
       "web.listen",
       running.listen_address == wanted.listen_address && running.listen_port == wanted.listen_port);

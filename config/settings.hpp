@@ -4,6 +4,7 @@
 #include "core/result.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,16 @@ struct Schedule {
   std::chrono::seconds details{21600};
 };
 
+/// Copies of the store. None are scheduled where `directory` is empty.
+struct Backup {
+  std::string directory;
+  std::chrono::seconds interval{86400};
+  std::int64_t keep = 7;
+  std::string after;     // a program that is given the path of each new copy; empty: none
+  bool restore = false;  // whether a damaged store is replaced by the newest sound copy
+  bool operator==(const Backup&) const = default;
+};
+
 struct Settings {
   Cloud cloud;
   Credential credential;
@@ -57,6 +68,9 @@ struct Settings {
   Schedule schedule;
   std::string storage_path = "/var/lib/plumbline/plumbline.db";
   std::string key_file;  // empty: `<storage path>.key`
+  std::chrono::seconds retention{std::chrono::days(400)};
+  std::int64_t max_size = 0;  // bytes; 0: no limit
+  Backup backup;
   std::string listen_address = "127.0.0.1";
   std::uint16_t listen_port = 9837;
   std::string web_config_file;  // empty: plain HTTP, no users

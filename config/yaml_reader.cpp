@@ -244,6 +244,53 @@ void YamlReader::duration(std::string_view key,
   out = duration;
 }
 
+void YamlReader::size(std::string_view key, std::int64_t minimum, std::int64_t& out) {
+  if (!has(key)) {
+    return;
+  }
+  std::string value;
+  text(key, value);
+  if (value == "0") {
+    out = 0;
+    return;
+  }
+  std::int64_t count = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), count);
+  const std::string_view unit(end, static_cast<std::size_t>(value.data() + value.size() - end));
+  constexpr std::pair<std::string_view, unsigned> kUnits[] = {
+      {"MiB", 20}, {"GiB", 30}, {"TiB", 40}};
+  const auto* found =
+      std::ranges::find(kUnits, unit, &std::pair<std::string_view, unsigned>::first);
+  if (error != std::errc() || found == std::end(kUnits) || count < 1 || count > 999'999) {
+    fail(key,
+         fmt::format("`{}` must be a size such as 512MiB or 20GiB, or 0, not `{}`", key, value));
+    return;
+  }
+  if (count << found->second < minimum) {
+    fail(key, fmt::format("`{}` must be at least {} MiB", key, minimum >> 20U));
+    return;
+  }
+  out = count << found->second;
+}
+
+void YamlReader::integer(std::string_view key,
+                         std::int64_t minimum,
+                         std::int64_t maximum,
+                         std::int64_t& out) {
+  std::string value = fmt::format("{}", out);
+  text(key, value);
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size() || number < minimum ||
+      number > maximum) {
+    fail(key,
+         fmt::format(
+             "`{}` must be a whole number from {} to {}, not `{}`", key, minimum, maximum, value));
+    return;
+  }
+  out = number;
+}
+
 void YamlReader::duration_or_off(std::string_view key,
                                  std::chrono::seconds minimum,
                                  std::chrono::seconds& out) {

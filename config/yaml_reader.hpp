@@ -7,6 +7,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <span>
@@ -42,6 +43,10 @@ class YamlReader {
   void duration_or_off(std::string_view key,
                        std::chrono::seconds minimum,
                        std::chrono::seconds& out);
+  /// Bytes: `512MiB`, `20GiB`, `1TiB`, or `0` for none.
+  void size(std::string_view key, std::int64_t minimum, std::int64_t& out);
+  /// A whole number, in decimal.
+  void integer(std::string_view key, std::int64_t minimum, std::int64_t maximum, std::int64_t& out);
   void texts(std::string_view key, std::vector<std::string>& out);
   /// A list of strings; `read` takes each and gives what is wrong with it, or nothing.
   void items(std::string_view key, const std::function<std::string(std::string_view)>& read);

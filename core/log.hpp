@@ -18,6 +18,7 @@ struct LogField {
 namespace log_field {
 inline constexpr std::string_view kAddress = "address";
 inline constexpr std::string_view kAudience = "audience";
+inline constexpr std::string_view kBytes = "bytes";
 inline constexpr std::string_view kChanged = "changed";
 inline constexpr std::string_view kCode = "code";
 inline constexpr std::string_view kCycle = "cycle";

@@ -57,6 +57,9 @@ App::App(config::Settings settings, std::unique_ptr<core::Log> log)
       io_("io", 1) {}
 
 App::~App() {
+  // They wait for the storage thread.
+  retention_.reset();
+  backups_.reset();
   // Work in flight on one thread refers to the thread it came from. So the I/O thread, where all of
   // it comes from, stops first; the others finish what they were given.
   io_.stop();
@@ -72,11 +75,23 @@ Status App::open_store() {
   storage::StoreOptions options;
   options.path = settings_.storage_path;
   options.key_file = settings_.key_file;
+  options.restore = settings_.backup.restore;
+  options.backups = settings_.backup.directory;
   auto opened = storage::open_store(options, clock_);
   if (!opened) {
     return opened.error();
   }
+  if (opened->restored) {
+    log_->error("store_restored",
+                {{core::log_field::kPath, opened->restored->files.set_aside},
+                 {core::log_field::kSource, opened->restored->files.copy},
+                 {core::log_field::kError, opened->restored->damage.message}});
+  }
   store_ = std::move(opened->store);
+  if (!settings_.backup.directory.empty()) {
+    backups_ = std::make_unique<Backups>(
+        settings_.backup, settings_.storage_path, clock_, *log_, *registry_);
+  }
   normaliser_ = std::make_unique<core::Normaliser>(std::move(opened->redaction_key));
   return Status::ok();
 }
@@ -516,8 +531,22 @@ net::Task<void> App::run_schedule() {
   stopped_.set();
 }
 
+void App::start_maintenance() {
+  if (backups_ != nullptr) {
+    backups_->start();
+  }
+  retention_ = std::make_unique<Retention>(RetentionLimits{settings_.retention, settings_.max_size},
+                                           *store_,
+                                           storage_.executor(),
+                                           clock_,
+                                           *log_);
+  retention_->start();
+}
+
 void App::stop(std::chrono::seconds patience) {
   stopping_ = true;
+  retention_.reset();
+  backups_.reset();
   wake().set();
   inventory_->cancel();
   watch_->cancel();

@@ -15,9 +15,11 @@
 #include "core/normalise.hpp"
 #include "core/ports/store.hpp"
 #include "daemon/alias_refresh.hpp"
+#include "daemon/backups.hpp"
 #include "daemon/daemon_metrics.hpp"
 #include "daemon/heartbeats.hpp"
 #include "daemon/reload_requests.hpp"
+#include "daemon/retention.hpp"
 #include "daemon/scheduler.hpp"
 #include "net/http_client.hpp"
 #include "net/task.hpp"
@@ -71,6 +73,8 @@ class App {
   /// Passes, and polls of change feed and activity log, for ever, at the configured intervals; ends
   /// after `stop`.
   net::Task<void> run_schedule();
+  /// Scheduled copies and retention, on threads of their own until `stop`. From main().
+  void start_maintenance();
   /// Ends the schedule and waits for the pass in progress, for at most `patience`. From main().
   void stop(std::chrono::seconds patience);
 
@@ -149,6 +153,8 @@ class App {
   std::shared_ptr<const compliance::Baseline> baseline_;
   std::unique_ptr<core::Normaliser> normaliser_;
   std::unique_ptr<core::Store> store_;
+  std::unique_ptr<Retention> retention_;
+  std::unique_ptr<Backups> backups_;  // copies may be made where the configuration says so
   mutable std::mutex mutex_;
   std::shared_ptr<const Published> published_;
   Collection collection_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <string>
 
 namespace plumbline::storage {
 
@@ -178,6 +179,23 @@ CREATE TABLE change_record (
 CREATE INDEX change_record_by_resource ON change_record(resource_key, changed_at);
 
 ALTER TABLE policy_check ADD COLUMN exemptions_hash TEXT NOT NULL DEFAULT '';
+)sql",
+                                                                 R"sql(
+-- SHA-256 over the previous cycle's, the row and what the cycle changed; NULL: before schema 3.
+ALTER TABLE cycle ADD COLUMN chain BLOB;
+-- What drift a cycle resolved.
+CREATE INDEX drift_by_resolution ON drift(resolved_cycle) WHERE resolved_cycle IS NOT NULL;
+-- What ended with a cycle.
+CREATE INDEX version_by_end ON version(to_cycle) WHERE to_cycle IS NOT NULL;
+-- When a check was no longer assigned.
+ALTER TABLE policy_check ADD COLUMN retired_cycle INTEGER;
+-- How far retention has reached; `chain` is the link of that cycle, from which the next is checked.
+CREATE TABLE horizon (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  cycle INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  chain BLOB
+) STRICT;
 )sql"};
 
 }  // namespace
@@ -231,6 +249,52 @@ Status migrate(Connection& connection) {
     return done;
   }
   return (*transaction)->commit();
+}
+
+Status check_schema(Connection& connection) {
+  const auto columns = [](Connection& of) {
+    const Use use(of.prepare(
+        "SELECT m.name || '|' || c.name || '|' || c.type || '|' || c.\"notnull\" || '|' || c.pk "
+        "FROM sqlite_schema m, pragma_table_xinfo(m.name) c "
+        "WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' ORDER BY 1"));
+    return all_rows<std::string>(*use,
+                                 [](const Statement& row) { return std::string(row.text(0)); });
+  };
+  auto wanted = Connection::open(":memory:", Connection::Access::kReadWriteCreate);
+  if (!wanted) {
+    return wanted.error();
+  }
+  if (auto made = migrate(**wanted); !made) {
+    return made;
+  }
+  const auto should_be = columns(**wanted);
+  const auto are = columns(connection);
+  if (!should_be || !are) {
+    return !should_be ? should_be.error() : are.error();
+  }
+  return *should_be == *are
+             ? Status::ok()
+             : Status(Error{Errc::kCorrupt,
+                            "the database is damaged: its tables are not those of its schema"});
+}
+
+Status check_readable(Connection& connection) {
+  const auto application = connection.query_integer("PRAGMA application_id");
+  const auto version = connection.query_integer("PRAGMA user_version");
+  if (!application || !version) {
+    return !application ? application.error() : version.error();
+  }
+  if (*application != kApplicationId) {
+    return Error{Errc::kInvalidArgument, "this is no database of Plumbline's"};
+  }
+  if (*version != kSchemaVersion) {
+    return Error{*version > kSchemaVersion ? Errc::kNewerSchema : Errc::kInvalidArgument,
+                 fmt::format("the database has schema {}, this Plumbline reads {}; an older one is "
+                             "brought up when the daemon starts",
+                             *version,
+                             kSchemaVersion)};
+  }
+  return check_schema(connection);
 }
 
 }  // namespace plumbline::storage

@@ -8,10 +8,17 @@ namespace plumbline::storage {
 
 /// "PLMB": tells a Plumbline database from any other SQLite file.
 inline constexpr std::int64_t kApplicationId = 0x504C4D42;
-inline constexpr int kSchemaVersion = 2;
+inline constexpr int kSchemaVersion = 3;
 
 /// Brings an empty database to the current schema, or checks that this one is ours. Forward only,
 /// in one transaction. Fails with kNewerSchema, or kInvalidArgument for another program's file.
 [[nodiscard]] core::Status migrate(Connection& connection);
+
+/// Fails with kCorrupt when the tables are not those of the current schema: statements are written
+/// for those. For a migrated database only.
+[[nodiscard]] core::Status check_schema(Connection& connection);
+
+/// Whether a reader that migrates nothing can read this database.
+[[nodiscard]] core::Status check_readable(Connection& connection);
 
 }  // namespace plumbline::storage

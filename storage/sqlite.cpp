@@ -20,6 +20,8 @@ Error to_error(sqlite3* handle, int code) {
     errc = Errc::kBusy;
   } else if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB) {
     errc = Errc::kCorrupt;
+  } else if (primary == SQLITE_INTERRUPT) {
+    errc = Errc::kCancelled;
   }
   return {errc, fmt::format("{} (SQLite code {})", sqlite3_errmsg(handle), code)};
 }
@@ -50,6 +52,9 @@ Statement& Statement::bind_null(int index) {
 }
 
 Result<bool> Statement::step() {
+  if (!usable()) {
+    return failure_;
+  }
   const int code = sqlite3_step(statement_.get());
   if (code == SQLITE_ROW) {
     return true;
@@ -67,6 +72,9 @@ Status Statement::run() {
 }
 
 void Statement::reset() {
+  if (!usable()) {
+    return;  // SQLite clears the bindings of no statement by crashing
+  }
   sqlite3_reset(statement_.get());
   sqlite3_clear_bindings(statement_.get());
 }
@@ -93,6 +101,10 @@ std::string_view Statement::blob(int column) const {
 
 bool Statement::is_null(int column) const {
   return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL;
+}
+
+int Statement::columns() const {
+  return sqlite3_column_count(statement_.get());
 }
 
 Result<std::unique_ptr<Connection>> Connection::open(const std::string& path, Access access) {
@@ -124,7 +136,8 @@ Status Connection::execute(const char* sql) {
 
 Statement& Connection::prepare(std::string_view sql) {
   const std::string key(sql);
-  if (const auto found = statements_.find(key); found != statements_.end()) {
+  if (const auto found = statements_.find(key);
+      found != statements_.end() && found->second.usable()) {
     return found->second;
   }
   sqlite3_stmt* statement = nullptr;
@@ -134,11 +147,13 @@ Statement& Connection::prepare(std::string_view sql) {
                                       SQLITE_PREPARE_PERSISTENT,
                                       &statement,
                                       nullptr);
-  if (code != SQLITE_OK) {
+  if (code == SQLITE_ERROR) {
     throw std::logic_error(
         fmt::format("cannot prepare `{}`: {}", sql, sqlite3_errmsg(handle_.get())));
   }
-  return statements_.emplace(key, Statement(statement)).first->second;
+  auto prepared =
+      code == SQLITE_OK ? Statement(statement) : Statement(to_error(handle_.get(), code));
+  return statements_.insert_or_assign(key, std::move(prepared)).first->second;
 }
 
 Result<std::int64_t> Connection::query_integer(std::string_view sql) {
@@ -158,6 +173,55 @@ Result<std::int64_t> Connection::query_integer(std::string_view sql) {
 
 std::int64_t Connection::last_insert_row() const {
   return sqlite3_last_insert_rowid(handle_.get());
+}
+
+std::int64_t Connection::rows_changed() const {
+  return sqlite3_changes64(handle_.get());
+}
+
+Status Connection::copy_to(Connection& destination,
+                           int pages_per_step,
+                           const std::function<bool()>& between) {
+  const std::unique_ptr<sqlite3_backup, int (*)(sqlite3_backup*)> backup(
+      sqlite3_backup_init(destination.handle_.get(), "main", handle_.get(), "main"),
+      sqlite3_backup_finish);
+  if (backup == nullptr) {
+    return to_error(destination.handle_.get(), sqlite3_errcode(destination.handle_.get()));
+  }
+  for (;;) {
+    const int code = sqlite3_backup_step(backup.get(), pages_per_step);
+    if (code == SQLITE_DONE) {
+      return Status::ok();
+    }
+    if (code != SQLITE_OK && code != SQLITE_BUSY && code != SQLITE_LOCKED) {
+      return Error{to_error(handle_.get(), code).code,
+                   fmt::format("{} (SQLite code {})", sqlite3_errstr(code), code)};
+    }
+    if (between()) {
+      return Error{Errc::kCancelled, "the copy was ended before it was done"};
+    }
+  }
+}
+
+void Connection::interrupt_when(std::function<bool()> stopped) {
+  stopped_ = std::move(stopped);
+  constexpr int kInstructions = 10'000;
+  sqlite3_progress_handler(
+      handle_.get(),
+      kInstructions,
+      [](void* stop) { return (*static_cast<std::function<bool()>*>(stop))() ? 1 : 0; },
+      &stopped_);
+}
+
+Status quick_check(Connection& connection) {
+  const Use use(connection.prepare("PRAGMA quick_check(1)"));
+  const auto row = use->step();
+  if (!row) {
+    return row.error();
+  }
+  const std::string verdict(use->text(0));
+  return verdict == "ok" ? Status::ok()
+                         : Status(Error{Errc::kCorrupt, "the database is damaged: " + verdict});
 }
 
 Result<std::unique_ptr<Transaction>> Transaction::begin(Connection& connection) {

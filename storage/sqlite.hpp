@@ -6,10 +6,12 @@
 #include <sqlite3.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace plumbline::storage {
@@ -19,6 +21,11 @@ namespace plumbline::storage {
 class Statement {
  public:
   explicit Statement(sqlite3_stmt* statement) : statement_(statement) {}
+
+  /// One that could not be prepared because the file cannot be read: gives this error when run.
+  explicit Statement(core::Error failure) : failure_(std::move(failure)) {}
+
+  [[nodiscard]] bool usable() const { return statement_ != nullptr; }
 
   Statement& bind(int index, std::int64_t value);
   Statement& bind(int index, std::string_view text);
@@ -35,6 +42,7 @@ class Statement {
   [[nodiscard]] std::string_view text(int column) const;  // valid until the next step or reset
   [[nodiscard]] std::string_view blob(int column) const;
   [[nodiscard]] bool is_null(int column) const;
+  [[nodiscard]] int columns() const;
 
  private:
   struct Finalizer {
@@ -42,6 +50,7 @@ class Statement {
   };
 
   std::unique_ptr<sqlite3_stmt, Finalizer> statement_;
+  core::Error failure_;
 };
 
 /// A statement in use: reset when it goes out of scope, so that no read transaction lingers.
@@ -49,11 +58,17 @@ class Use {
  public:
   explicit Use(Statement& statement) : statement_(&statement) {}
 
-  ~Use() { statement_->reset(); }
+  ~Use() {
+    if (statement_ != nullptr) {
+      statement_->reset();
+    }
+  }
 
   Use(const Use&) = delete;
   Use& operator=(const Use&) = delete;
-  Use(Use&&) = delete;
+
+  Use(Use&& other) noexcept : statement_(std::exchange(other.statement_, nullptr)) {}
+
   Use& operator=(Use&&) = delete;
 
   Statement* operator->() const { return statement_; }
@@ -101,11 +116,21 @@ class Connection {
   /// One or more statements without parameters.
   [[nodiscard]] core::Status execute(const char* sql);
   /// The cached statement for `sql`; throws std::logic_error when the text is wrong, which is a
-  /// bug.
+  /// bug. One that cannot be prepared for another reason gives that error when it is run.
   [[nodiscard]] Statement& prepare(std::string_view sql);
   /// The first column of the first row; 0 when there is none.
   [[nodiscard]] core::Result<std::int64_t> query_integer(std::string_view sql);
   [[nodiscard]] std::int64_t last_insert_row() const;
+  [[nodiscard]] std::int64_t rows_changed() const;  // by the last statement
+
+  /// Copies every page into `destination`, `pages_per_step` at a time; `between` is called after
+  /// each step and ends the copy with kCancelled by true. The caller holds a read transaction, or
+  /// the copy starts anew whenever somebody else commits.
+  [[nodiscard]] core::Status copy_to(Connection& destination,
+                                     int pages_per_step,
+                                     const std::function<bool()>& between);
+  /// Ends a statement with kCancelled soon after `stopped` gives true.
+  void interrupt_when(std::function<bool()> stopped);
 
  private:
   struct Closer {
@@ -114,9 +139,13 @@ class Connection {
 
   Connection() = default;
 
+  std::function<bool()> stopped_;  // before the handle, which calls it
   std::unique_ptr<sqlite3, Closer> handle_;
   std::unordered_map<std::string, Statement> statements_;
 };
+
+/// Fails with kCorrupt when SQLite's quick check finds something.
+[[nodiscard]] core::Status quick_check(Connection& connection);
 
 /// Rolls back unless committed.
 class Transaction {

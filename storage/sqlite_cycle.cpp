@@ -3,6 +3,7 @@
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
 #include "storage/body_codec.hpp"
+#include "storage/chain.hpp"
 #include "storage/sqlite_snapshot.hpp"
 
 #include <fmt/format.h>
@@ -29,7 +30,8 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
         "INSERT INTO policy_check (assignment, reference, definition_hash, parameters_hash, "
         "exemptions_hash) VALUES (?, ?, ?, ?, ?) ON CONFLICT (assignment, reference) DO UPDATE SET "
         "definition_hash = excluded.definition_hash, parameters_hash = excluded.parameters_hash, "
-        "exemptions_hash = excluded.exemptions_hash, retired = 0 RETURNING id"));
+        "exemptions_hash = excluded.exemptions_hash, retired = 0, retired_cycle = NULL "
+        "RETURNING id"));
     use->bind(1, check.assignment)
         .bind(2, check.reference)
         .bind(3, check.definition_hash)
@@ -43,12 +45,30 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
   }
 
   Status remove_check(std::int64_t check) override {
+    // What the verdicts were must end in history too, or it would seem to last.
+    auto& ended = connection().prepare(
+        "INSERT INTO transition (cycle, check_id, resource_id, from_state, to_state, reason, "
+        "cause) SELECT ?1, check_id, resource_id, state, NULL, 'unassigned', ?2 FROM verdict "
+        "WHERE check_id = ?3 ORDER BY resource_id");
+    ended.bind(1, cycle_).bind(2, core::to_string(core::Cause::kDefinition)).bind(3, check);
+    if (auto done = ended.run(); !done) {
+      return done;
+    }
+    row_->transitions += connection().rows_changed();
     for (const char* sql : {"DELETE FROM verdict WHERE check_id = ?",
                             "DELETE FROM dependency WHERE check_id = ?",
                             "UPDATE policy_check SET retired = 1 WHERE id = ?"}) {
       if (auto done = connection().prepare(sql).bind(1, check).run(); !done) {
         return done;
       }
+    }
+    if (auto done = connection()
+                        .prepare("UPDATE policy_check SET retired_cycle = ? WHERE id = ?")
+                        .bind(1, cycle_)
+                        .bind(2, check)
+                        .run();
+        !done) {
+      return done;
     }
     return connection()
         .prepare(
@@ -723,6 +743,10 @@ Result<core::CycleReport> SqliteCycle::commit(bool complete, const core::Judge& 
   if (!last) {
     return last.error();
   }
+  Chain chain(*connection_);
+  if (auto begun = chain.begin(); !begun) {
+    return begun.error();
+  }
   core::CycleChanges changes;
   changes.cycle = *last + 1;
   changes.now = clock_->now();
@@ -742,7 +766,7 @@ Result<core::CycleReport> SqliteCycle::commit(bool complete, const core::Judge& 
     return judged.error();
   }
   row_.committed_at = clock_->now();
-  if (auto done = connection_->prepare("INSERT INTO cycle VALUES (?,?,?,?,?,?,?,?,?,?,?)")
+  if (auto done = connection_->prepare("INSERT INTO cycle VALUES (?,?,?,?,?,?,?,?,?,?,?,NULL)")
                       .bind(1, row_.number)
                       .bind(2, row_.kind)
                       .bind(3, row_.scope)
@@ -757,6 +781,9 @@ Result<core::CycleReport> SqliteCycle::commit(bool complete, const core::Judge& 
                       .run();
       !done) {
     return done.error();
+  }
+  if (auto linked = chain.link(row_.number); !linked) {
+    return linked.error();
   }
   if (auto emptied = connection_->execute("DELETE FROM staging"); !emptied) {
     return emptied.error();

@@ -57,6 +57,62 @@ core::Evidence read_evidence(const Statement& row) {
   return evidence;
 }
 
+constexpr std::string_view kDriftRows =
+    "SELECT d.id, d.kind, d.check_id, d.resource_id, d.path, d.old_value, d.new_value, "
+    "d.severity, d.opened_cycle, d.opened_at, d.resolved_cycle, d.resolved_at, "
+    "coalesce(c.assignment, ''), coalesce(c.reference, ''), r.key, r.display_id, r.type, "
+    "r.subscription FROM drift d JOIN resource r ON r.id = d.resource_id "
+    "LEFT JOIN policy_check c ON c.id = d.check_id";
+
+core::DriftRow read_drift(const Statement& row) {
+  core::DriftRow out;
+  out.item.id = row.integer(0);
+  out.item.kind = row.text(1) == core::to_string(core::DriftKind::kBaseline)
+                      ? core::DriftKind::kBaseline
+                      : core::DriftKind::kConfiguration;
+  out.item.check = row.integer(2);
+  out.item.resource = row.integer(3);
+  out.item.path = row.text(4);
+  out.item.old_value = row.text(5);
+  out.item.new_value = row.text(6);
+  out.item.severity = core::parse_severity(row.text(7)).value_or(core::Severity::kLow);
+  out.item.opened_cycle = row.integer(8);
+  out.item.opened_at = core::from_micros(row.integer(9));
+  if (!row.is_null(10)) {
+    out.item.resolved_cycle = row.integer(10);
+    out.item.resolved_at = core::from_micros(row.integer(11));
+  }
+  out.assignment = row.text(12);
+  out.reference = row.text(13);
+  out.resource_key = row.text(14);
+  out.resource_id = row.text(15);
+  out.resource_type = row.text(16);
+  out.subscription = row.text(17);
+  return out;
+}
+
+constexpr std::string_view kTransitionRows =
+    "SELECT t.cycle, t.check_id, t.resource_id, t.from_state, t.to_state, t.reason, t.cause, "
+    "y.committed_at, c.assignment, c.reference, r.key FROM transition t "
+    "JOIN cycle y ON y.number = t.cycle JOIN policy_check c ON c.id = t.check_id "
+    "JOIN resource r ON r.id = t.resource_id";
+
+core::TransitionRow read_transition(const Statement& row) {
+  core::TransitionRow out;
+  out.cycle = row.integer(0);
+  out.transition.check = row.integer(1);
+  out.transition.resource = row.integer(2);
+  out.transition.from = optional_state(row, 3);
+  out.transition.to = optional_state(row, 4);
+  out.transition.reason = row.text(5);
+  out.transition.cause = core::parse_cause(row.text(6)).value_or(core::Cause::kResource);
+  out.at = core::from_micros(row.integer(7));
+  out.assignment = row.text(8);
+  out.reference = row.text(9);
+  out.resource_key = row.text(10);
+  return out;
+}
+
 }  // namespace
 
 template <class Base>
@@ -321,65 +377,100 @@ Result<std::vector<core::VerdictRow>> SnapshotReads<Base>::verdicts(
 
 template <class Base>
 Result<std::vector<core::DriftRow>> SnapshotReads<Base>::drift(bool open_only, std::size_t limit) {
-  const Use use(connection_->prepare(
-      "SELECT d.id, d.kind, d.check_id, d.resource_id, d.path, d.old_value, d.new_value, "
-      "d.severity, d.opened_cycle, d.opened_at, d.resolved_cycle, d.resolved_at, "
-      "coalesce(c.assignment, ''), coalesce(c.reference, ''), r.key, r.display_id, r.type, "
-      "r.subscription "
-      "FROM drift d JOIN resource r ON r.id = d.resource_id "
-      "LEFT JOIN policy_check c ON c.id = d.check_id "
-      "WHERE ?1 = 0 OR d.resolved_cycle IS NULL ORDER BY d.id DESC LIMIT ?2"));
+  const Use use(connection_->prepare(fmt::format(
+      "{} WHERE ?1 = 0 OR d.resolved_cycle IS NULL ORDER BY d.id DESC LIMIT ?2", kDriftRows)));
   use->bind(1, std::int64_t{open_only ? 1 : 0}).bind(2, static_cast<std::int64_t>(limit));
-  return all_rows<core::DriftRow>(*use, [](const Statement& row) {
-    core::DriftRow out;
-    out.item.id = row.integer(0);
-    out.item.kind = row.text(1) == core::to_string(core::DriftKind::kBaseline)
-                        ? core::DriftKind::kBaseline
-                        : core::DriftKind::kConfiguration;
-    out.item.check = row.integer(2);
-    out.item.resource = row.integer(3);
-    out.item.path = row.text(4);
-    out.item.old_value = row.text(5);
-    out.item.new_value = row.text(6);
-    out.item.severity = core::parse_severity(row.text(7)).value_or(core::Severity::kLow);
-    out.item.opened_cycle = row.integer(8);
-    out.item.opened_at = core::from_micros(row.integer(9));
-    if (!row.is_null(10)) {
-      out.item.resolved_cycle = row.integer(10);
-      out.item.resolved_at = core::from_micros(row.integer(11));
-    }
-    out.assignment = row.text(12);
-    out.reference = row.text(13);
-    out.resource_key = row.text(14);
-    out.resource_id = row.text(15);
-    out.resource_type = row.text(16);
-    out.subscription = row.text(17);
-    return out;
-  });
+  return all_rows<core::DriftRow>(*use, read_drift);
+}
+
+template <class Base>
+Result<std::vector<core::DriftRow>> SnapshotReads<Base>::drift_of(std::string_view key,
+                                                                  std::size_t limit) {
+  const Use use(connection_->prepare(
+      fmt::format("{} WHERE r.key = ?1 ORDER BY d.id DESC LIMIT ?2", kDriftRows)));
+  use->bind(1, key).bind(2, static_cast<std::int64_t>(limit));
+  return all_rows<core::DriftRow>(*use, read_drift);
 }
 
 template <class Base>
 Result<std::vector<core::TransitionRow>> SnapshotReads<Base>::transitions(std::size_t limit) {
-  const Use use(connection_->prepare(
-      "SELECT t.cycle, t.check_id, t.resource_id, t.from_state, t.to_state, t.reason, t.cause, "
-      "y.committed_at, c.assignment, c.reference, r.key "
-      "FROM transition t JOIN cycle y ON y.number = t.cycle "
-      "JOIN policy_check c ON c.id = t.check_id JOIN resource r ON r.id = t.resource_id "
-      "ORDER BY t.id DESC LIMIT ?"));
+  const Use use(
+      connection_->prepare(fmt::format("{} ORDER BY t.id DESC LIMIT ?", kTransitionRows)));
   use->bind(1, static_cast<std::int64_t>(limit));
-  return all_rows<core::TransitionRow>(*use, [](const Statement& row) {
-    core::TransitionRow out;
-    out.cycle = row.integer(0);
-    out.transition.check = row.integer(1);
-    out.transition.resource = row.integer(2);
-    out.transition.from = optional_state(row, 3);
-    out.transition.to = optional_state(row, 4);
-    out.transition.reason = row.text(5);
-    out.transition.cause = core::parse_cause(row.text(6)).value_or(core::Cause::kResource);
-    out.at = core::from_micros(row.integer(7));
-    out.assignment = row.text(8);
-    out.reference = row.text(9);
-    out.resource_key = row.text(10);
+  return all_rows<core::TransitionRow>(*use, read_transition);
+}
+
+template <class Base>
+Result<std::vector<core::TransitionRow>> SnapshotReads<Base>::transitions_of(std::string_view key,
+                                                                             std::size_t limit) {
+  const Use use(connection_->prepare(
+      fmt::format("{} WHERE r.key = ? ORDER BY t.id DESC LIMIT ?", kTransitionRows)));
+  use->bind(1, key).bind(2, static_cast<std::int64_t>(limit));
+  return all_rows<core::TransitionRow>(*use, read_transition);
+}
+
+template <class Base>
+Result<std::optional<std::int64_t>> SnapshotReads<Base>::cycle_at(core::Time at) {
+  const auto kept = horizon();
+  if (!kept) {
+    return kept.error();
+  }
+  if (kept->cycle > 0 && at < kept->at) {
+    return core::Error{core::Errc::kNotFound,
+                       fmt::format("history is kept from {} on", core::to_rfc3339(kept->at))};
+  }
+  const Use use(connection_->prepare(
+      "SELECT number FROM cycle WHERE committed_at <= ? ORDER BY number DESC LIMIT 1"));
+  use->bind(1, core::to_micros(at));
+  const auto row = use->step();
+  if (!row) {
+    return row.error();
+  }
+  return *row ? std::optional(use->integer(0)) : std::nullopt;
+}
+
+template <class Base>
+Result<std::optional<core::Time>> SnapshotReads<Base>::committed_at(std::int64_t cycle) {
+  const Use use(connection_->prepare("SELECT committed_at FROM cycle WHERE number = ?"));
+  use->bind(1, cycle);
+  const auto row = use->step();
+  if (!row) {
+    return row.error();
+  }
+  return *row ? std::optional(core::from_micros(use->integer(0))) : std::nullopt;
+}
+
+template <class Base>
+Result<std::optional<core::StoredResource>> SnapshotReads<Base>::find_at(std::string_view key,
+                                                                         std::int64_t cycle) {
+  const Use use(connection_->prepare(
+      fmt::format("SELECT {} FROM resource r JOIN version v ON v.resource_id = r.id "
+                  "WHERE r.key = ?1 AND v.from_cycle <= ?2 "
+                  "AND (v.to_cycle IS NULL OR v.to_cycle > ?2)",
+                  kResourceColumns)));
+  use->bind(1, key).bind(2, cycle);
+  return one(*use);
+}
+
+template <class Base>
+Result<std::vector<core::PastVerdict>> SnapshotReads<Base>::verdicts_at(std::string_view key,
+                                                                        std::int64_t cycle) {
+  const Use use(connection_->prepare(
+      "SELECT c.assignment, c.reference, t.to_state, t.reason, t.cycle FROM transition t "
+      "JOIN resource r ON r.id = t.resource_id JOIN policy_check c ON c.id = t.check_id "
+      "WHERE r.key = ?1 AND t.cycle <= ?2 AND t.to_state IS NOT NULL "
+      "AND NOT (c.retired = 1 AND coalesce(c.retired_cycle, 0) <= ?2) "
+      "AND NOT EXISTS (SELECT 1 FROM transition u WHERE u.resource_id = t.resource_id "
+      "AND u.check_id = t.check_id AND u.cycle <= ?2 AND u.id > t.id) "
+      "ORDER BY c.assignment, c.reference"));
+  use->bind(1, key).bind(2, cycle);
+  return all_rows<core::PastVerdict>(*use, [](const Statement& row) {
+    core::PastVerdict out;
+    out.assignment = row.text(0);
+    out.reference = row.text(1);
+    out.state = state_of(row.text(2));
+    out.reason = row.text(3);
+    out.since_cycle = row.integer(4);
     return out;
   });
 }

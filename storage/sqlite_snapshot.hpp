@@ -4,6 +4,7 @@
 #include "core/ports/store.hpp"
 #include "storage/sqlite.hpp"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -47,6 +48,24 @@ class SnapshotReads : public Base {
   core::Result<std::optional<core::Time>> watermark(std::string_view source) override;
   core::Result<std::vector<core::ChangeRecord>> change_records(std::string_view key,
                                                                std::size_t limit) override;
+  core::Result<std::optional<std::int64_t>> cycle_at(core::Time at) override;
+  core::Result<std::optional<core::StoredResource>> find_at(std::string_view key,
+                                                            std::int64_t cycle) override;
+  core::Result<std::vector<core::PastVerdict>> verdicts_at(std::string_view key,
+                                                           std::int64_t cycle) override;
+  core::Result<std::optional<core::Time>> committed_at(std::int64_t cycle) override;
+  core::Result<std::vector<core::TransitionRow>> transitions_of(std::string_view key,
+                                                                std::size_t limit) override;
+  core::Result<std::vector<core::DriftRow>> drift_of(std::string_view key,
+                                                     std::size_t limit) override;
+  core::Result<core::Horizon> horizon() override;
+  core::Result<std::optional<core::Time>> oldest_change() override;
+  core::Result<core::Outdated> outdated(core::Time at, std::size_t limit) override;
+  core::Status for_each_export(
+      core::ExportOf what,
+      core::Time from,
+      core::Time to,
+      const std::function<void(const std::vector<core::ExportCell>&)>& visit) override;
   core::Result<std::vector<core::CachedDocument>> cached_documents(
       std::string_view prefix) override;
 

@@ -1,6 +1,9 @@
 #include "storage/sqlite_store.hpp"
 
+#include "storage/backup.hpp"
 #include "storage/body_codec.hpp"
+#include "storage/file_system.hpp"
+#include "storage/retention.hpp"
 #include "storage/schema.hpp"
 #include "storage/sqlite.hpp"
 #include "storage/sqlite_cycle.hpp"
@@ -60,6 +63,16 @@ class SqliteStore final : public core::Store {
     return use->run();
   }
 
+  Status remove_outdated(core::Outdated& what, core::Microseconds budget) override {
+    return storage::remove_outdated(*writer_, what, budget);
+  }
+
+  Result<bool> shrink(core::Microseconds budget) override {
+    return storage::shrink(*writer_, budget);
+  }
+
+  Result<std::int64_t> used_bytes() override { return storage::used_bytes(*writer_); }
+
   Result<std::unique_ptr<core::Snapshot>> snapshot() override {
     return SqliteSnapshot::open(path_);
   }
@@ -92,16 +105,52 @@ Status prepare_writer(Connection& connection) {
       !set) {
     return set;
   }
-  auto checked = connection.prepare("PRAGMA quick_check(1)").step();
-  const std::string verdict(connection.prepare("PRAGMA quick_check(1)").text(0));
-  connection.prepare("PRAGMA quick_check(1)").reset();
-  if (!checked) {
-    return checked.error();
+  if (auto sound = quick_check(connection); !sound) {
+    return sound;
   }
-  if (verdict != "ok") {
-    return Error{Errc::kCorrupt, "the database is damaged: " + verdict};
+  if (auto sound = check_schema(connection); !sound) {
+    return sound;
   }
   return connection.execute("DELETE FROM staging");
+}
+
+Status check_place(const StoreOptions& options) {
+  const auto directory = std::filesystem::absolute(options.path).parent_path().string();
+  const auto type =
+      options.file_system ? Result<std::uint64_t>(*options.file_system) : file_system_of(directory);
+  return type ? check_file_system(options.path, *type) : Status(type.error());
+}
+
+constexpr std::string_view kAdvice =
+    ". Nothing was changed. `plumbline restore FILE` puts a backup in its place; with "
+    "storage.backup.restore: true the daemon does so by itself";
+
+Result<std::unique_ptr<Connection>> open_writer(const std::string& path) {
+  auto connection = Connection::open(path, Connection::Access::kReadWriteCreate);
+  if (!connection) {
+    return connection;
+  }
+  if (auto ready = prepare_writer(**connection); !ready) {
+    return ready.error().with_context(path);
+  }
+  return connection;
+}
+
+Result<Replacement> restore_newest(const StoreOptions& options, const core::Clock& clock) {
+  const auto backups = list_backups(options.backups);
+  if (!backups) {
+    return backups.error();
+  }
+  for (const auto& backup : *backups) {
+    if (check_copy(backup.path, [] { return false; })) {
+      return replace_store(options.path, backup.path, "damaged", clock.now());
+    }
+  }
+  return Error{Errc::kCorrupt,
+               fmt::format("{}: the database is damaged, and none of the {} backups in {} is sound",
+                           options.path,
+                           backups->size(),
+                           options.backups)};
 }
 
 }  // namespace
@@ -115,10 +164,18 @@ Result<OpenedStore> open_store(const StoreOptions& options, const core::Clock& c
         fmt::format(
             "{}: the directory {} does not exist", options.path, path.parent_path().string())};
   }
+  if (auto suitable = check_place(options); !suitable) {
+    return suitable.error();
+  }
   const bool existed = std::filesystem::exists(path, ignored);
   auto lock = InstanceLock::acquire(options.path);
   if (!lock) {
     return lock.error();
+  }
+  if (!existed && std::filesystem::exists(replacement_path(options.path), ignored)) {
+    return Error{
+        Errc::kNotFound,
+        fmt::format("{}: a restore was interrupted. Run `plumbline restore` again", options.path)};
   }
   auto key = load_redaction_key(options.key_file.empty() ? options.path + ".key" : options.key_file,
                                 !existed);
@@ -128,18 +185,41 @@ Result<OpenedStore> open_store(const StoreOptions& options, const core::Clock& c
   if (auto created = create_private_file(options.path); !created) {
     return created.error();
   }
-  auto connection = Connection::open(options.path, Connection::Access::kReadWriteCreate);
+  OpenedStore opened;
+  auto connection = open_writer(options.path);
+  if (!connection && connection.error().code == Errc::kCorrupt) {
+    if (!options.restore) {
+      return Error{Errc::kCorrupt, connection.error().message + std::string(kAdvice)};
+    }
+    auto files = restore_newest(options, clock);
+    if (!files) {
+      return files.error();
+    }
+    opened.restored = Restored{connection.error(), *std::move(files)};
+    connection = open_writer(options.path);
+  }
   if (!connection) {
     return connection.error();
   }
-  if (auto ready = prepare_writer(**connection); !ready) {
-    return ready.error().with_context(options.path);
-  }
-  OpenedStore opened;
   opened.store =
       std::make_unique<SqliteStore>(options.path, *std::move(lock), *std::move(connection), clock);
   opened.redaction_key = *std::move(key);
   return opened;
+}
+
+Result<std::unique_ptr<core::Snapshot>> read_store(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) {
+    return Error{Errc::kNotFound, fmt::format("{}: there is no database", path)};
+  }
+  auto connection = Connection::open(path, Connection::Access::kReadOnly);
+  if (!connection) {
+    return connection.error();
+  }
+  if (auto ours = check_readable(**connection); !ours) {
+    return ours.error().with_context(path);
+  }
+  return SqliteSnapshot::open(path);
 }
 
 }  // namespace plumbline::storage

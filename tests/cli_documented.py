@@ -106,6 +106,10 @@ def main() -> int:
                        {word for word in complete(script, [*typed, ""]) if word[0] != "-"}, found)
         values = complete(script, ["once", "--format", "="])
         expect("completion of values", values, {"table", "json", "csv"})
+        values = complete(script, ["export", "--format", "="])
+        expect("completion of values", values, {"jsonl", "csv"})
+        values = complete(script, ["export", "--what", "="])
+        expect("completion of values", values, {"resources", "versions", "verdicts", "transitions", "drift"})
         values = complete(script, ["policy", "explain", "--format", "="])
         expect("completion of values", values, {"text", "json"})
     else:

@@ -112,6 +112,48 @@ struct CycleRow {
   std::int64_t transitions = 0;
 };
 
+/// A verdict as it was, told from transitions.
+struct PastVerdict {
+  std::string assignment;
+  std::string reference;
+  ComplianceState state = ComplianceState::kUnknown;
+  std::string reason;
+  std::int64_t since_cycle = 0;  // 0: since before what is kept
+};
+
+/// From when on history is whole. Before it only what still was valid then is kept.
+struct Horizon {
+  std::int64_t cycle = 0;  // the last one that retention has reached; 0: none
+  Time at;
+};
+
+/// What has ended before a horizon and need not be kept: rows by table. Names of the store's own
+/// tables, because nothing else could be deleted.
+struct Outdated {
+  Horizon horizon;
+  std::vector<std::int64_t> versions;
+  std::vector<std::int64_t> transitions;
+  std::vector<std::int64_t> drift;
+  std::vector<std::int64_t> change_records;
+  std::vector<std::int64_t> resources;
+  std::vector<std::int64_t> cycles;
+
+  [[nodiscard]] std::size_t size() const {
+    return versions.size() + transitions.size() + drift.size() + change_records.size() +
+           resources.size() + cycles.size();
+  }
+};
+
+enum class ExportOf : std::uint8_t { kResources, kVersions, kVerdicts, kTransitions, kDrift };
+
+/// A cell of an export. Text that is JSON is told from other text.
+struct ExportCell {
+  std::string_view name;
+  enum class Kind : std::uint8_t { kNull, kInteger, kText, kJson } kind = Kind::kNull;
+  std::int64_t integer = 0;
+  std::string text;
+};
+
 struct TypeCount {
   std::string type;
   std::int64_t count = 0;
@@ -180,6 +222,35 @@ class Snapshot {
   /// What Azure said of the changes of a resource, the latest first.
   virtual Result<std::vector<ChangeRecord>> change_records(std::string_view key,
                                                            std::size_t limit) = 0;
+
+  /// The last cycle that was committed at or before an instant; nullopt before the first. Fails
+  /// with kNotFound for an instant before the horizon.
+  virtual Result<std::optional<std::int64_t>> cycle_at(Time at) = 0;
+  /// A resource or detail document as it was once `cycle` was committed; nullopt when it was not
+  /// there.
+  virtual Result<std::optional<StoredResource>> find_at(std::string_view key,
+                                                        std::int64_t cycle) = 0;
+  /// The verdicts about a resource once `cycle` was committed.
+  virtual Result<std::vector<PastVerdict>> verdicts_at(std::string_view key,
+                                                       std::int64_t cycle) = 0;
+  /// When a cycle was committed; nullopt when it is not kept.
+  virtual Result<std::optional<Time>> committed_at(std::int64_t cycle) = 0;
+  /// Of one resource, the latest first.
+  virtual Result<std::vector<TransitionRow>> transitions_of(std::string_view key,
+                                                            std::size_t limit) = 0;
+  virtual Result<std::vector<DriftRow>> drift_of(std::string_view key, std::size_t limit) = 0;
+  virtual Result<Horizon> horizon() = 0;
+  /// When the first cycle after the horizon was committed; nullopt when there is none.
+  virtual Result<std::optional<Time>> oldest_change() = 0;
+  /// At most `limit` rows of each table that a horizon at `at` leaves behind.
+  virtual Result<Outdated> outdated(Time at, std::size_t limit) = 0;
+  /// Calls `visit` with each row whose time lies in [from, to): of versions and verdicts since when
+  /// they hold, of drift when it was opened, of resources when they were first seen.
+  virtual Status for_each_export(
+      ExportOf what,
+      Time from,
+      Time to,
+      const std::function<void(const std::vector<ExportCell>&)>& visit) = 0;
 
   /// Those whose name begins with `prefix`, in the order of names.
   virtual Result<std::vector<CachedDocument>> cached_documents(std::string_view prefix) = 0;

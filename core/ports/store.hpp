@@ -128,8 +128,17 @@ class Store {
   /// Keeps a document that can be fetched again, in place of an older one of that name. Storage
   /// thread, between cycles.
   virtual Status put_cached_document(const CachedDocument& document) = 0;
+  /// Deletes as much of `what` as the time allows and takes it out of `what`; the horizon first, so
+  /// that nobody believes what is left to be whole. Storage thread; between the steps of a cycle
+  /// too, since nothing that a cycle reads is outdated.
+  virtual Status remove_outdated(Outdated& what, Microseconds budget) = 0;
+  /// Gives free pages back to the file system, for as long as the time allows; true: some are left.
+  /// Storage thread.
+  virtual Result<bool> shrink(Microseconds budget) = 0;
   /// A view of the last committed state, on a connection of its own. Thread-safe.
   virtual Result<std::unique_ptr<Snapshot>> snapshot() = 0;
+  /// Bytes of the database's pages that hold something. Storage thread.
+  virtual Result<std::int64_t> used_bytes() = 0;
   /// Bytes of the database file and its WAL. Thread-safe.
   [[nodiscard]] virtual std::int64_t size_bytes() const = 0;
 };

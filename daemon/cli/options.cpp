@@ -129,6 +129,70 @@ int run_command_line(int argc, char** argv) {
   add_web_config(*health, common);
   health->callback([&] { code = run_healthcheck(common); });
 
+  std::string backup_file;
+  auto* backup = app.add_subcommand(
+      "backup", "Write a checked copy of the database, also beside a running daemon");
+  add_config(*backup, common);
+  backup->add_option("file", backup_file, "Where to (default: into storage.backup.directory)")
+      ->type_name("FILE");
+  backup->footer(
+      "The key of the fingerprints is not in it: keep a copy of that somewhere else.\n"
+      "Example: plumbline backup --config.file=plumbline.yaml /mnt/copies/today.db");
+  backup->callback([&] { code = run_backup(common, backup_file); });
+
+  auto* restore = app.add_subcommand(
+      "restore", "Put a copy in the place of the database; refuses while a daemon runs");
+  add_config(*restore, common);
+  restore->add_option("file", backup_file, "The copy")->required()->type_name("FILE");
+  restore->callback([&] { code = run_restore(common, backup_file); });
+
+  bool full = false;
+  auto* verify = app.add_subcommand(
+      "verify", "Check that the database is what was committed: chain, checksums, verdicts");
+  add_config(*verify, common);
+  verify->add_flag("--full", full, "Also check every index and reference");
+  verify->add_option("file", backup_file, "A copy to check (default: the configured database)")
+      ->type_name("FILE");
+  verify->footer("Exit codes: 0 sound, 1 not what was committed, 2 cannot be read.");
+  verify->callback([&] { code = run_verify(common, backup_file, full); });
+
+  HistoryOptions past;
+  auto* history = app.add_subcommand(
+      "history", "Show the versions of a resource, what changed, its transitions and drift");
+  add_config(*history, common);
+  history->add_option("resource", past.resource, "Resource id")->required()->type_name("RESOURCE");
+  history->add_option("--at", past.at, "As it was at an instant (RFC 3339)");
+  const std::map<std::string, Format> listings = {{"table", Format::kTable},
+                                                  {"json", Format::kJson}};
+  history->add_option("--format", common.format, "table or json")
+      ->transform(CLI::CheckedTransformer(listings).description("{table,json}"))
+      ->default_str("table");
+  history->callback([&] { code = run_history(common, past); });
+
+  ExportOptions extract;
+  auto* exported = app.add_subcommand("export", "Write rows of the database as JSON lines or CSV");
+  add_config(*exported, common);
+  const std::map<std::string, core::ExportOf> kinds = {
+      {"resources", core::ExportOf::kResources},
+      {"versions", core::ExportOf::kVersions},
+      {"verdicts", core::ExportOf::kVerdicts},
+      {"transitions", core::ExportOf::kTransitions},
+      {"drift", core::ExportOf::kDrift}};
+  exported
+      ->add_option("--what", extract.what, "resources, versions, verdicts, transitions or drift")
+      ->required()
+      ->transform(CLI::CheckedTransformer(kinds).description(
+          "{resources,versions,verdicts,transitions,drift}"));
+  exported->add_option("--from", extract.from, "First instant (RFC 3339; default: all)");
+  exported->add_option("--to", extract.to, "First instant that is left out");
+  const std::map<std::string, bool> shapes = {{"jsonl", false}, {"csv", true}};
+  exported->add_option("--format", extract.csv, "jsonl or csv")
+      ->transform(CLI::CheckedTransformer(shapes).description("{jsonl,csv}"))
+      ->default_str("jsonl");
+  exported->footer(
+      "Example: plumbline export --what transitions --from 2026-11-01 > november.jsonl");
+  exported->callback([&] { code = run_export(common, extract); });
+
   auto* policy = app.add_subcommand("policy", "Work with Azure Policy definitions offline");
   policy->require_subcommand(1);
   auto* lint = policy->add_subcommand(

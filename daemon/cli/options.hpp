@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/settings.hpp"
+#include "core/ports/snapshot.hpp"
 #include "core/result.hpp"
 
 #include <string>
@@ -48,6 +49,18 @@ struct PolicyExplainOptions {
   Format format = Format::kTable;
 };
 
+struct HistoryOptions {
+  std::string resource;
+  std::string at;  // RFC 3339; empty: all of it
+};
+
+struct ExportOptions {
+  core::ExportOf what = core::ExportOf::kResources;
+  std::string from;  // RFC 3339; empty: the first
+  std::string to;    // empty: the last
+  bool csv = false;
+};
+
 /// Parses the command line and runs the command. Returns the process's exit code.
 int run_command_line(int argc, char** argv);
 
@@ -59,6 +72,11 @@ int run_serve(const CommonOptions& options);
 int run_once(const CommonOptions& options);
 int run_check_config(const CommonOptions& options);
 int run_healthcheck(const CommonOptions& options);
+int run_backup(const CommonOptions& options, const std::string& file);
+int run_restore(const CommonOptions& options, const std::string& file);
+int run_verify(const CommonOptions& options, const std::string& file, bool full);
+int run_history(const CommonOptions& common, const HistoryOptions& options);
+int run_export(const CommonOptions& common, const ExportOptions& options);
 int run_policy_lint(const std::vector<std::string>& files);
 int run_policy_test(const PolicyTestOptions& options);
 int run_policy_explain(const PolicyExplainOptions& options);

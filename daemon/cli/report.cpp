@@ -19,25 +19,6 @@ std::string percent(std::optional<double> ratio) {
   return ratio ? fmt::format("{:.1f} %", *ratio * 100.0) : std::string("-");
 }
 
-/// Quoted where RFC 4180 wants it; a leading =, +, - or @ would be run by a spreadsheet.
-std::string csv_cell(std::string_view text) {
-  std::string cell(text);
-  if (!cell.empty() && std::string_view("=+-@").contains(cell.front())) {
-    cell.insert(cell.begin(), '\'');
-  }
-  if (cell.find_first_of(",\"\r\n") == std::string::npos) {
-    return cell;
-  }
-  std::string quoted = "\"";
-  for (const char c : cell) {
-    quoted += c;
-    if (c == '"') {
-      quoted += '"';
-    }
-  }
-  return quoted + "\"";
-}
-
 class Report {
  public:
   Report(const compliance::Summary& summary, core::Snapshot& snapshot)
@@ -196,6 +177,24 @@ class Report {
 };
 
 }  // namespace
+
+std::string csv_cell(std::string_view text) {
+  std::string cell(text);
+  if (!cell.empty() && std::string_view("=+-@").contains(cell.front())) {
+    cell.insert(cell.begin(), '\'');
+  }
+  if (cell.find_first_of(",\"\r\n") == std::string::npos) {
+    return cell;
+  }
+  std::string quoted = "\"";
+  for (const char c : cell) {
+    quoted += c;
+    if (c == '"') {
+      quoted += '"';
+    }
+  }
+  return quoted + "\"";
+}
 
 Result<std::string> render_report(App& app, Format format) {
   const auto published = app.published();

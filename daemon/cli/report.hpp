@@ -5,6 +5,7 @@
 #include "daemon/cli/options.hpp"
 
 #include <string>
+#include <string_view>
 
 namespace plumbline::daemon {
 
@@ -14,5 +15,9 @@ namespace plumbline::daemon {
 /// 2 error before 1 non-compliant before 3 incomplete evidence before 0.
 [[nodiscard]] int exit_code_of(const compliance::Summary& summary,
                                const collectors::PassReport& pass);
+
+/// A cell of a CSV: quoted where RFC 4180 wants it; a leading =, +, - or @ would be run by a
+/// spreadsheet.
+[[nodiscard]] std::string csv_cell(std::string_view text);
 
 }  // namespace plumbline::daemon

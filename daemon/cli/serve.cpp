@@ -120,6 +120,7 @@ int run_serve(const CommonOptions& options) {
                    fmt::format("{}:{}", settings->listen_address, (*server)->port())},
                   {core::log_field::kVersion, PLUMBLINE_VERSION}});
   notify_service_manager("READY=1");
+  app.start_maintenance();
   net::spawn(app.io(), app.run_schedule());
   const int signal = wait_for_termination(app, *reloads, options, signals);
   app.log().info("stopping", {{core::log_field::kReason, signal == SIGINT ? "SIGINT" : "SIGTERM"}});

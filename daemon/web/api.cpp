@@ -4,6 +4,7 @@
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
 #include "daemon/explanation.hpp"
+#include "daemon/history_json.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -489,6 +490,15 @@ class Api {
   }
 
   Result<json> resource() {
+    if (const auto text = parameter("at"); !text.empty()) {
+      const auto at = core::parse_rfc3339(text);
+      const auto id = parameter("id");
+      if (!at || id.empty()) {
+        return Error{Errc::kInvalidArgument,
+                     "`at` must be an instant such as 2026-11-22T10:00:00Z, `id` a resource id"};
+      }
+      return past_json(*snapshot_, core::resource_key(id), *at);
+    }
     auto stored = find_resource("id");
     if (!stored) {
       return stored.error();

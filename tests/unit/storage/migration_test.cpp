@@ -1,5 +1,6 @@
 #include "storage/schema.hpp"
 #include "storage/sqlite_store.hpp"
+#include "storage/verify.hpp"
 #include "tests/support/fakes.hpp"
 
 #include <doctest/doctest.h>
@@ -83,6 +84,14 @@ TEST_CASE("a store of every older schema is brought up with all it holds") {
     REQUIRE(report);
     CHECK(report->row.number == 31);
     CHECK(report->row.deleted == 1);
+    cycle->reset();
+    opened->store.reset();
+    // The chain begins with the first cycle of the new schema.
+    const auto verified = storage::verify_store(path, true, [] { return false; });
+    REQUIRE(verified);
+    CHECK(verified->cycles_checked == 1);
+    CHECK(verified->cycles_not_chained == 8);
+    CHECK_FALSE(verified->first_misfit);
   }
 }
 

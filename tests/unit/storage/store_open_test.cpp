@@ -1,4 +1,5 @@
 #include "core/digest.hpp"
+#include "storage/file_system.hpp"
 #include "storage/sqlite_store.hpp"
 #include "tests/support/fakes.hpp"
 
@@ -90,6 +91,35 @@ TEST_CASE("a store that can't be used is refused with a clear message and left a
         run_sql(path, "PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; CREATE TABLE x (y); ");
     refused(core::Errc::kBusy, "locked");
   }
+}
+
+TEST_CASE("a file system whose locks or writes cannot be relied on holds no store") {
+  const FakeClock clock;
+  const TempDirectory directory;
+  const std::string path = directory.file("p.db");
+  for (const auto& [type, name] : {std::pair<std::uint64_t, const char*>{0x6969, "NFS"},
+                                   {0xFF534D42, "CIFS"},
+                                   {0xFE534D42, "SMB2"},
+                                   {0x517B, "SMB"},
+                                   {0x65735546, "FUSE"},
+                                   {0x01021997, "9P"}}) {
+    CAPTURE(name);
+    const auto opened = storage::open_store({path, "", type}, clock);
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().code == core::Errc::kInvalidArgument);
+    CHECK(opened.error().message.starts_with(path + ": lies on a " + name + " file system"));
+    CHECK_FALSE(std::filesystem::exists(path + ".lock"));
+  }
+  for (const std::uint64_t type : {0x01021994UL, 0xEF53UL, 0x794C7630UL, 0x58465342UL}) {
+    CHECK(storage::open_store({path, "", type}, clock));  // tmpfs, ext4, overlay, XFS
+  }
+  // What this machine has is asked for and taken.
+  const auto here = storage::file_system_of(std::filesystem::path(path).parent_path().string());
+  REQUIRE(here);
+  CHECK(*here != 0);
+  CHECK(storage::open_store({path, ""}, clock));
+  CHECK(*storage::file_system_of("/dev/shm") == 0x01021994);
+  CHECK_FALSE(storage::file_system_of("/nonexistent"));
 }
 
 TEST_CASE("a missing directory is named") {

@@ -263,7 +263,12 @@ TEST_CASE_FIXTURE(Fixture, "verdicts, dependencies and drift are kept and found"
   CHECK(snapshot()->checks()->empty());
   CHECK(snapshot()->verdicts({})->empty());
   CHECK(snapshot()->drift(true, 10)->empty());
-  CHECK(snapshot()->transitions(10)->size() == 1);
+  const auto transitions = snapshot()->transitions(10);
+  REQUIRE(transitions->size() == 2);
+  CHECK(transitions->front().transition.from == core::ComplianceState::kNonCompliant);
+  CHECK_FALSE(transitions->front().transition.to.has_value());
+  CHECK(transitions->front().transition.reason == "unassigned");
+  CHECK(transitions->front().transition.cause == core::Cause::kDefinition);
 }
 
 TEST_CASE_FIXTURE(Fixture, "changes and watermarks are stored with their cycle, and only once") {

@@ -1,0 +1,25 @@
+// One resource through time, for the command line and the API.
+#pragma once
+
+#include "core/ports/snapshot.hpp"
+#include "core/result.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <string_view>
+
+namespace plumbline::daemon {
+
+/// Versions with what each changed (RFC 6902, over the one before), transitions and drift, at most
+/// `limit` of each. kNotFound: there never was such a resource, or nothing of it is kept.
+[[nodiscard]] core::Result<nlohmann::json> history_json(core::Snapshot& snapshot,
+                                                        std::string_view key,
+                                                        std::size_t limit);
+
+/// The configuration and the verdicts at an instant. kNotFound: the resource was not there then, or
+/// the instant lies before what is kept.
+[[nodiscard]] core::Result<nlohmann::json> past_json(core::Snapshot& snapshot,
+                                                     std::string_view key,
+                                                     core::Time at);
+
+}  // namespace plumbline::daemon
