@@ -19,17 +19,19 @@ constexpr std::size_t kRowsAtOnce = 10'000;
 // Whatever the size: so much history stays.
 constexpr std::chrono::hours kLeast{24};
 
+template <class F, class R>
+net::Task<void> fulfil(F* job, std::promise<R>* promise) {
+  promise->set_value((*job)());
+  co_return;
+}
+
 /// Runs `job` on the storage thread and waits for it. The thread outlives whoever waits, and takes
 /// up what it is given until then.
 template <class F>
 auto on_thread(const net::Executor& executor, F job) {
   std::promise<decltype(job())> promise;
   auto result = promise.get_future();
-  auto run = [&]() -> net::Task<void> {
-    promise.set_value(job());
-    co_return;
-  };
-  net::run_blocking(executor, run());
+  net::run_blocking(executor, fulfil(&job, &promise));
   return result.get();
 }
 

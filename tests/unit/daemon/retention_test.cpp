@@ -102,6 +102,7 @@ TEST_CASE_FIXTURE(Fixture, "no step holds up the storage thread for long") {
     clock.advance(std::chrono::hours(48));
     fill(400);
     std::vector<core::Observation> page;
+    page.reserve(400);
     for (int i = 0; i < 400; ++i) {
       page.push_back(observe(fmt::format("{}{}", kVault, i), fmt::format("{{\"r\":{}}}", round)));
     }

@@ -65,6 +65,7 @@ struct FilledStore {
   /// Many resources whose bodies do not compress.
   void fill(int count) {
     std::vector<core::Observation> page;
+    page.reserve(static_cast<std::size_t>(count));
     for (int i = 0; i < count; ++i) {
       std::string body = "{\"n\":\"";
       for (int part = 0; part < 64; ++part) {

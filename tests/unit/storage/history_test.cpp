@@ -249,6 +249,7 @@ TEST_CASE_FIXTURE(History, "a step of retention takes no longer than it may") {
     fill(300);
     day(fmt::format(R"({{"a":{}}})", round));
     std::vector<core::Observation> page;
+    page.reserve(300);
     for (int i = 0; i < 300; ++i) {
       page.push_back(observe(fmt::format("{}{}", kVault, i), fmt::format("{{\"r\":{}}}", round)));
     }
