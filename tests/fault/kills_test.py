@@ -50,17 +50,21 @@ def kills_at_random_instants(test):
     changes.start()
     last = 0
     in_the_middle = 0
+    window = 0.8
     for number in range(KILLS):
         daemon = test.serve(config, simulator)
         served = daemon.api("status")["cycle"]
         check(served is None or served["number"] >= last,
               f"kill {number}: cycle {last} was committed, {served} is served after it")
-        time.sleep(chance.uniform(0, 0.8))
+        time.sleep(chance.uniform(0, window))
         daemon.kill()
         equal(daemon.poll(), -signal.SIGKILL, "exit code of a killed daemon")
         log = daemon.log()
         logged = max(committed(log), default=last)
-        in_the_middle += "event=pass_done" not in log
+        hit = "event=pass_done" not in log
+        in_the_middle += hit
+        # How long a pass takes depends on the machine: about half the kills are to hit one.
+        window = min(window * 1.3, 5.0) if hit else max(window * 0.7, 0.005)
         verified = test.run("verify", "--full", store)
         equal(verified.returncode, 0, f"verify after kill {number} (seed {seed}): {verified.stdout}{verified.stderr}")
         last = int(sqlite(store, "SELECT coalesce(max(number), 0) FROM cycle"))
