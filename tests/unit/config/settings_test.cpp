@@ -1,6 +1,7 @@
 #include "config/settings.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 using namespace plumbline;
 
@@ -155,4 +156,18 @@ TEST_CASE("bad configuration names file, line and column") {
       CHECK(settings.error().message.starts_with("c.yaml:"));
     }
   }
+}
+
+TEST_CASE("a few lines of aliases that stand for any amount are refused at once") {
+  std::string text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
+  for (int i = 1; i < 12; ++i) {
+    text += fmt::format("a{0}: &a{0} [", i);
+    for (int j = 0; j < 10; ++j) {
+      text += fmt::format("{}*a{}", j == 0 ? "" : ", ", i - 1);
+    }
+    text += "]\n";
+  }
+  const auto settings = config::parse_settings(text, "bomb.yaml");
+  REQUIRE_FALSE(settings);
+  CHECK(settings.error().message == "bomb.yaml:1:1: holds more than 200000 values");
 }
