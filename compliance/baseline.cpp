@@ -1,5 +1,6 @@
 #include "compliance/baseline.hpp"
 
+#include "compliance/json_member.hpp"
 #include "core/digest.hpp"
 #include "core/json_limits.hpp"
 #include "core/resource_id.hpp"
@@ -46,11 +47,6 @@ Result<json> parse_json(const SourceFile& file) {
 const json& unwrap(const json& document) {
   const auto properties = document.find("properties");
   return properties != document.end() && properties->is_object() ? *properties : document;
-}
-
-std::string text_member(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 /// Parameters ignore case; JSON objects do not.

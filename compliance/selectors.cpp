@@ -1,5 +1,6 @@
 #include "compliance/selectors.hpp"
 
+#include "compliance/json_member.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
 
@@ -39,12 +40,6 @@ std::string canonical_location(std::string_view location) {
   std::string out = core::to_lower(location);
   std::erase(out, ' ');
   return out;
-}
-
-/// Empty where the member is absent or no text.
-std::string text_of(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 std::optional<std::string> only_members(const json& object,
@@ -206,7 +201,7 @@ Result<std::vector<ResourceSelector>> parse_resource_selectors(const json& array
     if (selectors->empty()) {
       return fail(place, "a resource selector needs `selectors`");
     }
-    out.push_back({text_of(item, "name"), *std::move(selectors)});
+    out.push_back({text_member(item, "name"), *std::move(selectors)});
   }
   return out;
 }
@@ -226,11 +221,11 @@ Result<std::vector<EffectOverride>> parse_overrides(const json& array) {
     if (const auto unknown = only_members(item, {"kind", "value", "selectors"})) {
       return fail(place, fmt::format("unknown key `{}`", *unknown));
     }
-    if (!core::iequals(text_of(item, "kind"), "policyEffect")) {
+    if (!core::iequals(text_member(item, "kind"), "policyEffect")) {
       return fail(place, "only overrides of kind `policyEffect` can be evaluated here");
     }
     EffectOverride override;
-    override.effect = text_of(item, "value");
+    override.effect = text_member(item, "value");
     if (override.effect.empty()) {
       return fail(place, "an override needs a `value`: the effect");
     }

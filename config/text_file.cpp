@@ -20,7 +20,7 @@ core::Result<std::string> read_text_file(const std::string& path, std::size_t ma
   if (size > max_bytes) {
     return Error{Errc::kLimit, fmt::format("{}: larger than {} bytes", path, max_bytes)};
   }
-  const std::ifstream file(path);
+  const std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   text << file.rdbuf();
   if (!file) {

@@ -1,4 +1,4 @@
-// Reading a small file whole. Private to config/.
+// Reading a small file whole: configuration, definitions, cases.
 #pragma once
 
 #include "core/result.hpp"

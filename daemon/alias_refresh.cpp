@@ -61,39 +61,41 @@ net::Task<bool> AliasRefresh::run(std::set<std::string> providers) {
       bodies[provider] = std::move(document.body);
     }
   }
+  if (providers.empty()) {
+    co_return false;
+  }
+  auto shipped =
+      co_await net::offload(parts_.cpu, [] { return policy::AliasCatalogue::shipped(); });
   std::size_t changed = 0;
   std::size_t failed = 0;
   std::string first_error;
   for (const auto& provider : providers) {
-    auto refreshed = co_await refresh(provider, bodies[provider]);
+    auto refreshed = shipped ? co_await refresh(*shipped, provider, bodies[provider])
+                             : Result<bool>(shipped.error());
     if (refreshed) {
       changed += *refreshed ? 1 : 0;
     } else if (++failed == 1) {
       first_error = refreshed.error().message;
     }
   }
-  if (!providers.empty()) {
-    parts_.log.info("aliases_refreshed",
-                    {{core::log_field::kObserved, fmt::format("{}", providers.size() - failed)},
-                     {core::log_field::kChanged, fmt::format("{}", changed)},
-                     {core::log_field::kReason, failed == 0 ? "complete" : "incomplete"},
-                     {core::log_field::kError, first_error}});
-  }
+  parts_.log.info("aliases_refreshed",
+                  {{core::log_field::kObserved, fmt::format("{}", providers.size() - failed)},
+                   {core::log_field::kChanged, fmt::format("{}", changed)},
+                   {core::log_field::kReason, failed == 0 ? "complete" : "incomplete"},
+                   {core::log_field::kError, first_error}});
   co_return changed > 0;
 }
 
-net::Task<Result<bool>> AliasRefresh::refresh(std::string provider, std::string kept) {
+net::Task<Result<bool>> AliasRefresh::refresh(std::shared_ptr<const policy::AliasCatalogue> shipped,
+                                              std::string provider,
+                                              std::string kept) {
   auto path = collectors::provider_path(provider);
   auto answer = co_await parts_.azure.get(std::move(path));
   if (!answer) {
     co_return answer.error();
   }
-  auto compare = [body = std::move(answer->body), provider]() -> Result<std::string> {
-    auto shipped = policy::AliasCatalogue::shipped();
-    if (!shipped) {
-      return shipped.error();
-    }
-    return policy::alias_differences(**shipped, body, provider);
+  auto compare = [body = std::move(answer->body), shipped, provider]() {
+    return policy::alias_differences(*shipped, body, provider);
   };
   auto differences = co_await net::offload(parts_.cpu, std::move(compare));
   if (!differences) {

@@ -40,7 +40,9 @@ class AliasRefresh {
   net::Task<bool> run(std::set<std::string> providers);
 
  private:
-  net::Task<core::Result<bool>> refresh(std::string provider, std::string kept);
+  net::Task<core::Result<bool>> refresh(std::shared_ptr<const policy::AliasCatalogue> shipped,
+                                        std::string provider,
+                                        std::string kept);
 
   Parts parts_;
 };

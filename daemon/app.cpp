@@ -122,14 +122,14 @@ Result<bool> App::is_adopted() {
 }
 
 Status App::adopt_at_start() {
-  auto adopted = is_adopted();
   auto snapshot = store_->snapshot();
-  if (!adopted || !snapshot) {
-    return !adopted ? adopted.error() : snapshot.error();
+  if (!snapshot) {
+    return snapshot.error();
   }
+  auto adopted = compliance::is_adopted(*baseline_, **snapshot);
   auto cycles = (*snapshot)->cycles(1);
-  if (!cycles) {
-    return cycles.error();
+  if (!adopted || !cycles) {
+    return !adopted ? adopted.error() : cycles.error();
   }
   snapshot->reset();
   if (*adopted || cycles->empty()) {

@@ -1,13 +1,12 @@
 #include "daemon/baseline_files.hpp"
 
 #include "config/exemptions.hpp"
+#include "config/text_file.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 namespace plumbline::daemon {
 
@@ -23,29 +22,11 @@ constexpr std::size_t kMaxDefinitions = 20'000;
 
 }  // namespace
 
-Result<std::string> read_file(const std::string& path, std::size_t max_bytes) {
-  std::error_code error;
-  const auto size = std::filesystem::file_size(path, error);
-  if (error) {
-    return Error{Errc::kIo, fmt::format("{}: {}", path, error.message())};
-  }
-  if (size > max_bytes) {
-    return Error{Errc::kLimit, fmt::format("{}: larger than {} bytes", path, max_bytes)};
-  }
-  const std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file) {
-    return Error{Errc::kIo, fmt::format("{}: cannot be read", path)};
-  }
-  return text.str();
-}
-
 Result<compliance::InitiativeFiles> read_initiative(const std::string& directory) {
   compliance::InitiativeFiles files;
   files.directory = directory;
   files.initiative.path = directory + "/initiative.json";
-  auto initiative = read_file(files.initiative.path, kMaxDefinitionBytes);
+  auto initiative = config::read_text_file(files.initiative.path, kMaxDefinitionBytes);
   if (!initiative) {
     return initiative.error();
   }
@@ -64,7 +45,7 @@ Result<compliance::InitiativeFiles> read_initiative(const std::string& directory
   }
   std::ranges::sort(paths);
   for (auto& path : paths) {
-    auto text = read_file(path, kMaxDefinitionBytes);
+    auto text = config::read_text_file(path, kMaxDefinitionBytes);
     if (!text) {
       return text.error();
     }
@@ -72,7 +53,7 @@ Result<compliance::InitiativeFiles> read_initiative(const std::string& directory
   }
   files.relations.path = directory + "/relations.json";
   if (std::filesystem::exists(files.relations.path, error)) {
-    auto relations = read_file(files.relations.path, kMaxDefinitionBytes);
+    auto relations = config::read_text_file(files.relations.path, kMaxDefinitionBytes);
     if (!relations) {
       return relations.error();
     }
@@ -102,7 +83,7 @@ Result<std::shared_ptr<const compliance::Baseline>> load_baseline(
   }
   std::vector<core::ExemptionSpec> exemptions;
   if (!settings.exemptions_file.empty()) {
-    auto text = read_file(settings.exemptions_file, kMaxExemptionBytes);
+    auto text = config::read_text_file(settings.exemptions_file, kMaxExemptionBytes);
     if (!text) {
       return text.error();
     }

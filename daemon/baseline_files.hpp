@@ -9,9 +9,6 @@
 
 namespace plumbline::daemon {
 
-/// A whole text file; fails with kIo or kLimit, naming it.
-[[nodiscard]] core::Result<std::string> read_file(const std::string& path, std::size_t max_bytes);
-
 /// `initiative.json`, `definitions/*.json` in the order of their names, and `relations.json` where
 /// there is one.
 [[nodiscard]] core::Result<compliance::InitiativeFiles> read_initiative(

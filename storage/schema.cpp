@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <filesystem>
 #include <string>
 
 namespace plumbline::storage {
@@ -278,6 +279,8 @@ Status check_schema(Connection& connection) {
                             "the database is damaged: its tables are not those of its schema"});
 }
 
+namespace {
+
 Status check_readable(Connection& connection) {
   const auto application = connection.query_integer("PRAGMA application_id");
   const auto version = connection.query_integer("PRAGMA user_version");
@@ -295,6 +298,23 @@ Status check_readable(Connection& connection) {
                              kSchemaVersion)};
   }
   return check_schema(connection);
+}
+
+}  // namespace
+
+core::Result<std::unique_ptr<Connection>> open_readable(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) {
+    return Error{Errc::kNotFound, fmt::format("{}: there is no database", path)};
+  }
+  auto connection = Connection::open(path, Connection::Access::kReadOnly);
+  if (!connection) {
+    return connection.error();
+  }
+  if (auto readable = check_readable(**connection); !readable) {
+    return readable.error().with_context(path);
+  }
+  return connection;
 }
 
 }  // namespace plumbline::storage

@@ -18,7 +18,8 @@ inline constexpr int kSchemaVersion = 3;
 /// for those. For a migrated database only.
 [[nodiscard]] core::Status check_schema(Connection& connection);
 
-/// Whether a reader that migrates nothing can read this database.
-[[nodiscard]] core::Status check_readable(Connection& connection);
+/// The database for a reader that migrates nothing. Errors name the path: kNotFound, kNewerSchema,
+/// kInvalidArgument for an older schema or another program's file, kCorrupt.
+[[nodiscard]] core::Result<std::unique_ptr<Connection>> open_readable(const std::string& path);
 
 }  // namespace plumbline::storage

@@ -208,16 +208,8 @@ Result<OpenedStore> open_store(const StoreOptions& options, const core::Clock& c
 }
 
 Result<std::unique_ptr<core::Snapshot>> read_store(const std::string& path) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) {
-    return Error{Errc::kNotFound, fmt::format("{}: there is no database", path)};
-  }
-  auto connection = Connection::open(path, Connection::Access::kReadOnly);
-  if (!connection) {
-    return connection.error();
-  }
-  if (auto ours = check_readable(**connection); !ours) {
-    return ours.error().with_context(path);
+  if (auto readable = open_readable(path); !readable) {
+    return readable.error();
   }
   return SqliteSnapshot::open(path);
 }

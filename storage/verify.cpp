@@ -7,7 +7,6 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <string_view>
 
 namespace plumbline::storage {
@@ -163,11 +162,7 @@ class Verifier {
 }  // namespace
 
 Result<VerifyReport> verify_store(const std::string& path, bool full, const Stopped& stopped) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) {
-    return Error{Errc::kNotFound, fmt::format("{}: there is no database", path)};
-  }
-  auto connection = Connection::open(path, Connection::Access::kReadOnly);
+  auto connection = open_readable(path);
   if (!connection) {
     return connection.error();
   }
@@ -176,9 +171,6 @@ Result<VerifyReport> verify_store(const std::string& path, bool full, const Stop
   if (auto begun = (*connection)->execute("PRAGMA query_only=ON; PRAGMA mmap_size=0; BEGIN");
       !begun) {
     return begun.error().with_context(path);
-  }
-  if (auto readable = check_readable(**connection); !readable) {
-    return readable.error().with_context(path);
   }
   auto report = Verifier(**connection).run(full);
   return report ? std::move(report) : Result<VerifyReport>(report.error().with_context(path));

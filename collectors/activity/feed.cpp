@@ -1,6 +1,6 @@
 #include "collectors/activity/feed.hpp"
 
-#include "core/json_limits.hpp"
+#include "collectors/json_answer.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
 
@@ -24,11 +24,6 @@ constexpr std::chrono::hours kFeedRetention{14 * 24 - 1};
 // A watermark that lies further ahead than clocks differ was written by a clock that was wrong.
 constexpr std::chrono::minutes kAhead{5};
 
-std::string_view text_member(element object, const char* name) {
-  std::string_view text;
-  return object[name].get(text) == simdjson::SUCCESS ? text : std::string_view();
-}
-
 /// The text of a `{value, localizedValue}` pair, or the text itself.
 std::string_view value_member(element object, const char* name) {
   element member;
@@ -37,19 +32,6 @@ std::string_view value_member(element object, const char* name) {
   }
   std::string_view text;
   return member.get(text) == simdjson::SUCCESS ? text : text_member(member, "value");
-}
-
-Result<element> parse(simdjson::dom::parser& parser, std::string_view body) {
-  if (auto limits = core::check_json_limits(body); !limits) {
-    return limits.error();
-  }
-  element root;
-  if (const auto error = parser.parse(body.data(), body.size()).get(root);
-      error != simdjson::SUCCESS) {
-    return Error{Errc::kParse,
-                 fmt::format("the answer is not JSON: {}", simdjson::error_message(error))};
-  }
-  return root;
 }
 
 std::optional<ChangeRecord> change_of_row(element row) {
@@ -129,7 +111,7 @@ std::string_view change_table_of(std::string_view table) noexcept {
 
 Result<ChangePage> parse_change_page(std::string_view body) {
   simdjson::dom::parser parser;
-  auto root = parse(parser, body);
+  auto root = parse_answer(parser, body);
   if (!root) {
     return root.error();
   }
@@ -174,7 +156,7 @@ std::string activity_path(std::string_view subscription,
 
 Result<ActivityPage> parse_activity_page(std::string_view body) {
   simdjson::dom::parser parser;
-  auto root = parse(parser, body);
+  auto root = parse_answer(parser, body);
   if (!root) {
     return root.error();
   }

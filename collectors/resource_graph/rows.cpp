@@ -1,6 +1,6 @@
 #include "collectors/resource_graph/rows.hpp"
 
-#include "core/json_limits.hpp"
+#include "collectors/json_answer.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
 
@@ -12,15 +12,6 @@ using core::Errc;
 using core::Error;
 using core::Result;
 using simdjson::dom::element;
-
-namespace {
-
-std::string_view text_member(element object, const char* name) {
-  std::string_view text;
-  return object[name].get(text) == simdjson::SUCCESS ? text : std::string_view();
-}
-
-}  // namespace
 
 std::optional<core::Observation> observe_resource(element resource,
                                                   std::string_view table,
@@ -60,16 +51,12 @@ Result<GraphPage> parse_graph_page(std::string_view body,
                                    std::string_view table,
                                    core::Time sent_at,
                                    const core::Normaliser& normaliser) {
-  if (auto limits = core::check_json_limits(body); !limits) {
-    return limits.error();
-  }
   simdjson::dom::parser parser;
-  element root;
-  if (const auto error = parser.parse(body.data(), body.size()).get(root);
-      error != simdjson::SUCCESS) {
-    return Error{Errc::kParse,
-                 fmt::format("the answer is not JSON: {}", simdjson::error_message(error))};
+  const auto parsed = parse_answer(parser, body);
+  if (!parsed) {
+    return parsed.error();
   }
+  const element root = *parsed;
   simdjson::dom::array data;
   if (root["data"].get(data) != simdjson::SUCCESS) {
     return Error{Errc::kParse, "the answer has no `data` array"};

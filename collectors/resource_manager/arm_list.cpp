@@ -1,6 +1,6 @@
 #include "collectors/resource_manager/arm_list.hpp"
 
-#include "core/json_limits.hpp"
+#include "collectors/json_answer.hpp"
 #include "core/text.hpp"
 
 #include <fmt/format.h>
@@ -16,24 +16,6 @@ using core::Result;
 using simdjson::dom::element;
 
 namespace {
-
-std::string text_member(element object, const char* name) {
-  std::string_view text;
-  return object[name].get(text) == simdjson::SUCCESS ? std::string(text) : std::string();
-}
-
-Result<element> parse(simdjson::dom::parser& parser, std::string_view body) {
-  if (auto limits = core::check_json_limits(body); !limits) {
-    return limits.error();
-  }
-  element root;
-  if (const auto error = parser.parse(body.data(), body.size()).get(root);
-      error != simdjson::SUCCESS) {
-    return Error{Errc::kParse,
-                 fmt::format("the answer is not JSON: {}", simdjson::error_message(error))};
-  }
-  return root;
-}
 
 using Entry = std::pair<std::string_view, std::string_view>;
 
@@ -67,7 +49,7 @@ constexpr std::array kApiVersions = {
 
 Result<SubscriptionPage> parse_subscriptions(std::string_view body) {
   simdjson::dom::parser parser;
-  auto root = parse(parser, body);
+  auto root = parse_answer(parser, body);
   if (!root) {
     return root.error();
   }
@@ -95,7 +77,7 @@ Result<core::Observation> parse_detail(std::string_view body,
                                        core::Time sent_at,
                                        const core::Normaliser& normaliser) {
   simdjson::dom::parser parser;
-  auto root = parse(parser, body);
+  auto root = parse_answer(parser, body);
   if (!root) {
     return root.error();
   }
@@ -111,7 +93,7 @@ Result<core::Observation> parse_detail(std::string_view body,
                                            core::json_quote(type),
                                            simdjson::minify(values));
   simdjson::dom::parser again;
-  auto wrapped = parse(again, document);
+  auto wrapped = parse_answer(again, document);
   if (!wrapped) {
     return wrapped.error();
   }

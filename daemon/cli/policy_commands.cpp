@@ -1,3 +1,4 @@
+#include "config/text_file.hpp"
 #include "core/json_limits.hpp"
 #include "core/text.hpp"
 #include "daemon/baseline_files.hpp"
@@ -21,7 +22,7 @@ namespace {
 constexpr std::size_t kMaxCaseFile = std::size_t{512} << 20U;
 
 core::Result<std::string> load(const std::string& path) {
-  return read_file(path, kMaxCaseFile);
+  return config::read_text_file(path, kMaxCaseFile);
 }
 
 /// Files as given; a directory stands for every file below it with one of `extensions`, sorted. A

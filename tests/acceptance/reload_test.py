@@ -113,19 +113,25 @@ def an_exemption_comes_and_goes(test):
     contains(daemon.log(), "exemptions.yaml:11:5: an exemption needs a `scope`", "log")
 
 
-def a_check_on_a_type_never_asked_for(test):
-    """It is decided on what a pass has found, not on what nobody had looked for, and opens no drift."""
-    added = "IM-3.1-vm-identity"
-    simulator = test.simulator()
+def take_checks_out(test, *references):
+    """The baseline without these checks; returns the initiative's path and the text it had."""
     path = os.path.join(test.selected_baseline, "initiative.json")
     with open(path, encoding="utf-8") as file:
         whole = file.read()
     without = json.loads(whole)
     without["properties"]["policyDefinitions"] = [
         reference for reference in without["properties"]["policyDefinitions"]
-        if reference["policyDefinitionReferenceId"] not in (added, "LT-4.1-resource-diagnostics")]
+        if reference["policyDefinitionReferenceId"] not in references]
     with open(path, "w", encoding="utf-8") as file:
         json.dump(without, file)
+    return path, whole
+
+
+def a_check_on_a_type_never_asked_for(test):
+    """It is decided on what a pass has found, not on what nobody had looked for, and opens no drift."""
+    added = "IM-3.1-vm-identity"
+    simulator = test.simulator()
+    path, whole = take_checks_out(test, added, "LT-4.1-resource-diagnostics")
     config = test.configure(simulator, sweep="1h", details="1h")
     daemon = test.serve(config, simulator)
     daemon.wait_passes(1)
@@ -143,15 +149,7 @@ def a_restart_asks_before_it_decides(test):
     """As a reload does: until a pass has asked for what a changed check reads, the old verdicts stand."""
     added = "IM-3.1-vm-identity"
     simulator = test.simulator()
-    path = os.path.join(test.selected_baseline, "initiative.json")
-    with open(path, encoding="utf-8") as file:
-        whole = file.read()
-    without = json.loads(whole)
-    without["properties"]["policyDefinitions"] = [
-        reference for reference in without["properties"]["policyDefinitions"]
-        if reference["policyDefinitionReferenceId"] not in (added, "LT-4.1-resource-diagnostics")]
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(without, file)
+    path, whole = take_checks_out(test, added, "LT-4.1-resource-diagnostics")
     config = test.configure(simulator, sweep="1h", details="1h")
     daemon = test.serve(config, simulator)
     daemon.wait_passes(1)
@@ -172,8 +170,7 @@ def a_restart_asks_before_it_decides(test):
 
     # `once` decides in the one pass that it makes.
     equal(daemon.stop(), 0, "exit code")
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(without, file)
+    take_checks_out(test, added, "LT-4.1-resource-diagnostics")
     done = test.once(config, simulator, "--format=csv")
     check(added not in done.stdout and "NonCompliant" in done.stdout, "verdicts of a check that is gone")
 
