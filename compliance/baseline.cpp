@@ -479,8 +479,10 @@ const Assignment* Baseline::find_assignment(std::string_view name) const {
 Result<std::shared_ptr<const Baseline>> compile_baseline(
     const std::vector<AssignmentSpec>& assignments,
     const std::vector<core::ExemptionSpec>& exemptions,
-    const policy::AliasCatalogue& aliases) {
+    const policy::AliasCatalogue& aliases,
+    std::vector<core::Acceptance> acceptances) {
   auto baseline = std::make_shared<Baseline>();
+  baseline->acceptances = std::move(acceptances);
   try {
     for (const auto& spec : assignments) {
       if (baseline->find_assignment(spec.name) != nullptr) {

@@ -4,6 +4,7 @@
 #include "compliance/exemptions.hpp"
 #include "compliance/relations.hpp"
 #include "compliance/selectors.hpp"
+#include "core/model/drift.hpp"
 #include "core/model/verdict.hpp"
 #include "core/result.hpp"
 #include "policy/engine.hpp"
@@ -100,16 +101,18 @@ struct Baseline {
   std::vector<Check> checks;
   std::vector<std::shared_ptr<const Relation>> relations;
   std::vector<std::shared_ptr<const Exemption>> exemptions;
+  std::vector<core::Acceptance> acceptances;  // of the file: drift that is agreed to
 
   [[nodiscard]] const Assignment* find_assignment(std::string_view name) const;
 };
 
-/// Compiles assignments with their exemptions. Errors name file, line and column, or the assignment
-/// and parameter.
+/// Compiles assignments with their exemptions and accepted drift. Errors name file, line and
+/// column, or the assignment and parameter.
 [[nodiscard]] core::Result<std::shared_ptr<const Baseline>> compile_baseline(
     const std::vector<AssignmentSpec>& assignments,
     const std::vector<core::ExemptionSpec>& exemptions,
-    const policy::AliasCatalogue& aliases);
+    const policy::AliasCatalogue& aliases,
+    std::vector<core::Acceptance> acceptances = {});
 
 /// Whether a resource key lies in an assignment's scope and outside its notScopes.
 [[nodiscard]] bool in_scope(const Assignment& assignment, std::string_view resource_key);

@@ -1,5 +1,6 @@
 #include "compliance/judge.hpp"
 
+#include "compliance/drift.hpp"
 #include "compliance/explain.hpp"
 #include "compliance/json_diff.hpp"
 #include "compliance/related.hpp"
@@ -70,7 +71,11 @@ struct Decision {
 class CycleJudge {
  public:
   CycleJudge(const Baseline& baseline, core::JudgeView& view, const core::CycleChanges& changes)
-      : baseline_(&baseline), view_(&view), changes_(&changes), reads_(view) {}
+      : baseline_(&baseline),
+        view_(&view),
+        changes_(&changes),
+        reads_(view),
+        drift_(view, changes) {}
 
   Status load_checks() {
     auto rows = view_->checks();
@@ -170,12 +175,18 @@ class CycleJudge {
     if (auto done = mark_expired_exemptions(); !done) {
       return done;
     }
-    return decide_marked();
+    if (auto done = decide_marked(); !done) {
+      return done;
+    }
+    return drift_.adopt_file(baseline_->acceptances);
   }
 
   Status judge() {
     if (auto loaded = load_checks(); !loaded) {
       return loaded;
+    }
+    if (auto done = drift_.end_expired(); !done) {
+      return done;
     }
     for (const auto& change : changes_->resources) {
       if (auto done = mark_change(change); !done) {
@@ -320,10 +331,13 @@ class CycleJudge {
         mark({check, change.row}, own);
       }
     }
-    if (change.old_version != 0 && !change.normaliser_only) {
+    if (change.normaliser_only) {
+      return Status::ok();
+    }
+    if (change.old_version != 0) {
       return record_configuration_drift(change);
     }
-    return Status::ok();
+    return change.is_detail ? Status::ok() : record_addition(change);
   }
 
   Status mark_evidence(const core::EvidenceChange& change) {
@@ -423,7 +437,7 @@ class CycleJudge {
     return rows;
   }
 
-  /// A deleted resource has no verdicts and no open drift.
+  /// A deleted resource has no verdicts, and no drift but that it is gone.
   Status forget(const core::ResourceChange& change) {
     auto subjects = view_->verdicts_of(change.row);
     if (!subjects) {
@@ -450,16 +464,7 @@ class CycleJudge {
         return done;
       }
     }
-    auto items = view_->open_drift(change.row);
-    if (!items) {
-      return items.error();
-    }
-    for (const auto& item : *items) {
-      if (auto done = view_->resolve_drift(item.id); !done) {
-        return done;
-      }
-    }
-    return Status::ok();
+    return record_removal(change);
   }
 
   std::vector<std::int64_t> checks_for(const std::string& type) const {
@@ -800,40 +805,31 @@ class CycleJudge {
         return done;
       }
     }
-    return update_baseline_drift(subject, check, *decision, cause);
+    return update_baseline_drift(subject, check, resource, *decision, cause);
   }
 
   Status update_baseline_drift(const Subject& subject,
                                const Check& check,
+                               const core::StoredResource& resource,
                                const Decision& decision,
                                Cause cause) {
     if (decision.state == ComplianceState::kNoEvidence ||
         decision.state == ComplianceState::kError) {
       return Status::ok();  // what was open stays open: nothing is known of its end
     }
-    auto items = view_->open_drift(subject.resource);
-    if (!items) {
-      return items.error();
+    if (decision.state != ComplianceState::kNonCompliant) {
+      return drift_.resolve_baseline(subject.resource, subject.check);
     }
-    const auto open = std::ranges::find_if(*items, [&](const core::DriftItem& item) {
-      return item.kind == core::DriftKind::kBaseline && item.check == subject.check;
-    });
-    if (decision.state == ComplianceState::kNonCompliant) {
-      if (open != items->end() || !core::opens_drift(cause)) {
-        return Status::ok();
-      }
-      core::DriftItem item;
-      item.kind = core::DriftKind::kBaseline;
-      item.check = subject.check;
-      item.resource = subject.resource;
-      item.severity = check.severity;
-      return view_->add_drift(item);
-    }
-    return open == items->end() ? Status::ok() : view_->resolve_drift(open->id);
+    return core::opens_drift(cause)
+               ? drift_.open_baseline({resource.row, resource.key, resource.type},
+                                      subject.check,
+                                      check.assignment,
+                                      check.reference,
+                                      check.severity)
+               : Status::ok();
   }
 
-  /// Properties that differ from the version before. An item's old value is the one from before it
-  /// opened, so that putting a property back resolves it.
+  /// Properties that differ from the version before.
   Status record_configuration_drift(const core::ResourceChange& change) {
     auto before = view_->find_version(change.old_version);
     auto after = view_->find_version(change.new_version);
@@ -850,39 +846,59 @@ class CycleJudge {
       return core::Error{core::Errc::kCorrupt,
                          fmt::format("{}: a stored version does not parse", change.key)};
     }
-    auto open = view_->open_drift(change.row);
-    if (!open) {
-      return open.error();
-    }
     for (const auto& difference : diff_json(old_body, new_body)) {
-      core::DriftItem item;
-      item.kind = core::DriftKind::kConfiguration;
-      item.resource = change.row;
-      item.path = difference.path;
-      item.old_value = difference.old_value;
-      item.new_value = difference.new_value;
-      const auto same_path = std::ranges::find_if(*open, [&](const core::DriftItem& other) {
-        return other.kind == core::DriftKind::kConfiguration && other.path == difference.path;
-      });
-      if (same_path != open->end()) {
-        if (auto done = view_->resolve_drift(same_path->id); !done) {
-          return done;
-        }
-        item.old_value = same_path->old_value;
-      }
-      if (item.old_value != item.new_value) {
-        if (auto done = view_->add_drift(item); !done) {
-          return done;
-        }
+      if (auto done = drift_.property_changed(
+              {change.row, change.key, change.type}, difference, core::Severity::kLow);
+          !done) {
+        return done;
       }
     }
     return Status::ok();
+  }
+
+  /// A resource of a type that is watched, where its source had been read whole before: it was not
+  /// there then.
+  Status record_addition(const core::ResourceChange& change) {
+    if (checks_for(change.type).empty()) {
+      return Status::ok();
+    }
+    auto added = view_->find_row(change.row);
+    if (!added) {
+      return added.error();
+    }
+    if (!*added) {
+      return Status::ok();
+    }
+    auto known = view_->evidence((*added)->source);
+    if (!known) {
+      return known.error();
+    }
+    const bool read_before =
+        *known && (*known)->complete &&
+        std::ranges::none_of(changes_->evidence, [&](const core::EvidenceChange& evidence) {
+          return evidence.now.key == (*added)->source;
+        });
+    return read_before
+               ? drift_.resource_added({change.row, change.key, change.type}, (*added)->body)
+               : Status::ok();
+  }
+
+  Status record_removal(const core::ResourceChange& change) {
+    auto last = view_->find_version(change.old_version);
+    if (!last) {
+      return last.error();
+    }
+    if (!*last || change.is_detail || checks_for(change.type).empty()) {
+      return drift_.resolve_all(change.row);
+    }
+    return drift_.resource_removed({change.row, change.key, change.type}, (*last)->body);
   }
 
   const Baseline* baseline_;
   core::JudgeView* view_;
   const core::CycleChanges* changes_;
   SharedReads reads_;
+  DriftBook drift_;
   std::map<std::int64_t, const Check*> checks_;
   std::vector<std::int64_t> for_any_type_;
   std::unordered_map<std::string, std::vector<std::int64_t>> by_type_;
@@ -900,7 +916,7 @@ Status adopt_baseline(const Baseline& baseline,
   return CycleJudge(baseline, view, changes).adopt();
 }
 
-Result<bool> is_adopted(const Baseline& baseline, core::Snapshot& snapshot) {
+Result<bool> is_adopted(const Baseline& baseline, core::Snapshot& snapshot, core::Time now) {
   auto rows = snapshot.checks();
   if (!rows) {
     return rows.error();
@@ -908,10 +924,11 @@ Result<bool> is_adopted(const Baseline& baseline, core::Snapshot& snapshot) {
   if (rows->size() != baseline.checks.size()) {
     return false;
   }
-  return std::ranges::all_of(baseline.checks, [&](const Check& check) {
+  const bool same_checks = std::ranges::all_of(baseline.checks, [&](const Check& check) {
     return std::ranges::any_of(*rows,
                                [&](const core::CheckRow& row) { return is_same(check, row); });
   });
+  return same_checks ? has_file_adopted(snapshot, baseline.acceptances, now) : Result<bool>(false);
 }
 
 Status judge_changes(const Baseline& baseline,

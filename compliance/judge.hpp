@@ -16,8 +16,11 @@ namespace plumbline::compliance {
                                           core::JudgeView& view,
                                           const core::CycleChanges& changes);
 
-/// True when the store's checks already are those of `baseline`.
-[[nodiscard]] core::Result<bool> is_adopted(const Baseline& baseline, core::Snapshot& snapshot);
+/// True when the store's checks and the file's acceptances already are those of `baseline`, but for
+/// acceptances that have expired by now.
+[[nodiscard]] core::Result<bool> is_adopted(const Baseline& baseline,
+                                            core::Snapshot& snapshot,
+                                            core::Time now);
 
 /// Decides again what a cycle's changes touch, and nothing else. Checks that the store does not
 /// have as `baseline` has them wait for adopt_baseline.

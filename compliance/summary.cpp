@@ -226,7 +226,10 @@ class Summariser {
   }
 
   core::Status add_drift() {
-    auto rows = snapshot_->drift(/*open_only=*/true, std::numeric_limits<std::int32_t>::max());
+    core::DriftFilter filter;
+    filter.states = {core::DriftState::kOpen};
+    filter.limit = std::numeric_limits<std::int32_t>::max();
+    auto rows = snapshot_->drift(filter);
     if (!rows) {
       return rows.error();
     }

@@ -12,17 +12,6 @@ using core::Status;
 
 namespace {
 
-void read_time(YamlReader& reader, std::string_view key, std::optional<core::Time>& out) {
-  std::string text;
-  reader.text(key, text);
-  if (!text.empty()) {
-    out = core::parse_rfc3339(text);
-    if (!out) {
-      reader.fail(key, fmt::format("`{}` is no instant such as 2027-01-31T00:00:00Z", text));
-    }
-  }
-}
-
 /// As Azure's `properties`; what has no meaning here is let through so that they can be copied.
 void read_properties(YamlReader& properties, ExemptionSpec& out) {
   properties.allow({"policyAssignmentId",
@@ -37,7 +26,7 @@ void read_properties(YamlReader& properties, ExemptionSpec& out) {
   properties.text("policyAssignmentId", out.assignment);
   properties.texts("policyDefinitionReferenceIds", out.references);
   properties.choice("exemptionCategory", {"Waiver", "Mitigated"}, out.category);
-  read_time(properties, "expiresOn", out.expires_on);
+  properties.instant("expiresOn", out.expires_on);
   properties.text("displayName", out.display_name);
   properties.text("description", out.description);
   if (out.description.empty()) {

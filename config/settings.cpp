@@ -206,8 +206,19 @@ void read_backup(YamlReader& backup, const std::filesystem::path& base, Backup& 
   }
 }
 
+void read_drift(YamlReader& drift, const std::filesystem::path& base, Drift& out) {
+  drift.allow({"acceptances", "first_pass", "socket"});
+  drift.text("acceptances", out.acceptances_file);
+  out.acceptances_file = resolve(base, out.acceptances_file);
+  std::string first_pass = "report";
+  drift.choice("first_pass", {"report", "accept"}, first_pass);
+  out.accept_first_pass = first_pass == "accept";
+  drift.text("socket", out.socket);
+  out.socket = resolve(base, out.socket);
+}
+
 void read_document(YamlReader& root, const std::filesystem::path& base, Settings& out) {
-  root.allow({"azure", "inventory", "baseline", "schedule", "storage", "web", "log"});
+  root.allow({"azure", "inventory", "baseline", "drift", "schedule", "storage", "web", "log"});
   root.mapping("azure", [&](YamlReader& azure) { read_azure(azure, base, out); });
   std::string inventory = "baseline";
   root.choice("inventory", {"baseline", "all"}, inventory);
@@ -222,6 +233,7 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
     root.fail("baseline",
               "`baseline.assignments` needs at least one assignment: nothing would be evaluated");
   }
+  root.mapping("drift", [&](YamlReader& drift) { read_drift(drift, base, out.drift); });
   root.mapping("schedule", [&](YamlReader& schedule) {
     schedule.allow({"sweep", "changes", "activity", "details"});
     schedule.duration("sweep", std::chrono::seconds(5), out.schedule.sweep);
@@ -278,6 +290,7 @@ std::vector<std::string> keys_needing_restart(const Settings& running, const Set
   compare("storage.key_file", running.key_file == wanted.key_file);
   compare("storage.retention",
           running.retention == wanted.retention && running.max_size == wanted.max_size);
+  compare("drift.socket", running.drift.socket == wanted.drift.socket);
   compare("storage.backup", running.backup == wanted.backup);
   compare(
       "web.listen",

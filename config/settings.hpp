@@ -58,6 +58,18 @@ struct Backup {
   bool operator==(const Backup&) const = default;
 };
 
+/// What is done about drift.
+struct Drift {
+  std::string acceptances_file;    // empty: none
+  bool accept_first_pass = false;  // whether what the first complete pass finds counts as accepted
+  std::string
+      socket;  // where `plumbline drift accept` reaches the daemon; empty: beside the database
+
+  [[nodiscard]] std::string socket_beside(const std::string& storage_path) const {
+    return socket.empty() ? storage_path + ".sock" : socket;
+  }
+};
+
 struct Settings {
   Cloud cloud;
   Credential credential;
@@ -65,6 +77,7 @@ struct Settings {
   bool inventory_all = false;
   std::vector<AssignmentConfig> assignments;
   std::string exemptions_file;  // empty: none
+  Drift drift;
   Schedule schedule;
   std::string storage_path = "/var/lib/plumbline/plumbline.db";
   std::string key_file;  // empty: `<storage path>.key`

@@ -273,6 +273,18 @@ void YamlReader::size(std::string_view key, std::int64_t minimum, std::int64_t& 
   out = count << found->second;
 }
 
+void YamlReader::instant(std::string_view key, std::optional<core::Time>& out) {
+  std::string text_of;
+  text(key, text_of);
+  if (text_of.empty()) {
+    return;
+  }
+  out = core::parse_rfc3339(text_of);
+  if (!out) {
+    fail(key, fmt::format("`{}` is no instant such as 2027-01-31T00:00:00Z", text_of));
+  }
+}
+
 void YamlReader::integer(std::string_view key,
                          std::int64_t minimum,
                          std::int64_t maximum,

@@ -2,6 +2,7 @@
 // error. Private to config/.
 #pragma once
 
+#include "core/clock.hpp"
 #include "core/result.hpp"
 
 #include <yaml-cpp/yaml.h>
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -47,6 +49,8 @@ class YamlReader {
   void size(std::string_view key, std::int64_t minimum, std::int64_t& out);
   /// A whole number, in decimal.
   void integer(std::string_view key, std::int64_t minimum, std::int64_t maximum, std::int64_t& out);
+  /// RFC 3339: `2027-01-31T00:00:00Z`.
+  void instant(std::string_view key, std::optional<core::Time>& out);
   void texts(std::string_view key, std::vector<std::string>& out);
   /// A list of strings; `read` takes each and gives what is wrong with it, or nothing.
   void items(std::string_view key, const std::function<std::string(std::string_view)>& read);

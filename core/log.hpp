@@ -18,9 +18,11 @@ struct LogField {
 namespace log_field {
 inline constexpr std::string_view kAddress = "address";
 inline constexpr std::string_view kAudience = "audience";
+inline constexpr std::string_view kAuthor = "author";
 inline constexpr std::string_view kBytes = "bytes";
 inline constexpr std::string_view kChanged = "changed";
 inline constexpr std::string_view kCode = "code";
+inline constexpr std::string_view kCovered = "covered";
 inline constexpr std::string_view kCycle = "cycle";
 inline constexpr std::string_view kDeleted = "deleted";
 inline constexpr std::string_view kDurationMs = "duration_ms";

@@ -22,6 +22,10 @@ using core::Status;
 
 namespace {
 
+/// How long one who changes drift waits for the cycle in the making to end.
+constexpr std::chrono::seconds kOrderPatience{60};
+constexpr std::string_view kFirstPassAuthor = "plumbline";
+
 collectors::InventoryOptions inventory_options(const config::Settings& settings) {
   collectors::InventoryOptions options;
   options.subscriptions = settings.subscriptions;
@@ -118,7 +122,7 @@ Result<bool> App::is_adopted() {
   if (!snapshot) {
     return snapshot.error();
   }
-  return compliance::is_adopted(*baseline_, **snapshot);
+  return compliance::is_adopted(*baseline_, **snapshot, clock_.now());
 }
 
 Status App::adopt_at_start() {
@@ -126,7 +130,7 @@ Status App::adopt_at_start() {
   if (!snapshot) {
     return snapshot.error();
   }
-  auto adopted = compliance::is_adopted(*baseline_, **snapshot);
+  auto adopted = compliance::is_adopted(*baseline_, **snapshot, clock_.now());
   auto cycles = (*snapshot)->cycles(1);
   if (!adopted || !cycles) {
     return !adopted ? adopted.error() : cycles.error();
@@ -475,6 +479,9 @@ net::Task<collectors::PassReport> App::pass() {
   if (reload != nullptr && !stopping_) {
     co_await take_over(std::move(reload));
   }
+  if (settings_.drift.accept_first_pass && report.complete && !stopping_) {
+    co_await accept_first_pass();
+  }
   if (report.signed_in && !stopping_) {
     co_await refresh_aliases();
   }
@@ -503,7 +510,90 @@ net::Task<void> App::run(Job job) {
   }
 }
 
+Result<core::CycleReport> App::commit_drift(const DriftChange& change) {
+  auto cycle = store_->begin_cycle("acceptance", "drift");
+  if (!cycle) {
+    return cycle.error();
+  }
+  return (*cycle)->commit(true, [&](core::JudgeView& view, const core::CycleChanges& changes) {
+    compliance::DriftBook book(view, changes);
+    return change(book);
+  });
+}
+
+net::Task<Status> App::change_drift(DriftChange change) {
+  const auto order = std::make_shared<Order>();
+  order->change = std::move(change);
+  orders_.push_back(order);
+  wake().set();
+  const bool done = co_await order->done.wait_for(kOrderPatience);
+  if (!done) {
+    order->abandoned = true;
+    co_return core::Error{core::Errc::kBusy, "no cycle has ended in time: ask again later"};
+  }
+  co_return order->status;
+}
+
+net::Task<void> App::run_orders() {
+  {
+    // Whoever waits for a reload has set it again.
+    const std::lock_guard lock(mutex_);
+    if (pending_ == nullptr) {
+      wake_ = {};
+    }
+  }
+  while (!orders_.empty()) {
+    const auto order = orders_.front();
+    orders_.pop_front();
+    if (order->abandoned) {
+      continue;
+    }
+    auto job = [this, order]() { return commit_drift(order->change); };
+    auto report = co_await net::offload(storage_.executor(), std::move(job));
+    if (report) {
+      co_await committed(*std::move(report));
+    } else {
+      order->status = report.error();
+    }
+    order->done.set();
+  }
+}
+
+net::Task<void> App::accept_first_pass() {
+  auto job = [this]() -> Result<bool> {
+    auto snapshot = store_->snapshot();
+    if (!snapshot) {
+      return snapshot.error();
+    }
+    auto acceptances = (*snapshot)->acceptances(/*in_force_only=*/false);
+    if (!acceptances) {
+      return acceptances.error();
+    }
+    return std::ranges::none_of(*acceptances, [](const core::Acceptance& acceptance) {
+      return acceptance.name.empty() && acceptance.author == kFirstPassAuthor;
+    });
+  };
+  const auto first = co_await net::offload(cpu_.executor(), std::move(job));
+  if (!first || !*first) {
+    co_return;
+  }
+  auto order = std::make_shared<Order>();
+  order->change = [](compliance::DriftBook& book) {
+    core::Acceptance acceptance;
+    acceptance.author = std::string(kFirstPassAuthor);
+    acceptance.reason = "found by the first complete pass";
+    const auto accepted = book.accept_open(std::move(acceptance));
+    return accepted ? Status::ok() : Status(accepted.error());
+  };
+  orders_.push_back(order);
+  co_await run_orders();
+  if (!order->status) {
+    log_->error("acceptance_failed", {{core::log_field::kError, order->status.error().message}});
+  }
+}
+
 net::Task<void> App::due_polls() {
+  co_await run_orders();
   while (scheduled_ && !stopping_) {
     const auto job = schedule_.due_poll(clock_.steady_now());
     if (!job) {
@@ -516,6 +606,7 @@ net::Task<void> App::due_polls() {
 net::Task<void> App::run_schedule() {
   scheduled_ = true;
   while (!stopping_) {
+    co_await run_orders();
     const auto next = schedule_.next();
     const auto now = clock_.steady_now();
     if (next.due <= now) {
@@ -524,7 +615,7 @@ net::Task<void> App::run_schedule() {
     }
     // A reload ends the wait: it needs a pass.
     const bool woken = co_await wake().wait_for(next.due - now);
-    if (woken) {
+    if (woken && orders_.empty()) {
       schedule_.request_pass(clock_.steady_now());
     }
   }

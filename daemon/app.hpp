@@ -8,6 +8,7 @@
 #include "collectors/identity/managed_identity.hpp"
 #include "collectors/inventory.hpp"
 #include "compliance/baseline.hpp"
+#include "compliance/drift.hpp"
 #include "compliance/summary.hpp"
 #include "config/settings.hpp"
 #include "core/clock.hpp"
@@ -27,6 +28,8 @@
 #include <prometheus/registry.h>
 
 #include <atomic>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -70,6 +73,11 @@ class App {
   /// force, or why it will not be.
   [[nodiscard]] core::Status reload(const core::Result<config::Settings>& settings,
                                     std::shared_ptr<ReloadOutcome> outcome);
+  /// Has `change` write into the book of drift, in a cycle of its own between the cycles of others,
+  /// and publishes what came of it. Nothing changes on an error. kBusy when no cycle ends in time.
+  /// I/O thread; only while the schedule runs.
+  using DriftChange = std::function<core::Status(compliance::DriftBook&)>;
+  net::Task<core::Status> change_drift(DriftChange change);
   /// Passes, and polls of change feed and activity log, for ever, at the configured intervals; ends
   /// after `stop`.
   net::Task<void> run_schedule();
@@ -125,6 +133,19 @@ class App {
   static void finish(const Reload& reload, const core::Status& status);
   [[nodiscard]] net::Event wake() const;
   net::Task<void> run(Job job);
+
+  /// A change of drift that waits for its turn.
+  struct Order {
+    DriftChange change;
+    net::Event done;
+    core::Status status = core::Status::ok();
+    bool abandoned = false;
+  };
+
+  net::Task<void> run_orders();
+  core::Result<core::CycleReport> commit_drift(const DriftChange& change);
+  /// What the first complete pass has found counts as accepted, where so configured.
+  net::Task<void> accept_first_pass();
   /// Those that become due during a pass, between its cycles.
   net::Task<void> due_polls();
   net::Task<collectors::PassReport> collect();
@@ -159,6 +180,7 @@ class App {
   std::shared_ptr<const Published> published_;
   Collection collection_;
   std::unique_ptr<Reload> pending_;
+  std::deque<std::shared_ptr<Order>> orders_;  // I/O thread only
   net::Event wake_;  // ends the wait for the next pass; a new one after each reload
   std::atomic<bool> stopping_ = false;
   net::Event stopped_;

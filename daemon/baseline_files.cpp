@@ -1,5 +1,6 @@
 #include "daemon/baseline_files.hpp"
 
+#include "config/acceptances.hpp"
 #include "config/exemptions.hpp"
 #include "config/text_file.hpp"
 
@@ -93,7 +94,19 @@ Result<std::shared_ptr<const compliance::Baseline>> load_baseline(
     }
     exemptions = *std::move(parsed);
   }
-  return compliance::compile_baseline(specs, exemptions, aliases);
+  std::vector<core::Acceptance> acceptances;
+  if (!settings.drift.acceptances_file.empty()) {
+    auto text = config::read_text_file(settings.drift.acceptances_file, kMaxExemptionBytes);
+    if (!text) {
+      return text.error();
+    }
+    auto parsed = config::parse_acceptances(*text, settings.drift.acceptances_file);
+    if (!parsed) {
+      return parsed.error();
+    }
+    acceptances = *std::move(parsed);
+  }
+  return compliance::compile_baseline(specs, exemptions, aliases, std::move(acceptances));
 }
 
 }  // namespace plumbline::daemon

@@ -74,6 +74,17 @@ Result<json> versions_json(core::Snapshot& snapshot, std::string_view key, std::
 
 }  // namespace
 
+json patch_json(const std::string* before, const std::string* after) {
+  const auto parse = [](const std::string& body) { return json::parse(body, nullptr, false); };
+  if (before != nullptr && after != nullptr) {
+    return json::diff(parse(*before), parse(*after));
+  }
+  if (after != nullptr) {
+    return json::array({{{"op", "add"}, {"path", ""}, {"value", parse(*after)}}});
+  }
+  return before == nullptr ? json::array() : json::array({{{"op", "remove"}, {"path", ""}}});
+}
+
 Result<json> history_json(core::Snapshot& snapshot, std::string_view key, std::size_t limit) {
   auto versions = versions_json(snapshot, key, limit);
   if (!versions) {
@@ -83,7 +94,10 @@ Result<json> history_json(core::Snapshot& snapshot, std::string_view key, std::s
   if (!transitions) {
     return transitions.error();
   }
-  auto drift = snapshot.drift_of(key, limit);
+  core::DriftFilter filter;
+  filter.scope = key;
+  filter.limit = limit;
+  auto drift = snapshot.drift(filter);
   if (!drift) {
     return drift.error();
   }

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <string>
 #include <string_view>
 
 namespace plumbline::daemon {
@@ -15,6 +16,9 @@ namespace plumbline::daemon {
 [[nodiscard]] core::Result<nlohmann::json> history_json(core::Snapshot& snapshot,
                                                         std::string_view key,
                                                         std::size_t limit);
+
+/// The RFC 6902 patch from one body to another; null: there is none.
+[[nodiscard]] nlohmann::json patch_json(const std::string* before, const std::string* after);
 
 /// The configuration and the verdicts at an instant. kNotFound: the resource was not there then, or
 /// the instant lies before what is kept.

@@ -31,7 +31,7 @@ constexpr std::string_view kCycleRow =
 constexpr int kChainColumn = 11;
 
 // The order is part of the hash; docs/schema.md describes it.
-constexpr std::array<Part, 6> kParts = {
+constexpr std::array<Part, 9> kParts = {
     Part{"version",
          "SELECT v.from_cycle, v.id, r.key, v.observed_at, v.normaliser, v.fingerprint, "
          "v.checksum FROM version v JOIN resource r ON r.id = v.resource_id",
@@ -69,6 +69,23 @@ constexpr std::array<Part, 6> kParts = {
          "h.cycle",
          "h.id",
          "change_record"},
+    Part{"acceptance",
+         "SELECT a.cycle, a.id, a.accepted_at, a.name, a.kind, a.scope, a.type, a.path, "
+         "a.assignment, a.reference, a.up_to_cycle, a.snooze, a.reason, a.author, a.expires_at "
+         "FROM acceptance a",
+         "a.cycle",
+         "a.id",
+         "acceptance"},
+    Part{"acceptance_end",
+         "SELECT a.ended_cycle, a.id, a.ended_at FROM acceptance a",
+         "a.ended_cycle",
+         "a.id",
+         ""},
+    Part{"step",
+         "SELECT e.cycle, e.id, e.at, e.step, e.drift_id, e.acceptance_id FROM drift_event e",
+         "e.cycle",
+         "e.id",
+         "drift_event"},
 };
 
 /// Every value with its length, so that no two rows read the same.
@@ -99,6 +116,7 @@ std::string start(std::string_view previous, const Statement& row) {
 }  // namespace
 
 Status Chain::begin() {
+  ends_.assign(kParts.size(), 0);
   for (std::size_t i = 0; i < kParts.size(); ++i) {
     if (kParts.at(i).table.empty()) {
       continue;

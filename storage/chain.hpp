@@ -5,11 +5,11 @@
 #include "core/result.hpp"
 #include "storage/sqlite.hpp"
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace plumbline::storage {
 
@@ -25,7 +25,7 @@ class Chain {
 
  private:
   Connection* connection_;
-  std::array<std::int64_t, 6> ends_{};
+  std::vector<std::int64_t> ends_;
 };
 
 struct ChainReport {

@@ -76,7 +76,12 @@ Status remove_outdated(Connection& connection, core::Outdated& what, core::Micro
       "AND NOT EXISTS (SELECT 1 FROM version WHERE resource_id = ?1))";
   const std::pair<std::vector<std::int64_t>*, std::vector<std::string>> steps[] = {
       {&what.transitions, {"DELETE FROM transition WHERE id = ?1"}},
+      {&what.drift_events, {"DELETE FROM drift_event WHERE id = ?1"}},
       {&what.drift, {"DELETE FROM drift WHERE id = ?1"}},
+      {&what.acceptances,
+       {"DELETE FROM acceptance WHERE id = ?1 "
+        "AND NOT EXISTS (SELECT 1 FROM drift WHERE acceptance_id = ?1) "
+        "AND NOT EXISTS (SELECT 1 FROM drift_event WHERE acceptance_id = ?1)"}},
       {&what.change_records, {"DELETE FROM change_record WHERE id = ?1"}},
       {&what.versions, {"DELETE FROM version WHERE id = ?1"}},
       {&what.resources,
@@ -205,7 +210,17 @@ Result<core::Outdated> SnapshotReads<Base>::outdated(core::Time at, std::size_t 
        "OR (c.retired = 1 AND coalesce(c.retired_cycle, 0) <= ?1) "
        "OR EXISTS (SELECT 1 FROM transition u WHERE u.resource_id = t.resource_id "
        "AND u.check_id = t.check_id AND u.cycle <= ?1 AND u.id > t.id)) ORDER BY t.id"},
-      {&out.drift, "SELECT id FROM drift WHERE resolved_cycle <= ?1 ORDER BY id"},
+      {&out.drift_events,
+       "SELECT e.id FROM drift_event e JOIN drift d ON d.id = e.drift_id "
+       "WHERE d.resolved_cycle <= ?1 ORDER BY e.id"},
+      {&out.drift,
+       "SELECT id FROM drift WHERE resolved_cycle <= ?1 "
+       "AND NOT EXISTS (SELECT 1 FROM drift_event WHERE drift_id = drift.id) ORDER BY id"},
+      {&out.acceptances,
+       "SELECT id FROM acceptance WHERE ended_cycle <= ?1 "
+       "AND NOT EXISTS (SELECT 1 FROM drift WHERE acceptance_id = acceptance.id) "
+       "AND NOT EXISTS (SELECT 1 FROM drift_event WHERE acceptance_id = acceptance.id) "
+       "ORDER BY id"},
       {&out.change_records, "SELECT id FROM change_record WHERE cycle <= ?1 ORDER BY id"},
       {&out.resources,
        "SELECT r.id FROM resource r WHERE r.version_id IS NULL AND r.first_cycle <= ?1 "
@@ -221,6 +236,8 @@ Result<core::Outdated> SnapshotReads<Base>::outdated(core::Time at, std::size_t 
        "SELECT first_cycle FROM resource UNION SELECT since_cycle FROM verdict UNION "
        "SELECT cycle FROM transition UNION SELECT opened_cycle FROM drift UNION "
        "SELECT resolved_cycle FROM drift WHERE resolved_cycle IS NOT NULL UNION "
+       "SELECT cycle FROM drift_event UNION SELECT cycle FROM acceptance UNION "
+       "SELECT ended_cycle FROM acceptance WHERE ended_cycle IS NOT NULL UNION "
        "SELECT cycle FROM change_record) ORDER BY number"},
   };
   for (const auto& [into, sql] : tables) {

@@ -197,6 +197,42 @@ CREATE TABLE horizon (
   at INTEGER NOT NULL,
   chain BLOB
 ) STRICT;
+)sql",
+                                                                 R"sql(
+-- What a team has agreed to live with.
+CREATE TABLE acceptance (
+  id INTEGER PRIMARY KEY,
+  cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  accepted_at INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  type TEXT NOT NULL,
+  path TEXT NOT NULL,
+  assignment TEXT NOT NULL,
+  reference TEXT NOT NULL,
+  up_to_cycle INTEGER,
+  snooze INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  author TEXT NOT NULL,
+  expires_at INTEGER,
+  ended_cycle INTEGER REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  ended_at INTEGER
+) STRICT;
+CREATE INDEX acceptance_by_end ON acceptance(ended_cycle) WHERE ended_cycle IS NOT NULL;
+ALTER TABLE drift ADD COLUMN acceptance_id INTEGER REFERENCES acceptance(id);
+CREATE INDEX drift_by_resource ON drift(resource_id);
+CREATE INDEX drift_by_acceptance ON drift(acceptance_id) WHERE acceptance_id IS NOT NULL;
+-- Every step in the life of drift.
+CREATE TABLE drift_event (
+  id INTEGER PRIMARY KEY,
+  cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  at INTEGER NOT NULL,
+  step TEXT NOT NULL,
+  drift_id INTEGER NOT NULL REFERENCES drift(id),
+  acceptance_id INTEGER REFERENCES acceptance(id)
+) STRICT;
+CREATE INDEX drift_event_by_drift ON drift_event(drift_id);
 )sql"};
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "core/text.hpp"
 #include "storage/body_codec.hpp"
 #include "storage/chain.hpp"
+#include "storage/drift.hpp"
 #include "storage/sqlite_snapshot.hpp"
 
 #include <fmt/format.h>
@@ -23,7 +24,7 @@ namespace {
 class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
  public:
   SqliteJudgeView(Connection& connection, std::int64_t cycle, core::Time now, core::CycleRow& row)
-      : SnapshotReads(connection), cycle_(cycle), now_(now), row_(&row) {}
+      : SnapshotReads(connection), cycle_(cycle), drift_(connection, cycle, now), row_(&row) {}
 
   Result<std::int64_t> put_check(const core::CheckRow& check) override {
     const Use use(connection().prepare(
@@ -70,14 +71,7 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
         !done) {
       return done;
     }
-    return connection()
-        .prepare(
-            "UPDATE drift SET resolved_cycle = ?, resolved_at = ? "
-            "WHERE check_id = ? AND resolved_cycle IS NULL")
-        .bind(1, cycle_)
-        .bind(2, core::to_micros(now_))
-        .bind(3, check)
-        .run();
+    return drift_.resolve_of_check(check);
   }
 
   Result<std::optional<core::Verdict>> verdict(std::int64_t check, std::int64_t resource) override {
@@ -260,60 +254,36 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
   }
 
   Result<std::vector<core::DriftItem>> open_drift(std::int64_t resource) override {
-    const Use use(connection().prepare(
-        "SELECT id, kind, check_id, path, old_value, new_value, severity, opened_cycle, opened_at "
-        "FROM drift WHERE resource_id = ? AND resolved_cycle IS NULL"));
-    use->bind(1, resource);
-    return all_rows<core::DriftItem>(*use, [&](const Statement& row) {
-      core::DriftItem item;
-      item.id = row.integer(0);
-      item.kind = row.text(1) == core::to_string(core::DriftKind::kBaseline)
-                      ? core::DriftKind::kBaseline
-                      : core::DriftKind::kConfiguration;
-      item.check = row.integer(2);
-      item.resource = resource;
-      item.path = row.text(3);
-      item.old_value = row.text(4);
-      item.new_value = row.text(5);
-      item.severity = core::parse_severity(row.text(6)).value_or(core::Severity::kLow);
-      item.opened_cycle = row.integer(7);
-      item.opened_at = core::from_micros(row.integer(8));
-      return item;
-    });
+    return drift_.open_of(resource);
   }
 
-  Status add_drift(const core::DriftItem& item) override {
-    auto& statement = connection().prepare(
-        "INSERT INTO drift (kind, check_id, resource_id, path, old_value, new_value, severity, "
-        "opened_cycle, opened_at) VALUES (?,?,?,?,?,?,?,?,?)");
-    statement.bind(1, core::to_string(item.kind))
-        .bind(3, item.resource)
-        .bind(4, item.path)
-        .bind(5, item.old_value)
-        .bind(6, item.new_value)
-        .bind(7, core::to_string(item.severity))
-        .bind(8, cycle_)
-        .bind(9, core::to_micros(now_));
-    if (item.check != 0) {
-      statement.bind(2, item.check);
-    }
-    return statement.run();
+  Result<std::int64_t> open_drift_item(const core::DriftItem& item) override {
+    return drift_.open(item, core::DriftStep::kOpened);
   }
 
-  Status resolve_drift(std::int64_t id) override {
-    return connection()
-        .prepare("UPDATE drift SET resolved_cycle = ?, resolved_at = ? WHERE id = ?")
-        .bind(1, cycle_)
-        .bind(2, core::to_micros(now_))
-        .bind(3, id)
-        .run();
+  Result<std::int64_t> replace_drift(std::int64_t id, const core::DriftItem& by) override {
+    return drift_.replace(id, by);
   }
+
+  Status resolve_drift(std::int64_t id) override { return drift_.resolve(id); }
+
+  Status cover_drift(std::int64_t id, const core::Acceptance& by) override {
+    return drift_.cover(id, by);
+  }
+
+  Status uncover_drift(std::int64_t id) override { return drift_.uncover(id); }
+
+  Result<std::int64_t> put_acceptance(const core::Acceptance& acceptance) override {
+    return drift_.put(acceptance);
+  }
+
+  Status end_acceptance(std::int64_t id) override { return drift_.end(id); }
 
   void count_evaluations(std::int64_t evaluations) override { row_->evaluated += evaluations; }
 
  private:
   std::int64_t cycle_;
-  core::Time now_;
+  DriftWriter drift_;
   core::CycleRow* row_;
 };
 

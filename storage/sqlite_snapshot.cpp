@@ -57,40 +57,6 @@ core::Evidence read_evidence(const Statement& row) {
   return evidence;
 }
 
-constexpr std::string_view kDriftRows =
-    "SELECT d.id, d.kind, d.check_id, d.resource_id, d.path, d.old_value, d.new_value, "
-    "d.severity, d.opened_cycle, d.opened_at, d.resolved_cycle, d.resolved_at, "
-    "coalesce(c.assignment, ''), coalesce(c.reference, ''), r.key, r.display_id, r.type, "
-    "r.subscription FROM drift d JOIN resource r ON r.id = d.resource_id "
-    "LEFT JOIN policy_check c ON c.id = d.check_id";
-
-core::DriftRow read_drift(const Statement& row) {
-  core::DriftRow out;
-  out.item.id = row.integer(0);
-  out.item.kind = row.text(1) == core::to_string(core::DriftKind::kBaseline)
-                      ? core::DriftKind::kBaseline
-                      : core::DriftKind::kConfiguration;
-  out.item.check = row.integer(2);
-  out.item.resource = row.integer(3);
-  out.item.path = row.text(4);
-  out.item.old_value = row.text(5);
-  out.item.new_value = row.text(6);
-  out.item.severity = core::parse_severity(row.text(7)).value_or(core::Severity::kLow);
-  out.item.opened_cycle = row.integer(8);
-  out.item.opened_at = core::from_micros(row.integer(9));
-  if (!row.is_null(10)) {
-    out.item.resolved_cycle = row.integer(10);
-    out.item.resolved_at = core::from_micros(row.integer(11));
-  }
-  out.assignment = row.text(12);
-  out.reference = row.text(13);
-  out.resource_key = row.text(14);
-  out.resource_id = row.text(15);
-  out.resource_type = row.text(16);
-  out.subscription = row.text(17);
-  return out;
-}
-
 constexpr std::string_view kTransitionRows =
     "SELECT t.cycle, t.check_id, t.resource_id, t.from_state, t.to_state, t.reason, t.cause, "
     "y.committed_at, c.assignment, c.reference, r.key FROM transition t "
@@ -376,23 +342,6 @@ Result<std::vector<core::VerdictRow>> SnapshotReads<Base>::verdicts(
 }
 
 template <class Base>
-Result<std::vector<core::DriftRow>> SnapshotReads<Base>::drift(bool open_only, std::size_t limit) {
-  const Use use(connection_->prepare(fmt::format(
-      "{} WHERE ?1 = 0 OR d.resolved_cycle IS NULL ORDER BY d.id DESC LIMIT ?2", kDriftRows)));
-  use->bind(1, std::int64_t{open_only ? 1 : 0}).bind(2, static_cast<std::int64_t>(limit));
-  return all_rows<core::DriftRow>(*use, read_drift);
-}
-
-template <class Base>
-Result<std::vector<core::DriftRow>> SnapshotReads<Base>::drift_of(std::string_view key,
-                                                                  std::size_t limit) {
-  const Use use(connection_->prepare(
-      fmt::format("{} WHERE r.key = ?1 ORDER BY d.id DESC LIMIT ?2", kDriftRows)));
-  use->bind(1, key).bind(2, static_cast<std::int64_t>(limit));
-  return all_rows<core::DriftRow>(*use, read_drift);
-}
-
-template <class Base>
 Result<std::vector<core::TransitionRow>> SnapshotReads<Base>::transitions(std::size_t limit) {
   const Use use(
       connection_->prepare(fmt::format("{} ORDER BY t.id DESC LIMIT ?", kTransitionRows)));
@@ -450,6 +399,20 @@ Result<std::optional<core::StoredResource>> SnapshotReads<Base>::find_at(std::st
                   kResourceColumns)));
   use->bind(1, key).bind(2, cycle);
   return one(*use);
+}
+
+template <class Base>
+Result<std::vector<std::string>> SnapshotReads<Base>::changed_keys(std::int64_t after_cycle,
+                                                                   std::int64_t to_cycle,
+                                                                   std::string_view scope) {
+  // '0' follows '/' in the order of bytes.
+  const Use use(connection_->prepare(
+      "SELECT DISTINCT r.key FROM version v JOIN resource r ON r.id = v.resource_id "
+      "WHERE ((v.from_cycle > ?1 AND v.from_cycle <= ?2) OR (v.to_cycle > ?1 AND v.to_cycle <= "
+      "?2)) "
+      "AND (?3 = '' OR r.key = ?3 OR (r.key > ?3 || '/' AND r.key < ?3 || '0')) ORDER BY r.key"));
+  use->bind(1, after_cycle).bind(2, to_cycle).bind(3, scope);
+  return all_rows<std::string>(*use, [](const Statement& row) { return std::string(row.text(0)); });
 }
 
 template <class Base>

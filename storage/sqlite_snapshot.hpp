@@ -40,7 +40,11 @@ class SnapshotReads : public Base {
   core::Result<std::vector<core::VerdictCount>> verdict_counts() override;
   core::Result<std::vector<core::ExemptCount>> exempt_counts() override;
   core::Result<std::vector<core::VerdictRow>> verdicts(const core::VerdictFilter& filter) override;
-  core::Result<std::vector<core::DriftRow>> drift(bool open_only, std::size_t limit) override;
+  core::Result<std::vector<core::DriftRow>> drift(const core::DriftFilter& filter) override;
+  core::Result<std::vector<core::DriftEventRow>> drift_events_of(std::int64_t drift) override;
+  core::Result<std::vector<core::DriftEventRow>> drift_events(std::int64_t after,
+                                                              std::size_t limit) override;
+  core::Result<std::vector<core::Acceptance>> acceptances(bool in_force_only) override;
   core::Result<std::vector<core::TransitionRow>> transitions(std::size_t limit) override;
   core::Result<std::vector<core::VersionRow>> versions(std::string_view key) override;
   core::Result<std::vector<core::CycleRow>> cycles(std::size_t limit) override;
@@ -51,13 +55,14 @@ class SnapshotReads : public Base {
   core::Result<std::optional<std::int64_t>> cycle_at(core::Time at) override;
   core::Result<std::optional<core::StoredResource>> find_at(std::string_view key,
                                                             std::int64_t cycle) override;
+  core::Result<std::vector<std::string>> changed_keys(std::int64_t after_cycle,
+                                                      std::int64_t to_cycle,
+                                                      std::string_view scope) override;
   core::Result<std::vector<core::PastVerdict>> verdicts_at(std::string_view key,
                                                            std::int64_t cycle) override;
   core::Result<std::optional<core::Time>> committed_at(std::int64_t cycle) override;
   core::Result<std::vector<core::TransitionRow>> transitions_of(std::string_view key,
                                                                 std::size_t limit) override;
-  core::Result<std::vector<core::DriftRow>> drift_of(std::string_view key,
-                                                     std::size_t limit) override;
   core::Result<core::Horizon> horizon() override;
   core::Result<std::optional<core::Time>> oldest_change() override;
   core::Result<core::Outdated> outdated(core::Time at, std::size_t limit) override;

@@ -1,9 +1,86 @@
 #include "core/model/drift.hpp"
 
+#include "core/text.hpp"
+
+#include <array>
+
 namespace plumbline::core {
+
+namespace {
+
+constexpr std::array kKinds = {DriftKind::kBaseline, DriftKind::kConfiguration};
+constexpr std::array kStates = {
+    DriftState::kOpen, DriftState::kAccepted, DriftState::kSnoozed, DriftState::kResolved};
+
+template <class Values>
+auto parse(const Values& values, std::string_view text)
+    -> std::optional<typename Values::value_type> {
+  for (const auto value : values) {
+    if (iequals(to_string(value), text)) {
+      return value;
+    }
+  }
+  return std::nullopt;
+}
+
+/// Whether `text` is `base` or continues it after a slash.
+bool lies_in(std::string_view text, std::string_view base) {
+  return base.empty() ||
+         (text.starts_with(base) && (text.size() == base.size() || text[base.size()] == '/'));
+}
+
+}  // namespace
 
 std::string_view to_string(DriftKind kind) noexcept {
   return kind == DriftKind::kBaseline ? "baseline" : "configuration";
+}
+
+std::optional<DriftKind> parse_drift_kind(std::string_view text) noexcept {
+  return parse(kKinds, text);
+}
+
+std::string_view to_string(DriftState state) noexcept {
+  switch (state) {
+    case DriftState::kOpen:
+      return "open";
+    case DriftState::kAccepted:
+      return "accepted";
+    case DriftState::kSnoozed:
+      return "snoozed";
+    case DriftState::kResolved:
+      return "resolved";
+  }
+  return "";
+}
+
+std::optional<DriftState> parse_drift_state(std::string_view text) noexcept {
+  return parse(kStates, text);
+}
+
+std::string_view to_string(DriftStep step) noexcept {
+  switch (step) {
+    case DriftStep::kOpened:
+      return "opened";
+    case DriftStep::kChanged:
+      return "changed";
+    case DriftStep::kAccepted:
+      return "accepted";
+    case DriftStep::kSnoozed:
+      return "snoozed";
+    case DriftStep::kReopened:
+      return "reopened";
+    case DriftStep::kResolved:
+      return "resolved";
+  }
+  return "";
+}
+
+bool Acceptance::covers(const DriftFacts& facts) const {
+  return (!kind || *kind == facts.kind) && lies_in(facts.resource_key, scope) &&
+         (type.empty() || type == facts.type) && lies_in(facts.path, path) &&
+         (assignment.empty() || iequals(assignment, facts.assignment)) &&
+         (reference.empty() || iequals(reference, facts.reference)) &&
+         (!up_to_cycle || facts.opened_cycle <= *up_to_cycle);
 }
 
 }  // namespace plumbline::core

@@ -1,4 +1,4 @@
-// Drift: what moved away from what was agreed.
+// Drift: what moved away from what was agreed, and what a team has agreed to live with.
 #pragma once
 
 #include "core/clock.hpp"
@@ -7,30 +7,83 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace plumbline::core {
 
 enum class DriftKind : std::uint8_t {
-  kBaseline,       // a non-compliant verdict that nobody accepted
-  kConfiguration,  // a property that differs from the version before
+  kBaseline,       // a non-compliant verdict
+  kConfiguration,  // a property that differs, a resource that was added or removed
 };
 [[nodiscard]] std::string_view to_string(DriftKind kind) noexcept;
+[[nodiscard]] std::optional<DriftKind> parse_drift_kind(std::string_view text) noexcept;
 
-/// One open or resolved piece of drift. A baseline item is identified by (check, resource), a
-/// configuration item by (resource, path).
+enum class DriftState : std::uint8_t { kOpen, kAccepted, kSnoozed, kResolved };
+[[nodiscard]] std::string_view to_string(DriftState state) noexcept;
+[[nodiscard]] std::optional<DriftState> parse_drift_state(std::string_view text) noexcept;
+
+/// One piece of drift, from its opening to its end. What it is about (check and resource, or
+/// resource and path) has at most one that has not been resolved.
 struct DriftItem {
   std::int64_t id = 0;
   DriftKind kind = DriftKind::kBaseline;
   std::int64_t check = 0;  // 0 for configuration drift
   std::int64_t resource = 0;
-  std::string path;       // JSON pointer (RFC 6901); empty for baseline drift
-  std::string old_value;  // JSON text, bounded; empty: the property was absent
-  std::string new_value;  // JSON text, bounded; empty: the property is gone
+  std::string path;       // JSON pointer (RFC 6901); empty: the verdict, or the resource as a whole
+  std::string old_value;  // JSON text, bounded; empty: the property or resource was absent
+  std::string new_value;  // JSON text, bounded; empty: the property or resource is gone
   Severity severity = Severity::kLow;
   std::int64_t opened_cycle = 0;
   Time opened_at;
+  std::int64_t acceptance = 0;  // what covers it; 0: nothing
   std::optional<std::int64_t> resolved_cycle;
   std::optional<Time> resolved_at;
 };
+
+/// What is known of drift from outside: the facts by which acceptances choose.
+struct DriftFacts {
+  DriftKind kind = DriftKind::kBaseline;
+  std::string_view resource_key;
+  std::string_view type;
+  std::string_view path;
+  std::string_view assignment;
+  std::string_view reference;
+  std::int64_t opened_cycle = 0;
+};
+
+/// What a team has agreed to live with: drift that every given member fits. Empty members choose
+/// nothing in particular.
+struct Acceptance {
+  std::int64_t id = 0;
+  std::string name;  // of an entry of the file; empty: accepted by command
+  std::optional<DriftKind> kind;
+  std::string scope;  // resource_key of a subscription, group or resource, and what lies below
+  std::string type;   // lower case
+  std::string path;   // JSON pointer, and what lies below
+  std::string assignment;
+  std::string reference;  // policyDefinitionReferenceId
+  /// Only what had been opened when this cycle was committed; nullopt: whatever comes, too.
+  std::optional<std::int64_t> up_to_cycle;
+  bool snooze = false;  // only put off until it expires
+  std::string reason;
+  std::string author;
+  std::optional<Time> expires_at;
+  std::int64_t cycle = 0;  // that recorded it
+  Time accepted_at;
+  std::optional<Time> ended_at;  // expired, withdrawn, or taken out of the file
+
+  [[nodiscard]] bool covers(const DriftFacts& facts) const;
+};
+
+/// A step in the life of drift; the history that nobody rewrites.
+enum class DriftStep : std::uint8_t {
+  kOpened,
+  kChanged,  // opened in place of one about the same property, whose value was another
+  kAccepted,
+  kSnoozed,
+  kReopened,  // what covered it ended
+  kResolved,
+};
+[[nodiscard]] std::string_view to_string(DriftStep step) noexcept;
 
 }  // namespace plumbline::core

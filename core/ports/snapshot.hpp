@@ -72,14 +72,39 @@ struct VerdictFilter {
   std::size_t limit = 100;
 };
 
+/// What to list, the latest first; empty members do not filter. At most `limit` rows with an id
+/// below `before` (0: from the latest on).
+struct DriftFilter {
+  std::vector<DriftState> states;
+  std::optional<DriftKind> kind;
+  std::optional<Severity> severity;
+  std::string assignment;
+  std::string reference;
+  std::string scope;  // resource_key, and what lies below
+  std::string type;
+  std::int64_t id = 0;
+  std::int64_t before = 0;
+  std::size_t limit = 100;
+};
+
 struct DriftRow {
   DriftItem item;
+  DriftState state = DriftState::kOpen;
   std::string assignment;
   std::string reference;
   std::string resource_key;
   std::string resource_id;
   std::string resource_type;
   std::string subscription;
+};
+
+struct DriftEventRow {
+  std::int64_t id = 0;
+  std::int64_t cycle = 0;
+  Time at;
+  DriftStep step = DriftStep::kOpened;
+  std::int64_t drift = 0;
+  std::int64_t acceptance = 0;  // that covers it from now on, or did until now; 0: none
 };
 
 struct TransitionRow {
@@ -133,14 +158,16 @@ struct Outdated {
   Horizon horizon;
   std::vector<std::int64_t> versions;
   std::vector<std::int64_t> transitions;
+  std::vector<std::int64_t> drift_events;
   std::vector<std::int64_t> drift;
+  std::vector<std::int64_t> acceptances;
   std::vector<std::int64_t> change_records;
   std::vector<std::int64_t> resources;
   std::vector<std::int64_t> cycles;
 
   [[nodiscard]] std::size_t size() const {
-    return versions.size() + transitions.size() + drift.size() + change_records.size() +
-           resources.size() + cycles.size();
+    return versions.size() + transitions.size() + drift_events.size() + drift.size() +
+           acceptances.size() + change_records.size() + resources.size() + cycles.size();
   }
 };
 
@@ -211,7 +238,13 @@ class Snapshot {
   virtual Result<std::vector<VerdictCount>> verdict_counts() = 0;
   virtual Result<std::vector<ExemptCount>> exempt_counts() = 0;
   virtual Result<std::vector<VerdictRow>> verdicts(const VerdictFilter& filter) = 0;
-  virtual Result<std::vector<DriftRow>> drift(bool open_only, std::size_t limit) = 0;
+  virtual Result<std::vector<DriftRow>> drift(const DriftFilter& filter) = 0;
+  /// The steps of one drift item, in order; or of all, those after the row `after`.
+  virtual Result<std::vector<DriftEventRow>> drift_events_of(std::int64_t drift) = 0;
+  virtual Result<std::vector<DriftEventRow>> drift_events(std::int64_t after,
+                                                          std::size_t limit) = 0;
+  /// In the order in which they were made.
+  virtual Result<std::vector<Acceptance>> acceptances(bool in_force_only) = 0;
   virtual Result<std::vector<TransitionRow>> transitions(std::size_t limit) = 0;
   virtual Result<std::vector<VersionRow>> versions(std::string_view key) = 0;
   virtual Result<std::vector<CycleRow>> cycles(std::size_t limit) = 0;
@@ -230,6 +263,11 @@ class Snapshot {
   /// there.
   virtual Result<std::optional<StoredResource>> find_at(std::string_view key,
                                                         std::int64_t cycle) = 0;
+  /// Resources and detail documents in a scope (empty: everywhere) that are another after one cycle
+  /// than they were after an earlier one, or were in between; in the order of keys.
+  virtual Result<std::vector<std::string>> changed_keys(std::int64_t after_cycle,
+                                                        std::int64_t to_cycle,
+                                                        std::string_view scope) = 0;
   /// The verdicts about a resource once `cycle` was committed.
   virtual Result<std::vector<PastVerdict>> verdicts_at(std::string_view key,
                                                        std::int64_t cycle) = 0;
@@ -238,7 +276,6 @@ class Snapshot {
   /// Of one resource, the latest first.
   virtual Result<std::vector<TransitionRow>> transitions_of(std::string_view key,
                                                             std::size_t limit) = 0;
-  virtual Result<std::vector<DriftRow>> drift_of(std::string_view key, std::size_t limit) = 0;
   virtual Result<Horizon> horizon() = 0;
   /// When the first cycle after the horizon was committed; nullopt when there is none.
   virtual Result<std::optional<Time>> oldest_change() = 0;

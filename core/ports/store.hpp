@@ -70,8 +70,17 @@ class JudgeView : public Snapshot {
       const std::vector<std::string>& targets) = 0;
 
   virtual Result<std::vector<DriftItem>> open_drift(std::int64_t resource) = 0;
-  virtual Status add_drift(const DriftItem& item) = 0;
+  /// Each of these records its step. Returns the item's id.
+  virtual Result<std::int64_t> open_drift_item(const DriftItem& item) = 0;
+  /// Ends an item and opens another about the same property in its place.
+  virtual Result<std::int64_t> replace_drift(std::int64_t id, const DriftItem& by) = 0;
   virtual Status resolve_drift(std::int64_t id) = 0;
+  virtual Status cover_drift(std::int64_t id, const Acceptance& by) = 0;
+  virtual Status uncover_drift(std::int64_t id) = 0;
+  /// Returns its id.
+  virtual Result<std::int64_t> put_acceptance(const Acceptance& acceptance) = 0;
+  /// Items that it covers are to be uncovered by the caller.
+  virtual Status end_acceptance(std::int64_t id) = 0;
 
   /// Counted into the cycle's row.
   virtual void count_evaluations(std::int64_t evaluations) = 0;

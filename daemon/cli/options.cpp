@@ -169,6 +169,88 @@ int run_command_line(int argc, char** argv) {
       ->default_str("table");
   history->callback([&] { code = run_history(common, past); });
 
+  auto* drift = app.add_subcommand(
+      "drift", "Show what moved away from what was agreed, and accept what should stay");
+  drift->require_subcommand(1);
+  const auto add_choice = [](CLI::App& command, DriftChoice& choice) {
+    command.add_option("--kind", choice.kind, "baseline or configuration")
+        ->check(CLI::IsMember({"baseline", "configuration"}));
+    command.add_option("--scope", choice.scope, "Subscription, group or resource; / for all")
+        ->type_name("ID");
+    command.add_option("--type", choice.type, "Resource type")->type_name("TYPE");
+    command.add_option("--assignment", choice.assignment, "Name of an assignment")
+        ->type_name("NAME");
+    command.add_option("--reference", choice.reference, "policyDefinitionReferenceId of a check")
+        ->type_name("NAME");
+  };
+  DriftListOptions drifted;
+  auto* drift_list = drift->add_subcommand("list", "List drift, the latest first");
+  add_config(*drift_list, common);
+  add_choice(*drift_list, drifted.choice);
+  drift_list->add_option(
+      "--state", drifted.state, "open, accepted, snoozed, resolved, or all (default: open)");
+  drift_list->add_option("--severity", drifted.severity, "low, medium, high or critical")
+      ->check(CLI::IsMember({"low", "medium", "high", "critical"}));
+  drift_list->add_option("--format", common.format, "table, json or csv")
+      ->transform(CLI::CheckedTransformer(formats).description("{table,json,csv}"))
+      ->default_str("table");
+  drift_list->callback([&] { code = run_drift_list(common, drifted); });
+
+  DriftAcceptOptions acceptance;
+  auto* accept = drift->add_subcommand(
+      "accept", "Agree to drift: as it is now, or, with --standing, whatever comes there");
+  add_config(*accept, common);
+  add_choice(*accept, acceptance.choice);
+  accept->add_option("ids", acceptance.ids, "Drift items, as `drift list` numbers them")
+      ->type_name("ID");
+  accept->add_option("--path", acceptance.path, "JSON pointer of a property, and what lies below")
+      ->type_name("POINTER");
+  accept->add_option("--reason", acceptance.reason, "Why it is agreed to")
+      ->required()
+      ->type_name("TEXT");
+  accept->add_option("--author", acceptance.author, "Who agrees (default: the user's name)")
+      ->type_name("TEXT");
+  accept->add_option("--expires-on", acceptance.expires_on, "When it opens again (RFC 3339)")
+      ->type_name("INSTANT");
+  accept->add_flag("--snooze", acceptance.snooze, "Only put it off, until --expires-on");
+  accept->add_flag("--standing", acceptance.standing, "Also what drifts there later");
+  accept->footer(
+      "Speaks with the running daemon over its local socket (drift.socket).\n"
+      "Example: plumbline drift accept 12 --reason \"CHG-4711\" --expires-on 2027-01-31T00:00:00Z");
+  accept->callback([&] { code = run_drift_accept(common, acceptance); });
+
+  std::int64_t withdrawn = 0;
+  auto* withdraw =
+      drift->add_subcommand("withdraw", "End an acceptance: what it covers opens again");
+  add_config(*withdraw, common);
+  withdraw->add_option("acceptance", withdrawn, "Its number")->required()->type_name("ID");
+  withdraw->callback([&] { code = run_drift_withdraw(common, withdrawn); });
+
+  DriftDiffOptions difference;
+  auto* drift_diff =
+      drift->add_subcommand("diff", "What differs in the configuration of two instants (RFC 6902)");
+  add_config(*drift_diff, common);
+  drift_diff->add_option("from", difference.from, "RFC 3339")->required()->type_name("INSTANT");
+  drift_diff->add_option("to", difference.to, "RFC 3339")->required()->type_name("INSTANT");
+  drift_diff->add_option("--scope", difference.scope, "Subscription, group or resource")
+      ->type_name("ID");
+  drift_diff->add_option("--format", common.format, "table or json")
+      ->transform(CLI::CheckedTransformer(listings).description("{table,json}"))
+      ->default_str("table");
+  drift_diff->footer("Example: plumbline drift diff 2026-11-21T00:00:00Z 2026-11-22T00:00:00Z");
+  drift_diff->callback([&] { code = run_drift_diff(common, difference); });
+
+  auto* drift_export = drift->add_subcommand(
+      "export", "Write the acceptances in force as a file for drift.acceptances");
+  add_config(*drift_export, common);
+  drift_export->callback([&] { code = run_drift_export(common); });
+  std::string acceptances_file;
+  auto* drift_import =
+      drift->add_subcommand("import", "Accept what such a file says, as standing acceptances");
+  add_config(*drift_import, common);
+  drift_import->add_option("file", acceptances_file, "The file")->required()->type_name("FILE");
+  drift_import->callback([&] { code = run_drift_import(common, acceptances_file); });
+
   ExportOptions extract;
   auto* exported = app.add_subcommand("export", "Write rows of the database as JSON lines or CSV");
   add_config(*exported, common);

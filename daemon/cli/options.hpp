@@ -54,6 +54,38 @@ struct HistoryOptions {
   std::string at;  // RFC 3339; empty: all of it
 };
 
+/// What of drift is meant; empty members choose nothing in particular.
+struct DriftChoice {
+  std::string kind;
+  std::string scope;
+  std::string type;
+  std::string assignment;
+  std::string reference;
+};
+
+struct DriftListOptions {
+  DriftChoice choice;
+  std::string state;  // empty: open
+  std::string severity;
+};
+
+struct DriftAcceptOptions {
+  DriftChoice choice;
+  std::vector<std::int64_t> ids;
+  std::string path;
+  std::string reason;
+  std::string author;  // empty: who runs the command
+  std::string expires_on;
+  bool snooze = false;
+  bool standing = false;
+};
+
+struct DriftDiffOptions {
+  std::string from;
+  std::string to;
+  std::string scope;
+};
+
 struct ExportOptions {
   core::ExportOf what = core::ExportOf::kResources;
   std::string from;  // RFC 3339; empty: the first
@@ -76,6 +108,12 @@ int run_backup(const CommonOptions& options, const std::string& file);
 int run_restore(const CommonOptions& options, const std::string& file);
 int run_verify(const CommonOptions& options, const std::string& file, bool full);
 int run_history(const CommonOptions& common, const HistoryOptions& options);
+int run_drift_list(const CommonOptions& common, const DriftListOptions& options);
+int run_drift_accept(const CommonOptions& common, const DriftAcceptOptions& options);
+int run_drift_withdraw(const CommonOptions& common, std::int64_t acceptance);
+int run_drift_diff(const CommonOptions& common, const DriftDiffOptions& options);
+int run_drift_export(const CommonOptions& common);
+int run_drift_import(const CommonOptions& common, const std::string& file);
 int run_export(const CommonOptions& common, const ExportOptions& options);
 int run_policy_lint(const std::vector<std::string>& files);
 int run_policy_test(const PolicyTestOptions& options);

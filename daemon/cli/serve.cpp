@@ -1,5 +1,6 @@
 #include "core/text.hpp"
 #include "daemon/cli/options.hpp"
+#include "daemon/drift_admin.hpp"
 #include "daemon/logging.hpp"
 #include "daemon/systemd_notify.hpp"
 #include "daemon/web/router.hpp"
@@ -119,12 +120,21 @@ int run_serve(const CommonOptions& options) {
                  {{core::log_field::kAddress,
                    fmt::format("{}:{}", settings->listen_address, (*server)->port())},
                   {core::log_field::kVersion, PLUMBLINE_VERSION}});
+  const auto socket = settings->drift.socket_beside(settings->storage_path);
+  auto admin = net::LocalServer::listen(app.io(), socket, drift_admin(app));
+  if (!admin) {
+    // Watching goes on without it.
+    app.log().error("drift_socket_failed", {{core::log_field::kError, admin.error().message}});
+  }
   notify_service_manager("READY=1");
   app.start_maintenance();
   net::spawn(app.io(), app.run_schedule());
   const int signal = wait_for_termination(app, *reloads, options, signals);
   app.log().info("stopping", {{core::log_field::kReason, signal == SIGINT ? "SIGINT" : "SIGTERM"}});
   notify_service_manager("STOPPING=1");
+  if (admin) {
+    admin->reset();
+  }
   (*server)->stop();
   app.stop(kShutdownPatience);
   app.log().info("stopped");

@@ -3,6 +3,7 @@
 #include "compliance/explain.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
+#include "daemon/drift_json.hpp"
 #include "daemon/explanation.hpp"
 #include "daemon/history_json.hpp"
 
@@ -69,7 +70,7 @@ class Api {
 
   Result<std::string> answer() {
     using Method = Result<json> (Api::*)();
-    constexpr std::array<std::pair<std::string_view, Method>, 10> kRoutes = {{
+    constexpr std::array<std::pair<std::string_view, Method>, 11> kRoutes = {{
         {"status", &Api::status},
         {"scores", &Api::scores},
         {"checks", &Api::checks},
@@ -77,6 +78,7 @@ class Api {
         {"resource", &Api::resource},
         {"explain", &Api::explain},
         {"drift", &Api::drift},
+        {"acceptances", &Api::acceptances},
         {"exemptions", &Api::exemptions},
         {"transitions", &Api::transitions},
         {"cycles", &Api::cycles},
@@ -599,39 +601,55 @@ class Api {
   }
 
   Result<json> drift() {
+    // What `open` said before there were other states.
     const std::string open = parameter("open");
     if (!open.empty() && open != "true" && open != "false") {
       return Error{Errc::kInvalidArgument, "`open` must be true or false"};
     }
+    auto filter = drift_filter([&](std::string_view name) {
+      return name == "state" && open == "false" ? std::string("all") : parameter(name);
+    });
     const auto rows_wanted = limit();
-    if (!rows_wanted) {
-      return rows_wanted.error();
+    if (!filter || !rows_wanted) {
+      return !filter ? filter.error() : rows_wanted.error();
     }
-    auto rows = snapshot_->drift(open != "false", *rows_wanted);
+    filter->limit = *rows_wanted;
+    auto rows = snapshot_->drift(*filter);
+    auto acceptances = acceptances_by_id(*snapshot_);
+    if (!rows || !acceptances) {
+      return !rows ? rows.error() : acceptances.error();
+    }
+    json list = json::array();
+    for (const auto& row : *rows) {
+      auto item = drift_json(row, *acceptances);
+      item["title"] = title_of(row.assignment, row.reference);
+      if (filter->id != 0) {
+        auto events = snapshot_->drift_events_of(filter->id);
+        if (!events) {
+          return events.error();
+        }
+        item["events"] = json::array();
+        for (const auto& event : *events) {
+          item["events"].push_back(drift_event_json(event));
+        }
+      }
+      list.push_back(std::move(item));
+    }
+    const bool more = rows->size() == filter->limit;
+    return json{{"drift", std::move(list)},
+                {"before", more ? json(rows->back().item.id) : json(nullptr)}};
+  }
+
+  Result<json> acceptances() {
+    auto rows = snapshot_->acceptances(/*in_force_only=*/parameter("all") != "true");
     if (!rows) {
       return rows.error();
     }
     json list = json::array();
     for (const auto& row : *rows) {
-      list.push_back(
-          {{"id", row.item.id},
-           {"kind", core::to_string(row.item.kind)},
-           {"severity", core::to_string(row.item.severity)},
-           {"assignment", row.assignment},
-           {"reference", row.reference},
-           {"title", title_of(row.assignment, row.reference)},
-           {"resource_id", row.resource_id},
-           {"resource_key", row.resource_key},
-           {"type", row.resource_type},
-           {"path", row.item.path},
-           {"old", row.item.old_value},
-           {"new", row.item.new_value},
-           {"opened_cycle", row.item.opened_cycle},
-           {"opened_at", core::to_rfc3339(row.item.opened_at)},
-           {"resolved_at",
-            row.item.resolved_at ? json(core::to_rfc3339(*row.item.resolved_at)) : json(nullptr)}});
+      list.push_back(acceptance_json(row));
     }
-    return json{{"drift", std::move(list)}};
+    return json{{"acceptances", std::move(list)}};
   }
 
   Result<json> transitions() {

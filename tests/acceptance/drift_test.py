@@ -1,7 +1,13 @@
 #!/usr/bin/env python3
 """What changes in the tenant shows up as drift with its cause, and closes again; what is gone, goes."""
 
-from harness import DEVELOPMENT, PRODUCTION, check, equal, last_segment, main, wait_for
+import datetime
+import json
+import os
+import signal
+import socket
+
+from harness import DEVELOPMENT, PRODUCTION, check, contains, equal, last_segment, main, wait_for
 
 WORKSPACE = (f"/subscriptions/{PRODUCTION}/resourceGroups/RG-Contoso-AKS/providers/Microsoft.OperationalInsights/"
              "workspaces/law-contoso-aks")
@@ -13,6 +19,10 @@ MACHINE = (f"/subscriptions/{DEVELOPMENT}/resourceGroups/rg-contoso-dev/provider
            "virtualMachines/vm-dev-01")
 QUERY = "NS-2.2-workspace-public-query"
 CHANGED = "/properties/publicNetworkAccessForQuery"
+
+
+def instant():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def verdict(daemon, reference, identifier):
@@ -137,8 +147,11 @@ def a_deleted_resource_goes_with_its_verdicts(test):
     equal(moves[0], ("NonCompliant", None, "deleted", "resource"), "last transition")
     wait_for("67 resources in the summary", lambda: daemon.api("status")["resources"] == 67, alive=[daemon])
     # Its drift ends with it, and no other does.
-    equal(open_drift(daemon), {number: item for number, item in first.items()
-                               if item["resource_key"] != MACHINE.lower()}, "open drift")
+    left = open_drift(daemon)
+    equal({number: item for number, item in left.items() if number in first},
+          {number: item for number, item in first.items() if item["resource_key"] != MACHINE.lower()}, "open drift")
+    equal([(item["resource_key"], item["path"], item["new"]) for number, item in left.items() if number not in first],
+          [(MACHINE.lower(), "", "")], "drift of the deleted resource")
     # The list of its diagnostic settings goes with it.
     equal(sum(cycle["deleted"] for cycle in daemon.api("cycles")["cycles"]), 2, "deletions in the cycles")
 
@@ -171,6 +184,163 @@ def a_resource_that_graph_forgets_stays(test):
     equal(open_drift(daemon), first, "open drift")
 
 
+def drift_command(test, config, *arguments, code=0):
+    done = test.run("drift", arguments[0], "--config.file=" + config, *arguments[1:])
+    equal(done.returncode, code, f"exit code of drift {arguments[0]}: {done.stderr}")
+    return done.stdout if code == 0 else done.stderr
+
+
+def access_of(daemon, **filters):
+    """State, old and new value of the drift of the workspace's property; none: resolved or never opened."""
+    rows = [row for row in daemon.api("drift", **{"state": "open,accepted,snoozed", "scope": WORKSPACE, **filters})["drift"]
+            if row["path"] == CHANGED]
+    check(len(rows) <= 1, f"several items of one property: {rows}")
+    return rows[0] if rows else None
+
+
+def flip(simulator, daemon, value):
+    simulator.patch(WORKSPACE, {"properties": {"publicNetworkAccessForQuery": value}})
+    wait_for(f"the value {value}", lambda: daemon.api("resource", id=WORKSPACE)["body"]["properties"]
+             ["publicNetworkAccessForQuery"] == value, alive=[daemon])
+
+
+def drift_is_accepted_by_command(test):
+    simulator = test.simulator()
+    config = test.configure(simulator)
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+    first = daemon.metric("plumbline_drift_open")
+    flip(simulator, daemon, "Enabled")
+    item = access_of(daemon)
+    equal((item["state"], item["old"], item["new"]), ("open", '"Disabled"', '"Enabled"'), "drift")
+    listed = json.loads(drift_command(test, config, "list", "--scope", WORKSPACE, "--kind", "configuration",
+                                      "--format", "json"))
+    equal([(row["id"], row["path"]) for row in listed], [(item["id"], CHANGED)], "drift list")
+    contains(drift_command(test, config, "list"), f"{CHANGED}: \"Disabled\" -> \"Enabled\"", "table of drift list")
+    csv = drift_command(test, config, "list", "--format=csv").splitlines()
+    check(csv[0].startswith("id,identity,state,kind,severity") and len(csv) > 3, f"CSV of drift list: {csv[0]}")
+
+    out = drift_command(test, config, "accept", str(item["id"]), "--reason", "CHG-4711", "--author", "ana")
+    contains(out, "Acceptance 1 covers 1 drift items.", "drift accept")
+    wait_for("the metric", lambda: daemon.metric("plumbline_drift_open") == first + 2, alive=[daemon])
+    accepted = access_of(daemon)
+    equal(accepted["state"], "accepted", "state")
+    equal(accepted["acceptance"]["author"], f"ana (uid {os.getuid()})", "author")
+    # Another value is drift from the accepted one, and has the same identity.
+    flip(simulator, daemon, "SecuredByPerimeter")
+    again = access_of(daemon)
+    equal((again["state"], again["old"], again["new"]), ("open", '"Enabled"', '"SecuredByPerimeter"'), "drift after that")
+    equal(again["identity"], item["identity"], "identity")
+    flip(simulator, daemon, "Enabled")
+    equal(access_of(daemon), None, "drift at the accepted value")
+    steps = daemon.api("drift", id=item["id"])["drift"][0]["events"]
+    equal([step["step"] for step in steps], ["opened", "accepted"], "steps of the accepted item")
+    steps = daemon.api("drift", id=again["id"])["drift"][0]["events"]
+    equal([step["step"] for step in steps], ["changed", "resolved"], "steps of the item after it")
+
+    # A whole scope, put off; withdrawn, it opens again.
+    contains(drift_command(test, config, "accept", "--scope", "/", "--reference", QUERY, "--reason", "r", "--snooze",
+                           code=2), "to snooze needs an end", "snooze without an end")
+    drift_command(test, config, "accept", "--scope", "/", "--reference", QUERY, "--reason", "r", "--snooze",
+                  "--expires-on", "2099-01-01T00:00:00Z")
+    equal({row["state"] for row in daemon.api("drift", state="all", reference=QUERY)["drift"]
+           if row["resolved_at"] is None}, {"snoozed"}, "snoozed")
+    contains(drift_command(test, config, "withdraw", "2"), "Acceptance 2 is withdrawn.", "withdraw")
+    equal({row["state"] for row in daemon.api("drift", reference=QUERY)["drift"]}, {"open"}, "opened again")
+
+    # What cannot be: nothing is changed, and the reason is said.
+    before = daemon.api("acceptances", all="true")
+    for arguments, reason in ((("accept", "999", "--reason", "r"), "no drift 999 is open"),
+                              (("accept", str(again["id"]), "--reason", "r"), "is open"),
+                              (("accept", "--reason", "r"), "say what is accepted"),
+                              (("accept", "--scope", "/", "--type", "no.such/type", "--reason", "r"), "no open drift fits"),
+                              (("accept", "--scope", "prod", "--reason", "r"), "`prod` is no `/`"),
+                              (("accept", "--scope", "/", "--reason", "r", "--expires-on", "2001-01-01T00:00:00Z"),
+                               "no instant to come"),
+                              (("withdraw", "2"), "no acceptance 2 is in force")):
+        contains(drift_command(test, config, *arguments, code=2), reason, f"drift {arguments}")
+    equal(daemon.api("acceptances", all="true"), before, "acceptances")
+
+    # The socket is its owner's, and takes no nonsense.
+    path = config.replace("plumbline.yaml", "plumbline.db.sock")
+    equal(os.stat(path).st_mode & 0o777, 0o600, "mode of the socket")
+    for line in (b"nonsense\n", b"[]\n", b'{"ids": "x"}\n', b"x" * 70_000 + b"\n", b""):
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(path)
+            peer.settimeout(20)
+            try:
+                peer.sendall(line)
+                peer.shutdown(socket.SHUT_WR)
+                answer = peer.recv(10_000)
+            except (BrokenPipeError, ConnectionResetError):
+                answer = b""
+        check(answer == b"" or b'"error"' in answer, f"answer to {line[:20]!r}: {answer!r}")
+    contains(drift_command(test, config, "export"), "CHG-4711", "drift export")
+    equal(daemon.stop(), 0, "exit code")
+    check(not os.path.exists(path), "the socket is left behind")
+    contains(drift_command(test, config, "accept", "--scope", "/", "--reason", "r", code=2), "no daemon listens there",
+             "no daemon")
+    equal(test.run("verify", "--full", "--config.file=" + config).returncode, 0, "verify")
+
+
+def drift_is_accepted_by_file(test):
+    simulator = test.simulator()
+    directory = test.directory("store")
+    file = os.path.join(directory, "acceptances.yaml")
+    entry = (f"acceptances:\n  - name: access\n    scope: {WORKSPACE}\n    path: {CHANGED}\n"
+             f"    reason: CHG-1\n    author: team\n")
+    with open(file, "w", encoding="utf-8") as out:
+        out.write(entry)
+    config = test.configure(simulator, directory, extra="drift: {acceptances: acceptances.yaml, first_pass: accept}\n")
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+    wait_for("the first pass's acceptance", lambda: daemon.metric("plumbline_drift_open") == 0, alive=[daemon])
+    equal({row["acceptance"]["author"] for row in daemon.api("drift", state="all", limit=1000)["drift"]}, {"plumbline"},
+          "who accepted what the first pass found")
+    flip(simulator, daemon, "Enabled")
+    equal(access_of(daemon)["acceptance"]["name"], "access", "acceptance")
+    with open(file, "w", encoding="utf-8") as out:
+        out.write("acceptances: []\n")
+    daemon.signal(signal.SIGHUP)
+    wait_for("the end of the entry", lambda: access_of(daemon)["state"] == "open", alive=[daemon])
+    with open(file, "w", encoding="utf-8") as out:
+        out.write(entry.replace("scope:", "scop:"))
+    daemon.signal(signal.SIGHUP)
+    wait_for("a refusal", lambda: "event=reload_failed" in daemon.log(), alive=[daemon])
+    contains(daemon.log(), "acceptances.yaml:3:11: unknown key `scop`", "log")
+    with open(file, "w", encoding="utf-8") as out:
+        out.write(entry)
+    equal(daemon.stop(), 0, "exit code")
+    # A restart takes it over with its first pass, and accepts nothing as the first pass's again.
+    daemon = test.serve(config, simulator)
+    wait_for("the entry", lambda: access_of(daemon)["state"] == "accepted", alive=[daemon])
+    equal(len([row for row in daemon.api("acceptances", all="true")["acceptances"] if row["author"] == "plumbline"]), 1,
+          "acceptances of the first pass")
+    equal({row["kind"] for row in daemon.api("drift")["drift"]}, {"baseline"}, "open drift")
+
+
+def two_instants_are_compared(test):
+    simulator = test.simulator()
+    config = test.configure(simulator)
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+    before = instant()
+    flip(simulator, daemon, "Enabled")
+    simulator.delete(MACHINE)
+    wait_for("end of the resource", lambda: daemon.get("/api/v1/resource", id=MACHINE).status == 404, alive=[daemon])
+    after = instant()
+    changed = {row["key"]: row["patch"] for row in json.loads(
+        drift_command(test, config, "diff", before, after, "--format=json"))}
+    equal(changed[WORKSPACE.lower()], [{"op": "replace", "path": CHANGED, "value": "Enabled"}], "patch")
+    equal(changed[MACHINE.lower()], [{"op": "remove", "path": ""}], "patch of what is gone")
+    contains(drift_command(test, config, "diff", before, after, "--scope", WORKSPACE), CHANGED, "table")
+    equal(json.loads(drift_command(test, config, "diff", after, instant(), "--format=json")), [], "nothing since")
+    removed = [row for row in daemon.api("drift", scope=MACHINE)["drift"]]
+    equal([(row["kind"], row["path"], row["new"]) for row in removed], [("configuration", "", "")], "drift of what is gone")
+    contains(drift_command(test, config, "diff", "yesterday", after, code=2), "`yesterday` is no instant", "an instant")
+
+
 if __name__ == "__main__":
     main([a_property_flips_and_flips_back, a_deleted_setting_concerns_its_resource, a_change_that_no_rule_reads,
-          a_deleted_resource_goes_with_its_verdicts, a_resource_that_graph_forgets_stays])
+          a_deleted_resource_goes_with_its_verdicts, a_resource_that_graph_forgets_stays,
+          drift_is_accepted_by_command, drift_is_accepted_by_file, two_instants_are_compared])

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compliance/baseline.hpp"
+#include "compliance/drift.hpp"
 #include "compliance/judge.hpp"
 #include "core/model/collection_plan.hpp"
 #include "core/resource_id.hpp"
@@ -69,10 +70,12 @@ class JudgeFixture {
   }
 
   void adopt(const compliance::AssignmentSpec& spec,
-             const std::vector<core::ExemptionSpec>& exemptions = {}) {
+             const std::vector<core::ExemptionSpec>& exemptions = {},
+             std::vector<core::Acceptance> acceptances = {}) {
     const auto aliases = policy::AliasCatalogue::shipped();
     REQUIRE(aliases);
-    auto compiled = compliance::compile_baseline({spec}, exemptions, **aliases);
+    auto compiled =
+        compliance::compile_baseline({spec}, exemptions, **aliases, std::move(acceptances));
     CAPTURE((compiled ? std::string() : compiled.error().message));
     REQUIRE(compiled);
     baseline = *std::move(compiled);
@@ -158,6 +161,20 @@ class JudgeFixture {
     last = *report;
   }
 
+  /// Lets `change` write into the book of drift, in a cycle of its own.
+  template <class Change>
+  void in_book(Change change) {
+    clock.advance(std::chrono::minutes(1));
+    auto cycle = opened_.store->begin_cycle("acceptance", "drift");
+    auto report =
+        (*cycle)->commit(true, [&](core::JudgeView& view, const core::CycleChanges& changes) {
+          compliance::DriftBook book(view, changes);
+          change(book);
+          return core::Status::ok();
+        });
+    REQUIRE(report);
+  }
+
   [[nodiscard]] std::unique_ptr<core::Snapshot> snapshot() {
     return opened_.store->snapshot().value();
   }
@@ -180,7 +197,10 @@ class JudgeFixture {
   }
 
   std::size_t open_drift(core::DriftKind kind) {
-    const auto rows = snapshot()->drift(true, 1000);
+    core::DriftFilter filter;
+    filter.states = {core::DriftState::kOpen};
+    filter.limit = 1000;
+    const auto rows = snapshot()->drift(filter);
     return static_cast<std::size_t>(std::ranges::count_if(
         *rows, [&](const core::DriftRow& row) { return row.item.kind == kind; }));
   }

@@ -20,7 +20,9 @@ TEST_CASE_FIXTURE(
   CHECK(verdict("query", workspace_key("w")) == "NonCompliant resource");
   CHECK(open_drift(DriftKind::kBaseline) == 1);
   REQUIRE(open_drift(DriftKind::kConfiguration) == 1);
-  const auto rows = snapshot()->drift(true, 10);
+  core::DriftFilter open;
+  open.states = {core::DriftState::kOpen};
+  const auto rows = snapshot()->drift(open);
   const auto item = std::ranges::find(*rows,
                                       std::string("/properties/publicNetworkAccessForQuery"),
                                       [](const core::DriftRow& row) { return row.item.path; });

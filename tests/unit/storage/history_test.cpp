@@ -57,7 +57,7 @@ core::Judge decide() {
         item.check = *row;
         item.resource = change.row;
         item.severity = core::Severity::kHigh;
-        static_cast<void>(view.add_drift(item));
+        static_cast<void>(view.open_drift_item(item));
       }
     }
     return core::Status::ok();
@@ -147,7 +147,9 @@ TEST_CASE_FIXTURE(History, "what a resource was, and what was said of it, can be
   CHECK(snapshot()->transitions_of(kVault, 10)->size() == 4);
   CHECK(snapshot()->transitions_of(kVault, 2)->size() == 2);
   CHECK(snapshot()->transitions_of(kVault + "x", 10)->empty());
-  CHECK(snapshot()->drift_of(kVault, 10)->size() == 1);
+  core::DriftFilter of_vault;
+  of_vault.scope = kVault;
+  CHECK(snapshot()->drift(of_vault)->size() == 1);
   CHECK(snapshot()->committed_at(2).value() == bad);
   CHECK_FALSE(snapshot()->committed_at(99)->has_value());
 }

@@ -240,7 +240,7 @@ TEST_CASE_FIXTURE(Fixture, "verdicts, dependencies and drift are kept and found"
           item.check = *check;
           item.resource = row;
           item.severity = core::Severity::kHigh;
-          REQUIRE(view.add_drift(item));
+          REQUIRE(view.open_drift_item(item));
           return core::Status::ok();
         });
   auto view = snapshot();
@@ -252,8 +252,10 @@ TEST_CASE_FIXTURE(Fixture, "verdicts, dependencies and drift are kept and found"
   CHECK(verdicts->at(0).resource_key == kVault);
   filter.state = core::ComplianceState::kCompliant;
   CHECK(view->verdicts(filter)->empty());
-  REQUIRE(view->drift(true, 10)->size() == 1);
-  CHECK(view->drift(true, 10)->at(0).item.severity == core::Severity::kHigh);
+  core::DriftFilter open;
+  open.states = {core::DriftState::kOpen};
+  REQUIRE(view->drift(open)->size() == 1);
+  CHECK(view->drift(open)->at(0).item.severity == core::Severity::kHigh);
   CHECK(view->transitions(10)->size() == 1);
   CHECK(view->verdict_counts()->at(0).subscription == "s1");
 
@@ -262,7 +264,7 @@ TEST_CASE_FIXTURE(Fixture, "verdicts, dependencies and drift are kept and found"
   });
   CHECK(snapshot()->checks()->empty());
   CHECK(snapshot()->verdicts({})->empty());
-  CHECK(snapshot()->drift(true, 10)->empty());
+  CHECK(snapshot()->drift(open)->empty());
   const auto transitions = snapshot()->transitions(10);
   REQUIRE(transitions->size() == 2);
   CHECK(transitions->front().transition.from == core::ComplianceState::kNonCompliant);

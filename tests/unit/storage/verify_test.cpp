@@ -52,7 +52,7 @@ core::Judge decide() {
         item.resource = change.row;
         item.old_value = "1";
         item.severity = core::Severity::kHigh;
-        static_cast<void>(view.add_drift(item));
+        static_cast<void>(view.open_drift_item(item));
       }
     }
     return core::Status::ok();

@@ -1,0 +1,394 @@
+#include "compliance/drift.hpp"
+
+#include "core/digest.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <tuple>
+
+namespace plumbline::compliance {
+
+using core::Acceptance;
+using core::DriftFacts;
+using core::DriftItem;
+using core::DriftKind;
+using core::Errc;
+using core::Error;
+using core::Result;
+using core::Status;
+
+namespace {
+
+std::string cut(std::string_view body) {
+  std::string out(body.substr(0, kMaxDiffValue));
+  if (body.size() > kMaxDiffValue) {
+    out.replace(out.size() - 3, 3, "...");
+  }
+  return out;
+}
+
+/// Everything that the file says of an acceptance.
+auto as_written(const Acceptance& acceptance) {
+  return std::tie(acceptance.name,
+                  acceptance.kind,
+                  acceptance.scope,
+                  acceptance.type,
+                  acceptance.path,
+                  acceptance.assignment,
+                  acceptance.reference,
+                  acceptance.snooze,
+                  acceptance.reason,
+                  acceptance.author,
+                  acceptance.expires_at);
+}
+
+bool is_written_in(const std::vector<Acceptance>& file, const Acceptance& acceptance) {
+  return std::ranges::any_of(
+      file, [&](const Acceptance& other) { return as_written(other) == as_written(acceptance); });
+}
+
+}  // namespace
+
+Result<const std::vector<Acceptance>*> DriftBook::in_force() {
+  if (!in_force_) {
+    auto found = view_->acceptances(/*in_force_only=*/true);
+    if (!found) {
+      return found.error();
+    }
+    in_force_ = *std::move(found);
+  }
+  return &*in_force_;
+}
+
+Result<std::optional<DriftItem>> DriftBook::open_item(std::int64_t resource,
+                                                      DriftKind kind,
+                                                      std::int64_t check,
+                                                      std::string_view path) {
+  auto items = view_->open_drift(resource);
+  if (!items) {
+    return items.error();
+  }
+  const auto found = std::ranges::find_if(*items, [&](const DriftItem& item) {
+    return item.kind == kind && item.check == check && item.path == path;
+  });
+  return found == items->end() ? std::nullopt : std::optional(*std::move(found));
+}
+
+Status DriftBook::cover_if_accepted(std::int64_t id, DriftFacts facts) {
+  const auto acceptances = in_force();
+  if (!acceptances) {
+    return acceptances.error();
+  }
+  const auto found = std::ranges::find_if(
+      **acceptances, [&](const Acceptance& acceptance) { return acceptance.covers(facts); });
+  return found == (*acceptances)->end() ? Status::ok() : view_->cover_drift(id, *found);
+}
+
+Status DriftBook::open(const DriftItem& item, const DriftFacts& facts) {
+  const auto id = view_->open_drift_item(item);
+  return id ? cover_if_accepted(*id, facts) : Status(id.error());
+}
+
+Status DriftBook::open_baseline(const DriftSubject& resource,
+                                std::int64_t check,
+                                std::string_view assignment,
+                                std::string_view reference,
+                                core::Severity severity) {
+  auto before = open_item(resource.row, DriftKind::kBaseline, check, "");
+  if (!before || *before) {
+    return before ? Status::ok() : Status(before.error());
+  }
+  DriftItem item;
+  item.kind = DriftKind::kBaseline;
+  item.check = check;
+  item.resource = resource.row;
+  item.severity = severity;
+  return open(
+      item,
+      {item.kind, resource.key, resource.type, item.path, assignment, reference, changes_->cycle});
+}
+
+Status DriftBook::resolve_baseline(std::int64_t resource, std::int64_t check) {
+  auto item = open_item(resource, DriftKind::kBaseline, check, "");
+  if (!item) {
+    return item.error();
+  }
+  return *item ? view_->resolve_drift((*item)->id) : Status::ok();
+}
+
+Status DriftBook::property_changed(const DriftSubject& resource,
+                                   const JsonChange& difference,
+                                   core::Severity severity) {
+  auto before = open_item(resource.row, DriftKind::kConfiguration, 0, difference.path);
+  if (!before) {
+    return before.error();
+  }
+  DriftItem item;
+  item.kind = DriftKind::kConfiguration;
+  item.resource = resource.row;
+  item.path = difference.path;
+  item.old_value = difference.old_value;
+  item.new_value = difference.new_value;
+  item.severity = severity;
+  const DriftFacts facts{
+      item.kind, resource.key, resource.type, item.path, "", "", changes_->cycle};
+  if (!*before) {
+    return open(item, facts);
+  }
+  const auto agreed = is_agreed(**before);
+  if (!agreed) {
+    return agreed.error();
+  }
+  item.old_value = *agreed ? (*before)->new_value : (*before)->old_value;
+  if (item.old_value == item.new_value) {
+    return view_->resolve_drift((*before)->id);
+  }
+  const auto id = view_->replace_drift((*before)->id, item);
+  return id ? cover_if_accepted(*id, facts) : Status(id.error());
+}
+
+Status DriftBook::whole_resource(const DriftSubject& resource,
+                                 std::string_view old_body,
+                                 std::string_view new_body) {
+  const auto before = open_item(resource.row, DriftKind::kConfiguration, 0, "");
+  if (!before) {
+    return before.error();
+  }
+  const auto agreed = *before ? is_agreed(**before) : Result<bool>(false);
+  if (!agreed) {
+    return agreed.error();
+  }
+  if (auto done = resolve_all(resource.row); !done) {
+    return done;
+  }
+  if (*before && !*agreed) {
+    return Status::ok();  // it was removed and is back, or was added and is gone
+  }
+  DriftItem item;
+  item.kind = DriftKind::kConfiguration;
+  item.resource = resource.row;
+  item.old_value = cut(old_body);
+  item.new_value = cut(new_body);
+  return open(item, {item.kind, resource.key, resource.type, item.path, "", "", changes_->cycle});
+}
+
+Status DriftBook::resource_added(const DriftSubject& resource, std::string_view body) {
+  return whole_resource(resource, "", body);
+}
+
+Status DriftBook::resource_removed(const DriftSubject& resource, std::string_view body) {
+  return whole_resource(resource, body, "");
+}
+
+Status DriftBook::resolve_all(std::int64_t resource) {
+  auto items = view_->open_drift(resource);
+  if (!items) {
+    return items.error();
+  }
+  for (const auto& item : *items) {
+    if (auto done = view_->resolve_drift(item.id); !done) {
+      return done;
+    }
+  }
+  return Status::ok();
+}
+
+Result<bool> DriftBook::is_agreed(const DriftItem& item) {
+  const auto acceptances = in_force();
+  if (!acceptances) {
+    return acceptances.error();
+  }
+  return std::ranges::any_of(**acceptances, [&](const Acceptance& acceptance) {
+    return acceptance.id == item.acceptance && !acceptance.snooze;
+  });
+}
+
+Status DriftBook::end(const Acceptance& acceptance) {
+  if (auto done = view_->end_acceptance(acceptance.id); !done) {
+    return done;
+  }
+  in_force_.reset();
+  core::DriftFilter filter;
+  filter.states = {core::DriftState::kAccepted, core::DriftState::kSnoozed};
+  filter.limit = std::numeric_limits<std::int32_t>::max();
+  auto rows = view_->drift(filter);
+  if (!rows) {
+    return rows.error();
+  }
+  for (const auto& row : *rows) {
+    if (row.item.acceptance != acceptance.id) {
+      continue;
+    }
+    if (auto done = view_->uncover_drift(row.item.id); !done) {
+      return done;
+    }
+    if (auto done = cover_if_accepted(row.item.id, facts_of(row)); !done) {
+      return done;
+    }
+  }
+  return Status::ok();
+}
+
+Status DriftBook::end_expired() {
+  const auto acceptances = in_force();
+  if (!acceptances) {
+    return acceptances.error();
+  }
+  std::vector<Acceptance> expired;
+  std::ranges::copy_if(**acceptances, std::back_inserter(expired), [&](const auto& acceptance) {
+    return acceptance.expires_at && *acceptance.expires_at <= changes_->now;
+  });
+  for (const auto& acceptance : expired) {
+    if (auto done = end(acceptance); !done) {
+      return done;
+    }
+  }
+  return Status::ok();
+}
+
+Result<DriftBook::Accepted> DriftBook::accept(Acceptance acceptance) {
+  auto id = view_->put_acceptance(acceptance);
+  if (!id) {
+    return id.error();
+  }
+  acceptance.id = *id;
+  in_force_.reset();
+  core::DriftFilter filter;
+  filter.states = {core::DriftState::kOpen};
+  filter.scope = acceptance.scope;
+  filter.limit = std::numeric_limits<std::int32_t>::max();
+  auto rows = view_->drift(filter);
+  if (!rows) {
+    return rows.error();
+  }
+  Accepted accepted{acceptance.id, 0};
+  for (const auto& row : *rows) {
+    if (!acceptance.covers(facts_of(row))) {
+      continue;
+    }
+    if (auto done = view_->cover_drift(row.item.id, acceptance); !done) {
+      return done.error();
+    }
+    ++accepted.covered;
+  }
+  return accepted;
+}
+
+Result<DriftBook::Accepted> DriftBook::accept_open(Acceptance acceptance) {
+  acceptance.up_to_cycle = changes_->cycle;
+  return accept(std::move(acceptance));
+}
+
+Result<std::int64_t> DriftBook::accept_item(std::int64_t id, Acceptance acceptance) {
+  core::DriftFilter filter;
+  filter.states = {core::DriftState::kOpen};
+  filter.id = id;
+  auto rows = view_->drift(filter);
+  if (!rows) {
+    return rows.error();
+  }
+  if (rows->empty()) {
+    return Error{Errc::kNotFound, fmt::format("no drift {} is open", id)};
+  }
+  const auto& row = rows->front();
+  acceptance.kind = row.item.kind;
+  acceptance.scope = row.resource_key;
+  acceptance.type = row.resource_type;
+  acceptance.path = row.item.path;
+  acceptance.assignment = row.assignment;
+  acceptance.reference = row.reference;
+  acceptance.up_to_cycle = changes_->cycle;
+  const auto put = view_->put_acceptance(acceptance);
+  if (!put) {
+    return put.error();
+  }
+  acceptance.id = *put;
+  in_force_.reset();
+  if (auto done = view_->cover_drift(id, acceptance); !done) {
+    return done.error();
+  }
+  return acceptance.id;
+}
+
+Status DriftBook::withdraw(std::int64_t id) {
+  const auto acceptances = in_force();
+  if (!acceptances) {
+    return acceptances.error();
+  }
+  const auto found = std::ranges::find(**acceptances, id, &Acceptance::id);
+  if (found == (*acceptances)->end()) {
+    return Error{Errc::kNotFound, fmt::format("no acceptance {} is in force", id)};
+  }
+  if (!found->name.empty()) {
+    return Error{
+        Errc::kInvalidArgument,
+        fmt::format("acceptance {} is the file's `{}`: take it out there", id, found->name)};
+  }
+  return end(Acceptance(*found));
+}
+
+Status DriftBook::adopt_file(const std::vector<Acceptance>& wanted) {
+  const auto acceptances = in_force();
+  if (!acceptances) {
+    return acceptances.error();
+  }
+  const std::vector<Acceptance> before = **acceptances;
+  for (const auto& acceptance : before) {
+    if (!acceptance.name.empty() && !is_written_in(wanted, acceptance)) {
+      if (auto done = end(acceptance); !done) {
+        return done;
+      }
+    }
+  }
+  for (const auto& acceptance : wanted) {
+    const bool expired = acceptance.expires_at && *acceptance.expires_at <= changes_->now;
+    if (expired || is_written_in(before, acceptance)) {
+      continue;
+    }
+    if (auto covered = accept(acceptance); !covered) {
+      return covered.error();
+    }
+  }
+  return Status::ok();
+}
+
+std::string identity_of(const core::DriftRow& row) {
+  const auto text = fmt::format("{}\n{}\n{}\n{}\n{}",
+                                core::to_string(row.item.kind),
+                                row.assignment,
+                                row.reference,
+                                row.resource_key,
+                                row.item.path);
+  return core::to_hex(core::sha256(text)).substr(0, 16);
+}
+
+DriftFacts facts_of(const core::DriftRow& row) {
+  return {row.item.kind,
+          row.resource_key,
+          row.resource_type,
+          row.item.path,
+          row.assignment,
+          row.reference,
+          row.item.opened_cycle};
+}
+
+Result<bool> has_file_adopted(core::Snapshot& snapshot,
+                              const std::vector<Acceptance>& wanted,
+                              core::Time now) {
+  auto stored = snapshot.acceptances(/*in_force_only=*/true);
+  if (!stored) {
+    return stored.error();
+  }
+  const bool none_gone = std::ranges::all_of(*stored, [&](const Acceptance& acceptance) {
+    return acceptance.name.empty() || is_written_in(wanted, acceptance);
+  });
+  const bool none_new = std::ranges::all_of(wanted, [&](const Acceptance& acceptance) {
+    return (acceptance.expires_at && *acceptance.expires_at <= now) ||
+           is_written_in(*stored, acceptance);
+  });
+  return none_gone && none_new;
+}
+
+}  // namespace plumbline::compliance

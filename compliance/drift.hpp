@@ -1,0 +1,98 @@
+// The book of drift: what opens, changes, is accepted and is resolved while a cycle is committed.
+#pragma once
+
+#include "compliance/json_diff.hpp"
+#include "core/model/drift.hpp"
+#include "core/ports/store.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace plumbline::compliance {
+
+/// A resource by the facts that drift needs.
+struct DriftSubject {
+  std::int64_t row = 0;
+  std::string_view key;
+  std::string_view type;
+};
+
+/// For one commit, on its thread. Every call may fail as the view does.
+class DriftBook {
+ public:
+  DriftBook(core::JudgeView& view, const core::CycleChanges& changes)
+      : view_(&view), changes_(&changes) {}
+
+  /// A verdict is non-compliant by a cause that may open drift.
+  core::Status open_baseline(const DriftSubject& resource,
+                             std::int64_t check,
+                             std::string_view assignment,
+                             std::string_view reference,
+                             core::Severity severity);
+  /// A verdict rests on evidence and is not non-compliant.
+  core::Status resolve_baseline(std::int64_t resource, std::int64_t check);
+  /// A property is another than in the version before. Drift is measured against the value from
+  /// before it opened, or against the one that was accepted, so that putting that back resolves it.
+  core::Status property_changed(const DriftSubject& resource,
+                                const JsonChange& difference,
+                                core::Severity severity);
+  /// `body` is the first, or the last, that was seen. Whatever else is open about it is resolved.
+  core::Status resource_added(const DriftSubject& resource, std::string_view body);
+  core::Status resource_removed(const DriftSubject& resource, std::string_view body);
+  /// Ends whatever is open about a resource.
+  core::Status resolve_all(std::int64_t resource);
+
+  /// Acceptances whose time has come to an end cover no longer.
+  core::Status end_expired();
+
+  struct Accepted {
+    std::int64_t acceptance = 0;
+    std::int64_t covered = 0;  // items; 0 is no error here
+  };
+
+  core::Result<Accepted> accept(core::Acceptance acceptance);
+  /// Of what it chooses, only what is open by now.
+  core::Result<Accepted> accept_open(core::Acceptance acceptance);
+  /// One open item and nothing else: reason, author, end and `snooze` are those given. kNotFound
+  /// when it is not open.
+  core::Result<std::int64_t> accept_item(std::int64_t id, core::Acceptance acceptance);
+  /// kNotFound unless it is in force and was made by command.
+  core::Status withdraw(std::int64_t acceptance);
+  /// Makes the acceptances that have a name those of the file.
+  core::Status adopt_file(const std::vector<core::Acceptance>& wanted);
+
+ private:
+  core::Result<const std::vector<core::Acceptance>*> in_force();
+  core::Result<std::optional<core::DriftItem>> open_item(std::int64_t resource,
+                                                         core::DriftKind kind,
+                                                         std::int64_t check,
+                                                         std::string_view path);
+  /// Whether what the item says has been accepted, and not only put off.
+  core::Result<bool> is_agreed(const core::DriftItem& item);
+  core::Status open(const core::DriftItem& item, const core::DriftFacts& facts);
+  core::Status whole_resource(const DriftSubject& resource,
+                              std::string_view old_body,
+                              std::string_view new_body);
+  core::Status cover_if_accepted(std::int64_t id, core::DriftFacts facts);
+  core::Status end(const core::Acceptance& acceptance);
+
+  core::JudgeView* view_;
+  const core::CycleChanges* changes_;
+  std::optional<std::vector<core::Acceptance>> in_force_;
+};
+
+/// The same for drift about the same check and resource, or property, whenever it opens again:
+/// 16 hexadecimal digits.
+[[nodiscard]] std::string identity_of(const core::DriftRow& row);
+
+/// Views into `row`.
+[[nodiscard]] core::DriftFacts facts_of(const core::DriftRow& row);
+
+/// Whether the acceptances with a name are those of the file, but for what has expired.
+[[nodiscard]] core::Result<bool> has_file_adopted(core::Snapshot& snapshot,
+                                                  const std::vector<core::Acceptance>& wanted,
+                                                  core::Time now);
+
+}  // namespace plumbline::compliance

@@ -1,0 +1,361 @@
+#include "storage/drift.hpp"
+
+#include "storage/sqlite_snapshot.hpp"
+
+#include <fmt/format.h>
+
+namespace plumbline::storage {
+
+using core::DriftItem;
+using core::DriftState;
+using core::DriftStep;
+using core::Result;
+using core::Status;
+
+namespace {
+
+constexpr std::string_view kItem =
+    "d.id, d.kind, d.check_id, d.resource_id, d.path, d.old_value, d.new_value, d.severity, "
+    "d.opened_cycle, d.opened_at, d.acceptance_id, d.resolved_cycle, d.resolved_at";
+constexpr int kAfterItem = 13;
+
+DriftItem read_item(const Statement& row) {
+  DriftItem item;
+  item.id = row.integer(0);
+  item.kind = core::parse_drift_kind(row.text(1)).value_or(core::DriftKind::kBaseline);
+  item.check = row.integer(2);
+  item.resource = row.integer(3);
+  item.path = row.text(4);
+  item.old_value = row.text(5);
+  item.new_value = row.text(6);
+  item.severity = core::parse_severity(row.text(7)).value_or(core::Severity::kLow);
+  item.opened_cycle = row.integer(8);
+  item.opened_at = core::from_micros(row.integer(9));
+  item.acceptance = row.integer(10);
+  if (!row.is_null(11)) {
+    item.resolved_cycle = row.integer(11);
+    item.resolved_at = core::from_micros(row.integer(12));
+  }
+  return item;
+}
+
+core::DriftRow read_row(const Statement& row) {
+  core::DriftRow out;
+  out.item = read_item(row);
+  out.assignment = row.text(kAfterItem);
+  out.reference = row.text(kAfterItem + 1);
+  out.resource_key = row.text(kAfterItem + 2);
+  out.resource_id = row.text(kAfterItem + 3);
+  out.resource_type = row.text(kAfterItem + 4);
+  out.subscription = row.text(kAfterItem + 5);
+  const bool snoozed = row.integer(kAfterItem + 6) != 0;
+  out.state = out.item.resolved_cycle    ? DriftState::kResolved
+              : out.item.acceptance == 0 ? DriftState::kOpen
+              : snoozed                  ? DriftState::kSnoozed
+                                         : DriftState::kAccepted;
+  return out;
+}
+
+/// The condition under which a row has a state.
+std::string_view condition(DriftState state) {
+  switch (state) {
+    case DriftState::kOpen:
+      return "(d.resolved_cycle IS NULL AND d.acceptance_id IS NULL)";
+    case DriftState::kAccepted:
+      return "(d.resolved_cycle IS NULL AND a.snooze = 0)";
+    case DriftState::kSnoozed:
+      return "(d.resolved_cycle IS NULL AND a.snooze = 1)";
+    case DriftState::kResolved:
+      return "(d.resolved_cycle IS NOT NULL)";
+  }
+  return "0";
+}
+
+core::DriftEventRow read_event(const Statement& row) {
+  core::DriftEventRow out;
+  out.id = row.integer(0);
+  out.cycle = row.integer(1);
+  out.at = core::from_micros(row.integer(2));
+  for (const auto step : {DriftStep::kOpened,
+                          DriftStep::kChanged,
+                          DriftStep::kAccepted,
+                          DriftStep::kSnoozed,
+                          DriftStep::kReopened,
+                          DriftStep::kResolved}) {
+    if (core::to_string(step) == row.text(3)) {
+      out.step = step;
+    }
+  }
+  out.drift = row.integer(4);
+  out.acceptance = row.integer(5);
+  return out;
+}
+
+constexpr std::string_view kEvents =
+    "SELECT id, cycle, at, step, drift_id, acceptance_id FROM drift_event";
+
+core::Acceptance read_acceptance(const Statement& row) {
+  core::Acceptance out;
+  out.id = row.integer(0);
+  out.cycle = row.integer(1);
+  out.accepted_at = core::from_micros(row.integer(2));
+  out.name = row.text(3);
+  out.kind = core::parse_drift_kind(row.text(4));
+  out.scope = row.text(5);
+  out.type = row.text(6);
+  out.path = row.text(7);
+  out.assignment = row.text(8);
+  out.reference = row.text(9);
+  if (!row.is_null(10)) {
+    out.up_to_cycle = row.integer(10);
+  }
+  out.snooze = row.integer(11) != 0;
+  out.reason = row.text(12);
+  out.author = row.text(13);
+  if (!row.is_null(14)) {
+    out.expires_at = core::from_micros(row.integer(14));
+  }
+  if (!row.is_null(15)) {
+    out.ended_at = core::from_micros(row.integer(15));
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<std::vector<DriftItem>> DriftWriter::open_of(std::int64_t resource) {
+  const Use use(connection_->prepare(fmt::format(
+      "SELECT {} FROM drift d WHERE d.resource_id = ? AND d.resolved_cycle IS NULL", kItem)));
+  use->bind(1, resource);
+  return all_rows<DriftItem>(*use, read_item);
+}
+
+Result<std::int64_t> DriftWriter::open(const DriftItem& item, DriftStep step) {
+  const Use use(connection_->prepare(
+      "INSERT INTO drift (kind, check_id, resource_id, path, old_value, new_value, severity, "
+      "opened_cycle, opened_at) VALUES (?,?,?,?,?,?,?,?,?) RETURNING id"));
+  use->bind(1, core::to_string(item.kind))
+      .bind(3, item.resource)
+      .bind(4, item.path)
+      .bind(5, item.old_value)
+      .bind(6, item.new_value)
+      .bind(7, core::to_string(item.severity))
+      .bind(8, cycle_)
+      .bind(9, core::to_micros(now_));
+  if (item.check != 0) {
+    use->bind(2, item.check);
+  }
+  if (const auto row = use->step(); !row) {
+    return row.error();
+  }
+  const auto id = use->integer(0);
+  if (auto done = this->step(id, step); !done) {
+    return done.error();
+  }
+  return id;
+}
+
+Result<std::int64_t> DriftWriter::replace(std::int64_t id, const DriftItem& by) {
+  if (auto done = end_item(id); !done) {
+    return done.error();
+  }
+  return open(by, DriftStep::kChanged);
+}
+
+Status DriftWriter::end_item(std::int64_t id) {
+  return connection_->prepare("UPDATE drift SET resolved_cycle = ?, resolved_at = ? WHERE id = ?")
+      .bind(1, cycle_)
+      .bind(2, core::to_micros(now_))
+      .bind(3, id)
+      .run();
+}
+
+Status DriftWriter::resolve(std::int64_t id) {
+  if (auto done = end_item(id); !done) {
+    return done;
+  }
+  return step(id, DriftStep::kResolved);
+}
+
+Status DriftWriter::resolve_of_check(std::int64_t check) {
+  std::vector<std::int64_t> open;
+  {
+    const Use use(connection_->prepare(
+        "SELECT id FROM drift WHERE check_id = ? AND resolved_cycle IS NULL ORDER BY id"));
+    use->bind(1, check);
+    auto found = all_rows<std::int64_t>(*use, [](const Statement& row) { return row.integer(0); });
+    if (!found) {
+      return found.error();
+    }
+    open = *std::move(found);
+  }
+  for (const auto id : open) {
+    if (auto done = resolve(id); !done) {
+      return done;
+    }
+  }
+  return Status::ok();
+}
+
+Status DriftWriter::cover(std::int64_t id, const core::Acceptance& by) {
+  if (auto done = connection_->prepare("UPDATE drift SET acceptance_id = ? WHERE id = ?")
+                      .bind(1, by.id)
+                      .bind(2, id)
+                      .run();
+      !done) {
+    return done;
+  }
+  return step(id, by.snooze ? DriftStep::kSnoozed : DriftStep::kAccepted, by.id);
+}
+
+Status DriftWriter::uncover(std::int64_t id) {
+  std::int64_t covered_by = 0;
+  {
+    const Use use(connection_->prepare("SELECT acceptance_id FROM drift WHERE id = ?"));
+    use->bind(1, id);
+    const auto row = use->step();
+    if (!row) {
+      return row.error();
+    }
+    covered_by = use->integer(0);
+  }
+  if (auto done = connection_->prepare("UPDATE drift SET acceptance_id = NULL WHERE id = ?")
+                      .bind(1, id)
+                      .run();
+      !done) {
+    return done;
+  }
+  return step(id, DriftStep::kReopened, covered_by);
+}
+
+Result<std::int64_t> DriftWriter::put(const core::Acceptance& acceptance) {
+  const Use use(connection_->prepare(
+      "INSERT INTO acceptance (cycle, accepted_at, name, kind, scope, type, path, assignment, "
+      "reference, up_to_cycle, snooze, reason, author, expires_at) "
+      "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING id"));
+  use->bind(1, cycle_)
+      .bind(2, core::to_micros(now_))
+      .bind(3, acceptance.name)
+      .bind(4, acceptance.kind ? core::to_string(*acceptance.kind) : std::string_view())
+      .bind(5, acceptance.scope)
+      .bind(6, acceptance.type)
+      .bind(7, acceptance.path)
+      .bind(8, acceptance.assignment)
+      .bind(9, acceptance.reference)
+      .bind(11, std::int64_t{acceptance.snooze ? 1 : 0})
+      .bind(12, acceptance.reason)
+      .bind(13, acceptance.author);
+  if (acceptance.up_to_cycle) {
+    use->bind(10, *acceptance.up_to_cycle);
+  }
+  if (acceptance.expires_at) {
+    use->bind(14, core::to_micros(*acceptance.expires_at));
+  }
+  if (const auto row = use->step(); !row) {
+    return row.error();
+  }
+  return use->integer(0);
+}
+
+Status DriftWriter::end(std::int64_t acceptance) {
+  return connection_->prepare("UPDATE acceptance SET ended_cycle = ?, ended_at = ? WHERE id = ?")
+      .bind(1, cycle_)
+      .bind(2, core::to_micros(now_))
+      .bind(3, acceptance)
+      .run();
+}
+
+Status DriftWriter::step(std::int64_t drift, DriftStep step, std::int64_t acceptance) {
+  auto& statement = connection_->prepare(
+      "INSERT INTO drift_event (cycle, at, step, drift_id, acceptance_id) VALUES (?,?,?,?,?)");
+  statement.bind(1, cycle_)
+      .bind(2, core::to_micros(now_))
+      .bind(3, core::to_string(step))
+      .bind(4, drift);
+  if (acceptance != 0) {
+    statement.bind(5, acceptance);
+  }
+  return statement.run();
+}
+
+template <class Base>
+Result<std::vector<core::DriftRow>> SnapshotReads<Base>::drift(const core::DriftFilter& filter) {
+  std::string sql = fmt::format(
+      "SELECT {}, coalesce(c.assignment, ''), coalesce(c.reference, ''), r.key, r.display_id, "
+      "r.type, r.subscription, coalesce(a.snooze, 0) FROM drift d "
+      "JOIN resource r ON r.id = d.resource_id LEFT JOIN policy_check c ON c.id = d.check_id "
+      "LEFT JOIN acceptance a ON a.id = d.acceptance_id WHERE (?1 = 0 OR d.id = ?1) "
+      "AND (?2 = 0 OR d.id < ?2)",
+      kItem);
+  if (!filter.states.empty()) {
+    std::string any;
+    for (const auto state : filter.states) {
+      any += any.empty() ? "" : " OR ";
+      any += condition(state);
+    }
+    sql += fmt::format(" AND ({})", any);
+  }
+  const std::pair<std::string_view, std::string_view> texts[] = {
+      {"d.kind = ?3", filter.kind ? core::to_string(*filter.kind) : ""},
+      {"d.severity = ?4", filter.severity ? core::to_string(*filter.severity) : ""},
+      {"c.assignment = ?5", filter.assignment},
+      {"c.reference = ?6", filter.reference},
+      // A key that continues the scope: '0' follows '/' in the order of bytes.
+      {"(r.key = ?7 OR (r.key > ?7 || '/' AND r.key < ?7 || '0'))", filter.scope},
+      {"r.type = ?8", filter.type}};
+  for (const auto& [clause, value] : texts) {
+    sql += value.empty() ? std::string() : fmt::format(" AND {}", clause);
+  }
+  sql += " ORDER BY d.id DESC LIMIT ?9";
+  const Use use(connection_->prepare(sql));
+  use->bind(1, filter.id).bind(2, filter.before);
+  for (std::size_t i = 0; i < std::size(texts); ++i) {
+    if (!texts[i].second.empty()) {
+      use->bind(static_cast<int>(i) + 3, texts[i].second);
+    }
+  }
+  use->bind(9, static_cast<std::int64_t>(filter.limit));
+  return all_rows<core::DriftRow>(*use, read_row);
+}
+
+template <class Base>
+Result<std::vector<core::DriftEventRow>> SnapshotReads<Base>::drift_events_of(std::int64_t drift) {
+  const Use use(connection_->prepare(fmt::format("{} WHERE drift_id = ? ORDER BY id", kEvents)));
+  use->bind(1, drift);
+  return all_rows<core::DriftEventRow>(*use, read_event);
+}
+
+template <class Base>
+Result<std::vector<core::DriftEventRow>> SnapshotReads<Base>::drift_events(std::int64_t after,
+                                                                           std::size_t limit) {
+  const Use use(connection_->prepare(fmt::format("{} WHERE id > ? ORDER BY id LIMIT ?", kEvents)));
+  use->bind(1, after).bind(2, static_cast<std::int64_t>(limit));
+  return all_rows<core::DriftEventRow>(*use, read_event);
+}
+
+template <class Base>
+Result<std::vector<core::Acceptance>> SnapshotReads<Base>::acceptances(bool in_force_only) {
+  const Use use(connection_->prepare(
+      "SELECT id, cycle, accepted_at, name, kind, scope, type, path, assignment, reference, "
+      "up_to_cycle, snooze, reason, author, expires_at, ended_at FROM acceptance "
+      "WHERE ?1 = 0 OR ended_cycle IS NULL ORDER BY id"));
+  use->bind(1, std::int64_t{in_force_only ? 1 : 0});
+  return all_rows<core::Acceptance>(*use, read_acceptance);
+}
+
+template Result<std::vector<core::DriftRow>> SnapshotReads<core::Snapshot>::drift(
+    const core::DriftFilter&);
+template Result<std::vector<core::DriftRow>> SnapshotReads<core::JudgeView>::drift(
+    const core::DriftFilter&);
+template Result<std::vector<core::DriftEventRow>> SnapshotReads<core::Snapshot>::drift_events_of(
+    std::int64_t);
+template Result<std::vector<core::DriftEventRow>> SnapshotReads<core::JudgeView>::drift_events_of(
+    std::int64_t);
+template Result<std::vector<core::DriftEventRow>> SnapshotReads<core::Snapshot>::drift_events(
+    std::int64_t, std::size_t);
+template Result<std::vector<core::DriftEventRow>> SnapshotReads<core::JudgeView>::drift_events(
+    std::int64_t, std::size_t);
+template Result<std::vector<core::Acceptance>> SnapshotReads<core::Snapshot>::acceptances(bool);
+template Result<std::vector<core::Acceptance>> SnapshotReads<core::JudgeView>::acceptances(bool);
+
+}  // namespace plumbline::storage

@@ -1,0 +1,790 @@
+PRAGMA foreign_keys=OFF;
+BEGIN TRANSACTION;
+CREATE TABLE cycle (
+  number INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  started_at INTEGER NOT NULL,
+  committed_at INTEGER NOT NULL,
+  complete INTEGER NOT NULL,
+  observed INTEGER NOT NULL,
+  changed INTEGER NOT NULL,
+  deleted INTEGER NOT NULL,
+  evaluated INTEGER NOT NULL,
+  transitions INTEGER NOT NULL
+, chain BLOB) STRICT;
+INSERT INTO cycle VALUES(2,'sweep','3 subscriptions',1795348594712569,1795348594957876,1,89,89,0,816,446,NULL);
+INSERT INTO cycle VALUES(3,'details','3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1795348595038396,1795348595079121,0,73,73,0,148,89,NULL);
+INSERT INTO cycle VALUES(4,'details','8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',1795348595127218,1795348595153357,0,47,47,0,97,47,NULL);
+INSERT INTO cycle VALUES(5,'details','d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1795348595217081,1795348595238107,1,46,46,0,82,49,NULL);
+INSERT INTO cycle VALUES(9,'sweep','3 subscriptions',1795348614707917,1795348614777103,1,89,1,0,44,2,NULL);
+INSERT INTO cycle VALUES(17,'details','3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1795348634886267,1795348634903241,0,64,1,0,19,2,NULL);
+INSERT INTO cycle VALUES(23,'sweep','3 subscriptions',1795348654709126,1795348654809915,1,90,1,0,11,0,NULL);
+INSERT INTO cycle VALUES(30,'details','d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1795348665283681,1795348665293203,1,46,0,0,4,0,NULL);
+INSERT INTO cycle VALUES(31,'details','later',1795363398740683,1795363398741075,1,0,0,0,0,0,X'f3a12ebef350782d560526cd1090068c0521b27f80ff2841eb47b74b02ee8cd9');
+INSERT INTO cycle VALUES(32,'details','later',1795363398839963,1795363398840148,1,0,0,0,0,0,X'fcb373d3b7ae614670e58505d5476c8bbda720b366a83589de27a5d43f1da414');
+CREATE TABLE resource (
+  id INTEGER PRIMARY KEY,
+  key TEXT NOT NULL UNIQUE,
+  display_id TEXT NOT NULL,
+  type TEXT NOT NULL,
+  subscription TEXT NOT NULL,
+  is_detail INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  version_id INTEGER REFERENCES version(id),
+  observed_at INTEGER NOT NULL,
+  first_cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED
+) STRICT;
+INSERT INTO resource VALUES(1,'/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1','/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1','microsoft.resources/subscriptions','3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',0,'arg:resourcecontainers|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,1795348594735267,2);
+INSERT INTO resource VALUES(5,'/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks','/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourceGroups/RG-Contoso-AKS/providers/Microsoft.OperationalInsights/workspaces/law-contoso-aks','microsoft.operationalinsights/workspaces','3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',0,'arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',256,1795348614722955,2);
+INSERT INTO resource VALUES(35,'/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364','/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364','microsoft.resources/subscriptions','8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',0,'arg:resourcecontainers|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',35,1795348594735267,2);
+INSERT INTO resource VALUES(63,'/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de','/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de','microsoft.resources/subscriptions','d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',0,'arg:resourcecontainers|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',63,1795348594735267,2);
+INSERT INTO resource VALUES(65,'/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01','/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourceGroups/rg-contoso-dev/providers/Microsoft.Compute/virtualMachines/vm-dev-01','microsoft.compute/virtualmachines','d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',0,'arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',260,1795348654729993,2);
+INSERT INTO resource VALUES(138,'/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-web/providers/microsoft.keyvault/vaults/kv-contoso-web/providers/microsoft.insights/diagnosticsettings','/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-web/providers/microsoft.keyvault/vaults/kv-contoso-web/providers/microsoft.insights/diagnosticsettings','microsoft.insights/diagnosticsettings','3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,'detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-web/providers/microsoft.keyvault/vaults/kv-contoso-web/providers/microsoft.insights/diagnosticsettings',257,1795348634830644,3);
+CREATE TABLE version (
+  id INTEGER PRIMARY KEY,
+  resource_id INTEGER NOT NULL REFERENCES resource(id),
+  from_cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  to_cycle INTEGER REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  observed_at INTEGER NOT NULL,
+  normaliser INTEGER NOT NULL,
+  fingerprint BLOB NOT NULL,
+  checksum BLOB NOT NULL,
+  body BLOB NOT NULL
+) STRICT;
+INSERT INTO version VALUES(1,1,2,NULL,1795348594735267,2,X'9cb7df576700184932b30451f2dcec7a4d761682261f6af8edc9afbd6d975f8b',X'80e59c7875bc9000916c580f1a42b7938fb382e01a784ce98351837cae92fb16',X'28b52ffd602a01ed0900c6523b22406bdc18263f21a5e4952b6de142a1382a7c3b06106dfb111feda36e57261dc39c09320030003000db3bad734997365cd0a54ae440cb6b5cc24a8239c53ecc491ec358811ac624dcb34b84387c3b9c114af710f5076dfaa03e020d5761f1d2e7b3eb8048b92498cd5383d1f4676f33c2a3e9339c92a3cba8cb51cfe501e2efb37da14d79da76083c4e08ae4bb5294373c2ce027692f267a9abd2c712b43d3077beae46a56c921ecd9522f27a9188ac4a9d8163a5f8f0e983d134953ec08cfc5d3a384547c32c027aa2841da760ca5b96251411c316463ccc7109f31a4899ffdcf0298845ceb8a1a44d2577431d0016440aa43d4a9ac584f56c08e8ecdd0b6647c816526cebbab6ec6557d65a6e7e9b306517e06092a9251831ffc568d8a93a80af8f2d908df3a4403caeb68eaa5d995862cef21a0b00413803');
+INSERT INTO version VALUES(5,5,2,9,1795348594760550,2,X'21d6245e64ba0d3fba2f62e23d017c01b2419cd803c31e3c70e3ee8827317783',X'2f762a0866cae6ace48b2d420b2d05b7b66aaddadbc6cd65f1a2d786bb5502dc',X'28b52ffd602803e5120076667225208de80163f849096742d0f1d6c2ed375847343d4fd8d581450b541fdd95ff970a3000b056680065006900142f9e92c28b9fd2904d34c5bcc3ae9e52e904f31662923f215477f54a01c04af469851281f9ea514ad05a31128300469fda4907d823c27c75697d38ac97be57c6498ea8890dd8dc31187c1a628e161de62e6a308701a16ea405f3934a5bc90a3fbacff0e328b922f606500de9815351bf8cf5da76891743c7e8d88d67d18e63507322063990c3248f0ee63818457f1e48f50ab57f212f7e68adb5c679009c7b8bf69a9bb486b9c6184d6b6c1344b7ed1572c5e377696bc58fbdd2d322107dead9155eec15add7edfb043f86340bb16ab81489fda62e057afc96269890e9d6aba5fa6520e0c7efd384545a603d014a2aba152f8e1edd21bc122b99a6743807c0705ed3bc469b388e31a42423adf0bab8c7d51d20606d7f5eedb105f6e4d4bfac545f8858a8a9304df90dff0e61c0349d97df6a1f43041796b452591a4e2f22486aee800f73b169c678248735be8098033627362267674fb7f0c6c712d3a7b6bc78aafc98d7e5d2da6bed396ed234f6c889f5f788a5f084085e6ca157ef117efcb76d475e8e3d8e1e6de965b050b2e3346555f500af0b3b5c6b041ed50339203082e2d8e901e0857d9e2d56a6d1f820d107f9d85ada1c30ecf9a2856f47b64a05630b17acadd3183b84c5fb5d7402ecf93a23adce3f16c0549b466b44a9fc7be43801f316d8dc100b8c9fd933bc6a465961367043627ccba6272c25b0068f024790c6054f2cad9d102d5b10a03c985b282fd5631476341c0d3d16762a108ddea436a37730042b3796582e2d1305');
+INSERT INTO version VALUES(35,35,2,NULL,1795348594735267,2,X'edbe6a27166e21ba79a5ac7eaf696b2cacd30f712bf12be47ad9a8332b4aae0b',X'53e14be7ebd4dbc3c5d0359b877b89b2e52caa4a97265413dd6d554a023e5f9c',X'28b52ffd602801fd0900a6523b22306bdd4170fddadda8f8c468e1b2024fdbf8bb49ec0791766c9bb5fe416430305025320031003000db5bad734a99365c50a68dc3b84459687aded2204648ed31db34696a92b6f0f314c7250edf0e6784d2bd64fd41237d501f01ec3a205a2e096673c55844fab3b739e111e9339c92a3cba84c2be9d35cea00792c570101f1f7d9aed048b9da76083c6e04cd8d9d05eca4e5cf52d9a58f29697b60ee7c658c4b5b445e2fe2ace73222ec5267e0582a3e7cfa5844da7015142f7d7e973ec09cfc5d3a5845c7d32c234153c209e734e52ddb10ced4b48519a8255cd2bc475266b53c9b462ab91b5c99be46ca101e0014448aa03d129ac584f56508ccec5d3fac1e19799d3d43b1ed10db029a5def6b790cec8029bb0007934c2d3142029241511ad6385507f0096c0b8ce3bc2b88771076913924e62cafb100108433');
+INSERT INTO version VALUES(63,63,2,NULL,1795348594735267,2,X'754db21e038be297f54aafc267ee6f5481909a91c3406b9cb02bac5042fc26c0',X'f92f060e892af7f4c830ceb6db05d9910e92eb2e6c8e8717ac2f880e0e603b7e',X'28b52ffd600b01750900665138234089b801c850bd3736f2a764bcec264a998953698c4dedb7aaed7fb1b62b318661ce042f002d002c00ce255dda504197f27b9445448b6b10882d093b2c621cc3146713ac49188110cf3b7c3b9c114af710f5076dfaa03e021d102997058c45d39fbdcd088fa6cf704a8e2ea32e9dcd5374891778c0e0efb35da14d79da76083c6e6cefb40192f267a9abd2c712b44d3077be2e46a5edcd1cf55c46d6de8655a93b70ac141f3e7d2c9a36dc04c54b9fcf2e953ec08cfc5d3a384547c3ec023d11c28e4bb0e429cb108988610a2f0f731cc2bc064aa6aeea69d385e6c64e0376011c00f72b85cb1ebdcc62c27a290468ec25306bc661af81b5052abb5ed5f2c8db8023bba006934259d91583d25cdea93a80cf8f2da00df754039802f1ea6a17994362cef21a0b00413803');
+INSERT INTO version VALUES(65,65,2,23,1795348594760550,2,X'6987b5bc6c9ac871ea7dc84130ddc7bc3c4b70bae199858eeadccd2c79a03bcf',X'cdd6cc2ec65d99028a9f4080331c09b9d2eb0dceaab1135d038ed8d38790589e',X'28b52ffd60670435150006a97824206fdd0cf6ff34d7d33b66f89d92323581d3ee2ef477448f1e8386757d19540d1004c02b6d006d0069001775ac27ef74ee5b86b4da65a7a4ecb28d6b56c6d49e720259a162ec5d664c3f76597420e0275aa943a9c054ef2833ea1793756cb4d29f1436ca997a61d40f1a3a466b3bd33172d8313520c449add134d4a6073ecd81f8d1204d3bc91145a64e2aff920eab845566df46b91901bb54ef8b61525967bf454105ad2ade65bd2bc4945664ba4b65a2b250cec62c48409ebc7f22509c567ccf5d2aebc824f5219044e738f92318326265ed5c119d27bb542a8df9bf8d5d493c9be02995ba9213f5860ae5573a29967133ded696efd7be6d8be785406c8a275bbb6c07d22322b7c3bea560a55ffbb9dab7ded92eebcca65afdaa3d4ee238fb16a3d45db66228279d3c30a9b292b06b97bdb02ca668de99776dd84f4cc29a45616b9c73fbd67b9a289ced3db543536cc95d285512f073a4d8e9c78edd106291e78f50534abcaddf0ebb2e380c95b5a00579b82145936b083e5a131d6e8ec7f434a71b5183a07b22446a7ef2ecdfa542f1efb2fbf6113d0ca5468a22d862d4404d92a2a7450872b486344d0d083d089673cf3980c8351aa781025cf39ee73ddc43e39ad3b4c771ce405bf2d7029b32e1ba7868240c9288605137d8b70cfddc0e3f4aa821a5420265142a114992142ad41a2082a3d0e50d12807625a68c646c2acc96ff59ef01e019469353a8c00251fa85ff8de531a22e1cc4645c561947dac151799370c79428db1bf7770496bcaa2cbe10301b2b949b3ad474817dd480627674c1e84365b294ac21ad185d6d81467e6c303cebff561194dda8de615ec46e385ef8d81d0f8b0fe3e91bfad2f75540e7083baf56c0b11a2b3d23857831c05066394ed961274daaf3360e9ca3235d30d76c07a7439337021717418986c2e5c1ca6715');
+INSERT INTO version VALUES(138,138,3,17,1795348595008392,2,X'1449ca534a28cbbb558b6fc12851692a9adf6b987f6cbff0ecd8eafaa01e7465',X'653844bc21fba3187093cec4bcdb9769f7b19ae0729fd7e2c1fe5abbfe33673a',X'28b52ffd605904ed0f00465d572430abb60198969fa4887131266526bb5c8ac2cc4b49dbb60f4522fdffaff7130d0c0c54094e0049004b00efa262a6b5003c041d36e3cbf2dec618d8d27ab6414187ff2053512f9722ec685947e8db2b01411e457b30c4261a8a3934a22088c6509b781e8ad1601155408be50ff24bdccc9fe82b9d6c9c0f010edc90e1a3e48905ff16b3f9e0a42f7faf045bbae853065d7b6cc9c6b9f89c9c9eff6de36cf2b9455d150527373ac5a4932b4d9f4d7af4f87f9df13b7c91725bfe0c11fb638c65f90a8e71ff5e7adfb71e2c5327fd5a5a2fd92cb863fd1518d88e0e4d26b3ee144238e993b689b183070ffe76361bfb9d6ceb1e7d9b4d0e48d2c9a961b4afcc131ebfafc0e4f4492283c9ba881099854c6542d1cf26930dea963b9d9e3bb2758663c110098d408fa650916d3caa2d94a11e8881508a7db484834196a9e496860defcb57854230f9172163928db4e1bbc780658ce975d626d80b7f3614173e20502221c6cc782004fe50d80dc9068d138835d42202185151084b28610b2ff0625e2dc0c73ece870f447a7cec010ae21261797c317b216eae96b35453212d9985e7bb982b412f1b6afad2e38d676300a000d6b1396e40ffba5918c994dc3d0c68e6af5eb6b957c895718b33afa8fc2e7f17ca579d79b0509c9184a9a5edbaee23a0a2c3cc0830a3403a893fbb303c299689d032f0b36a901d819b01');
+INSERT INTO version VALUES(256,5,9,NULL,1795348614722955,2,X'c9db6d9e6e31db57961ce2c3c2a56ee39eeb383774f1215660eae570ec9a3ed8',X'26bde2c59eaf2ce4ab3434e0c8f1e64e3a84653673482fca00abe9a33ff03d7c',X'28b52ffd602703fd120006667126108fe80146984b26556ec45badd97d6a32b41e382b50df44f2c06bf1cb4609202200000006016700630067008ba7a4f0e2a73464154d31efb0aba7545ac1bc9598e44f09d55dbd526058893ead5022305f3d4a0a5a2ba6c10080d1a77652011699305f5d5a230eeba5ef957112246ae20336770e069f8618a44587b98b1ecc7140a81ba9c1fca4d256b2c28fee33fc384abe080de9815351bf8cf5da76891743e7e8d88fa7d18e63507322063990c3248f10e63818457f1e49f50ab57f212f8e68adb5c67918cebd467bcd39b486b9c61c4d6b6c0f44b7ed15f2c5e377696bc58fbdd2d312107dead9155eec15add7ed7b053f8694e2f69bba14e8f15b7a604aa65baf93a0fa6518e0c7efd394545a603d014a2aba152f8e1edd21bc0db6619ad2351a8c477b8e7b5073681a7ba42423adf0bab8c7d52124606d7f5eedb105f6e4d4bfac545f9858a8a9304df90fff0e21c0349d97df6a1f4bd80b40051796b452591e4e3722486a0e810f73b169e678248735de80180436273e2267674fb7f0c6c714d3a7b6bc78aafc98d7e5c268ed35e960fd7d622d3c6182175be8d5fb841fff6ddb9197638fa3485b7a192c94ec384d59552dc0ebc210d79a8048f585583d5c4a433d204082c298e901f0e27d9d295686687c906807796d2d6dee777bbdd442b7214b05c1d68e0bd5dae98b3cf2814da7b4b07283164100dbbe72913649ff0158ba9af66040a1bc3b729c70a9053435b462c6cef7085d7afd98b32b4159c01589f1964d4d586a600d1a058e208d0b422c6d3a21b36c25404930b7625e6a6314ee6838107a54d859201a7a93d28cdec150acdc7862b9b44c14');
+INSERT INTO version VALUES(257,138,17,NULL,1795348634830644,2,X'91145504c8de633c489361d1b8170725147adc49261f5c2df0f62d56b1b18534',X'43cfe69023b6c7aac84dd33ee77dea272ad002f1d90066d615e95dc3f784b97b',X'28b52ffd20f7d50400924a221e70476d0143f4a61c4a06b48cd44989b4d37f4deda10ffd8d197655ff9710090403c969739ce59253f6f82b9cabb5ffeab9efbcd4d984fe056a7dedd240c777b4b33cb401f00a3b77ae017a6bda859b21d203c3cebf388d6a74d6b8956637766d4494053a24451a14499814380cb33024845104290c22918c735002d017efb3ed74d41c2fb9b48710040052056819e067d5203b423103');
+INSERT INTO version VALUES(260,65,23,NULL,1795348654729993,2,X'131fe8ada69a65ccb78fbe89677aade4adbc5332e864b4dd6fd363b486c0b5d7',X'cecaec25af3a78a75e5eb230574de150765e6a15672c931897e9ee715bd0bef4',X'28b52ffd6077045d150076697924206ff40ceee596ff928c59b40fb74c4de0b4bb0bfd1dd1348b88c6972f06810a3000b0566d006f006900ec16fdeb13fb74b2e37eb4e28567a4f0c24d63f262aacf3879ad50f5b51f2fc6edb5241d08b013adf45f5460ea3b8c177d8bb91c325aa99df431ea996a5dfa07fefed2eacf388c9c764c8d0769126b340eb1e9790f73a07e3048e34d724490a993466bc57f55ba9561c730724675e11f2ff5dd629834d6e9d6a2a0825655f3c2ef156246099bf25299a8f08b93310b12afa7773b11284f2bac4f5e2aecb824f52190c06f38db463062445efe5d01bf27bc542a7edf3a865e493d9dc0522a791527fa0df5455be9a43a42ce705c3ddab7d8b1cb9e1702d0a99e2d7909b6fd9f8d1f01db1dd831f52ab5d56d57ecf8fde2859de914abb6624f93380e3bbe94ca0b57fde2a4b307263556d2b578e10b299b82bd5fef955d3baf7499a48f35ad3576fc3e4df44d7f9fdcc1a99691174a8d046d1b52fdd44287eeefdd886d1ba16694705cadfff315964f429e6e48d1d41c7a0fd640a799e3313dccf146c4a0d71e08911a3b7bbaf5792978f26c5b545b5e981d3fa2a79fd44851f4188c1a884952f43008410ed690a6a9f1a00741b6e65a03885aa3711a28a035ee79dca33d348d390d7b9ce60cb88c962dee8c09d6c543236190400449df801d33784ca851a1420286884844494981a1d63082a390a90712c08625434632361466cbffacf7800e09e889d0b886283daf017624feaff331123a0b13d3b867368eb48323c04df4dd34510a6f3eefb12ca9550f3e0e1004ab197753a878c17d9473c50da30b6c87efc94064a56835c7557368f4c71f83b51e8c551365a7aaf795e2ad86584088d1f163c1047c2042717ddf003439ac23550547c8d8d51c49e039138365cbddcaee3e6969f9d3287d868934bbb9a1ab3d6b2da3914776e9483c53123ad814af02');
+CREATE TABLE evidence (
+  key TEXT PRIMARY KEY,
+  complete INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  message TEXT NOT NULL,
+  observed_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO evidence VALUES('arg:authorizationresources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,'','',1795348664723498);
+INSERT INTO evidence VALUES('arg:authorizationresources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',1,'','',1795348664723498);
+INSERT INTO evidence VALUES('arg:authorizationresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1,'','',1795348664723498);
+INSERT INTO evidence VALUES('arg:guestconfigurationresources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,'','',1795348664730696);
+INSERT INTO evidence VALUES('arg:guestconfigurationresources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',1,'','',1795348664730696);
+INSERT INTO evidence VALUES('arg:guestconfigurationresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1,'','',1795348664730696);
+INSERT INTO evidence VALUES('arg:insightsresources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,'','',1795348664733351);
+INSERT INTO evidence VALUES('arg:insightsresources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',1,'','',1795348664733351);
+INSERT INTO evidence VALUES('arg:insightsresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1,'','',1795348664733351);
+INSERT INTO evidence VALUES('arg:kubernetesconfigurationresources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,'','',1795348664741374);
+INSERT INTO evidence VALUES('arg:kubernetesconfigurationresources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',1,'','',1795348664741374);
+INSERT INTO evidence VALUES('arg:kubernetesconfigurationresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1,'','',1795348664741374);
+INSERT INTO evidence VALUES('arg:networkresources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,'','',1795348664748075);
+INSERT INTO evidence VALUES('arg:networkresources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',1,'','',1795348664748075);
+INSERT INTO evidence VALUES('arg:networkresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1,'','',1795348664748075);
+INSERT INTO evidence VALUES('arg:resourcecontainers|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,'','',1795348664754711);
+INSERT INTO evidence VALUES('arg:resourcecontainers|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',1,'','',1795348664754711);
+INSERT INTO evidence VALUES('arg:resourcecontainers|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1,'','',1795348664754711);
+INSERT INTO evidence VALUES('arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,'','',1795348664764572);
+INSERT INTO evidence VALUES('arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',1,'','',1795348664764572);
+INSERT INTO evidence VALUES('arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1,'','',1795348664764572);
+INSERT INTO evidence VALUES('arg:securityresources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,'','',1795348664837061);
+INSERT INTO evidence VALUES('arg:securityresources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',1,'','',1795348664837061);
+INSERT INTO evidence VALUES('arg:securityresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1,'','',1795348664837061);
+INSERT INTO evidence VALUES('detail:/x',1,'','',1795363398839966);
+CREATE TABLE policy_check (
+  id INTEGER PRIMARY KEY,
+  assignment TEXT NOT NULL,
+  reference TEXT NOT NULL,
+  definition_hash TEXT NOT NULL,
+  parameters_hash TEXT NOT NULL,
+  retired INTEGER NOT NULL DEFAULT 0, exemptions_hash TEXT NOT NULL DEFAULT '', retired_cycle INTEGER,
+  UNIQUE (assignment, reference)
+) STRICT;
+INSERT INTO policy_check VALUES(24,'azure-monitor','NS-2.2-workspace-public-ingestion','bdc845e6d2966000adb10e8c7f6b564eae3464cdc252ac2a21a376354dfa3220','adbf4564dbeaee81f011a01fe1f0f37d332b1ac9a521ae41603293d03dddaf8e',0,'',NULL);
+INSERT INTO policy_check VALUES(25,'azure-monitor','NS-2.2-workspace-public-query','e9a92e8f235a58f60399bb522c2aeccb208a9f138077fb5fb2b293d05710cf4d','adbf4564dbeaee81f011a01fe1f0f37d332b1ac9a521ae41603293d03dddaf8e',0,'',NULL);
+INSERT INTO policy_check VALUES(38,'azure-monitor','IM-1.1-workspace-local-auth','66fdc548bcb8a06ac75e26fd8e940b928f10fcfc67b3661e3a9f866052e0bb18','cc84d8253adf767b85b4c8c6d20b88cfcca1f32e2c2f6f1a5ffa17aa4cc7d55a',0,'',NULL);
+INSERT INTO policy_check VALUES(43,'azure-monitor','IM-3.1-vm-identity','208cc364dadb24fef09ab7a4eac4f831dae531601b87ab70c569bb3081c52408','3ecd30ef6a2b2f4214887550ac586fd87459eecd716df94f166876e671ef8c59',0,'',NULL);
+INSERT INTO policy_check VALUES(49,'azure-monitor','IM-3.1-workspace-identity-linked-storage','a14a440a621901e92c756a8b2e7f8026d63cb6929941475fca055e8bd608437e','3ecd30ef6a2b2f4214887550ac586fd87459eecd716df94f166876e671ef8c59',0,'',NULL);
+INSERT INTO policy_check VALUES(55,'azure-monitor','PA-7.1-workspace-access-mode','8b0e3d0fe87acf62fd21196699fa1b0a63f069703429cc9c3c9cfed5b8959102','2a28310664352fbc46bb9b1abe1eee080fcf4d3050eca7aaabd689f53a9a1bae',0,'',NULL);
+INSERT INTO policy_check VALUES(56,'azure-monitor','PA-7.1-workspace-no-privileged-users','8539ac0d92b135eaa1e8f17d6083c5918d2db4b0fcf96ed6c7f27081e62f2a1b','283f9f3a6b95003e473e90e23bbedae9d834f11d1a52b9c97cd25ae39cb098c9',0,'',NULL);
+INSERT INTO policy_check VALUES(57,'azure-monitor','PA-7.1-inherited-privileged-users','1b10720b34784213b1f4ea293f2445845d3cb4b4e7538b63a4a0390b2506990a','9b455b4f9449e864f4a6c595589a4ba4b424afc184ab173319f31b7f89455b39',0,'',NULL);
+INSERT INTO policy_check VALUES(61,'azure-monitor','PA-7.1-assign-groups-not-users','ebdc51d909f828b1ea0ca94993ee1779c22eba301c3739f6c66ccee121d56924','2fcf80b9199b054091c0fcafb2acf01732b0f714e75de947d337dc610671b2b0',0,'',NULL);
+INSERT INTO policy_check VALUES(94,'azure-monitor','LT-4.1-workspace-query-audit','319c638ba7ccb6fe230896f9e4c34b7622a99c24039c1ecf733bbb8dc63b121e','3ecd30ef6a2b2f4214887550ac586fd87459eecd716df94f166876e671ef8c59',0,'',NULL);
+INSERT INTO policy_check VALUES(96,'azure-monitor','LT-4.1-resource-diagnostics','cb6ee835cdc962a48545df066e112d604a5a85fd782f1ebbed0e81c5fa5e1ac1','c081feb3792ce436a50b325661ebeed148e52f68b5e5a4e305e32fbe6232bab5',0,'',NULL);
+INSERT INTO policy_check VALUES(98,'azure-monitor','LT-4.1-resource-diagnostics-not-dangling','f03c0c106954d9d466c6d11173de02f45e941711272f69e0798bbb357f4eb074','3ecd30ef6a2b2f4214887550ac586fd87459eecd716df94f166876e671ef8c59',0,'',NULL);
+INSERT INTO policy_check VALUES(106,'azure-monitor','LT-4.1-activity-log-export','b689f4ce1bb88ba74cf181f4e41a3096700d8f4713c019cdc530eb97eb13e27e','a1cffa1d8f983bfc9033bcec155b05b30e80a4e2217da469bdd00cfa50d86b6c',0,'',NULL);
+INSERT INTO policy_check VALUES(107,'azure-monitor','LT-4.1-activity-log-categories','2767d4100b88e9df0f58edd5a25fb86e0e821e7a54db435e6b2790f8f2b69fc4','5d3175c06e1321f447f7ab365feb5def9625ceb1c40bf570f1897c3cde84b30b',0,'',NULL);
+INSERT INTO policy_check VALUES(108,'azure-monitor','LT-4.1-activity-log-retention','c4854fc5d29e381859c9613affd89fb321e9996304cd5764b67c8febda0c3251','a5e713066c3600905ee709d4b8ed838f87fde7db316fe7a78b37122dc165ccc4',0,'',NULL);
+INSERT INTO policy_check VALUES(111,'azure-monitor','LT-4.1-workspace-retention','0cf8dcc9b13425eac2279bc5454ed598f1a0730b6457cba9dd8284c9b53837f0','ed47a0c7ed178beda5c4f8a3f0600c84ae24bd2dbc3ce409428ae72e3b629871',0,'',NULL);
+INSERT INTO policy_check VALUES(112,'azure-monitor','LT-4.1-table-retention','4575c8c72b53de026097f5b4523a2d3222d138601c2bd2e16e7bc9b13ae4acc5','882d7cfb98f554c23d468cffdbb368bdc26bc31366dbb2080786d2bec62b328a',0,'',NULL);
+INSERT INTO policy_check VALUES(113,'azure-monitor','LT-4.1-workspace-ingestion-active','15354f7f3a6faed7c9d7252835d695bfc4bb1535aa56e865bbdefb3a936f7686','3ecd30ef6a2b2f4214887550ac586fd87459eecd716df94f166876e671ef8c59',0,'',NULL);
+INSERT INTO policy_check VALUES(115,'azure-monitor','LT-4.1-vm-ama','5cacf65c6e11c2a2b465b066126a3b0bf109d1cecf5daaf8c976c5a25a4ed22b','cd524b7e3e6fc8ac97f64b48e4ed223b5bd4f83233fe359afeac19fb48648b64',0,'',NULL);
+INSERT INTO policy_check VALUES(122,'azure-monitor','LT-4.1-alert-policy-assignment-write','a8d253b36f81a836b254e4c9dd01ec0abca9a02a28ab7906458e578e7407c008','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO policy_check VALUES(123,'azure-monitor','LT-4.1-alert-policy-assignment-delete','4c44171c74ba03eb6dbcce890569ea84c561f39da28e0394716dfa2549f85be7','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO policy_check VALUES(124,'azure-monitor','LT-4.1-alert-nsg-write','79590eeee3fa91ab02ffd1f5a9a95fd0cdcde64b059ca43d0c65f95d4e9331ef','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO policy_check VALUES(125,'azure-monitor','LT-4.1-alert-nsg-delete','c58809be17fe3f8204f5d7efb6e9bfb5136f3ecc30b1fbecfd05abb696baf1e6','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO policy_check VALUES(126,'azure-monitor','LT-4.1-alert-security-solution-write','b5931c39da34f59b07cd3e37c8ec625a80b4d261d94ce6c1f694b229b9bbf8eb','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO policy_check VALUES(127,'azure-monitor','LT-4.1-alert-security-solution-delete','144ea12533b019d841feaaa951e0cc580dd4a08919d3fff2bbb814de3cbeb528','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO policy_check VALUES(128,'azure-monitor','LT-4.1-alert-sql-firewall-write','15f399fa530d861ec5bff431780ad6e27977445950484e4d7baabe985f6b157b','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO policy_check VALUES(129,'azure-monitor','LT-4.1-alert-sql-firewall-delete','e2d8272e8d9c4cd61de5c614779feda6b5f99dd9c52a916bf7ebd935fa79d013','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO policy_check VALUES(130,'azure-monitor','LT-4.1-alert-public-ip-write','7597bd70b00e30211f8c8ba2b348c466bee0892acbff0e9c66918f4628a0168e','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO policy_check VALUES(131,'azure-monitor','LT-4.1-alert-public-ip-delete','7be44ff00a647256c92d295ba50e47c9d9af24e7a5cd440df5bc6eac8a291ba7','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO policy_check VALUES(132,'azure-monitor','LT-4.1-alert-service-health','92b6f8e3e98896a5ceec98c4bfe620b04bfa9da16486f72e126945ab2545e13c','c072ad8b112b24e409f7d03f17f7c0f2547bd697d90b605865e9dc3cd69860ac',0,'',NULL);
+INSERT INTO policy_check VALUES(133,'azure-monitor','LT-4.1-alert-role-assignment-write','5bcb2709a6ba9a27668f05d002ce418e697807ee2f6399c1cba51fa1fa0c1112','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO policy_check VALUES(134,'azure-monitor','LT-4.1-alert-diagnostic-settings-delete','da34be2c347969a0fd5da54fb484fc65269d861dee1084e96e37f9142683bdbf','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO policy_check VALUES(135,'azure-monitor','LT-4.1-alert-workspace-delete','8284efd663851255efa14037213d1eb1293561c6203e3bea772d27a38c20ca9e','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO policy_check VALUES(136,'azure-monitor','LT-4.1-alert-workspace-purge','0cea35a19fa953dbe6cbbda019f2b0332680fecb855db33815cc48658a42b206','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO policy_check VALUES(137,'azure-monitor','LT-4.1-alert-lock-delete','3edce0dbc80b3651befcefa7a5dc5d118e0e31b640fd58b10b86437bdba16b34','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO policy_check VALUES(142,'azure-monitor','BR-1.2-deleted-workspaces','3b216cde64ff6810e89a04126f56b28e21f501e66da16417d4663a8c2f3d31d4','24e8069cf9a234718b170d16729fcef6e201da6bbb90a51b2508e4bc49141eb9',0,'',NULL);
+INSERT INTO policy_check VALUES(144,'azure-monitor','WAF-LOGS.4-workspace-lock','2658934cbf44821b93fcb52d39c0ec1e4d3b900e99b43207de54270697906178','5a6a6093eca4d1d8a188e5e7741d09c36cdfa81be9d27202f7af3974d11028bf',0,'',NULL);
+INSERT INTO policy_check VALUES(146,'azure-monitor','WAF-LOGS.4-export-destination-exists','b6536614b696ced7bdebb2d76e523078433f78b137a1557c48e82aceba66fb3f','3ecd30ef6a2b2f4214887550ac586fd87459eecd716df94f166876e671ef8c59',0,'',NULL);
+INSERT INTO policy_check VALUES(151,'azure-monitor','WAF-LOGS.6-immediate-purge','ef32d2df1e224825129ed48d5b8f42ba6298b3dfe1af16d4fd5abc98d0f18d71','d9e1ff9c32abcb63f25d0f12495cec419561af2bb49cbb3d100cb8610d4aa679',0,'',NULL);
+INSERT INTO policy_check VALUES(160,'azure-monitor','WAF-VM.1-defender-for-servers','d300d50a1a3767b5776d3e323489bf186b5ad98c6d185539a208cbb879b93914','6d83edb5f8d850acbbe417c828242215439df09a5b9c6675b5a1f6f1957bf96e',0,'',NULL);
+CREATE TABLE verdict (
+  check_id INTEGER NOT NULL REFERENCES policy_check(id),
+  resource_id INTEGER NOT NULL REFERENCES resource(id),
+  state TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  cause TEXT NOT NULL,
+  version_id INTEGER NOT NULL REFERENCES version(id),
+  since_cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  evaluated_at INTEGER NOT NULL,
+  known_state TEXT,
+  known_version INTEGER NOT NULL,
+  PRIMARY KEY (check_id, resource_id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO verdict VALUES(24,5,'Compliant','','resource',256,2,1795348614764471,'Compliant',256);
+INSERT INTO verdict VALUES(25,5,'NonCompliant','','resource',256,9,1795348614764471,'NonCompliant',256);
+INSERT INTO verdict VALUES(38,5,'Compliant','','resource',256,2,1795348614764471,'Compliant',256);
+INSERT INTO verdict VALUES(43,65,'NonCompliant','','resource',260,2,1795348654805957,'NonCompliant',260);
+INSERT INTO verdict VALUES(55,5,'Compliant','','resource',256,2,1795348614764471,'Compliant',256);
+INSERT INTO verdict VALUES(56,5,'Compliant','','resource',256,2,1795348614764471,'Compliant',256);
+INSERT INTO verdict VALUES(57,1,'Compliant','','resource',1,2,1795348594826694,'Compliant',1);
+INSERT INTO verdict VALUES(57,35,'Compliant','','resource',35,2,1795348594826694,'Compliant',35);
+INSERT INTO verdict VALUES(57,63,'Compliant','','resource',63,2,1795348594826694,'Compliant',63);
+INSERT INTO verdict VALUES(61,5,'Compliant','','resource',256,2,1795348614764471,'Compliant',256);
+INSERT INTO verdict VALUES(94,5,'Compliant','','resource',256,3,1795348614764471,'Compliant',256);
+INSERT INTO verdict VALUES(96,5,'Compliant','','resource',256,3,1795348614764471,'Compliant',256);
+INSERT INTO verdict VALUES(98,1,'Compliant','','resource',1,3,1795348595046372,'Compliant',1);
+INSERT INTO verdict VALUES(98,5,'Compliant','','resource',256,3,1795348614764471,'Compliant',256);
+INSERT INTO verdict VALUES(98,35,'NoEvidence','forbidden','evidence',35,4,1795348595129408,NULL,0);
+INSERT INTO verdict VALUES(98,63,'Compliant','','resource',63,5,1795348595219135,'Compliant',63);
+INSERT INTO verdict VALUES(106,1,'Compliant','','resource',1,3,1795348595046372,'Compliant',1);
+INSERT INTO verdict VALUES(106,35,'NoEvidence','forbidden','evidence',35,4,1795348595129408,NULL,0);
+INSERT INTO verdict VALUES(106,63,'NonCompliant','','resource',63,5,1795348595219135,'NonCompliant',63);
+INSERT INTO verdict VALUES(107,1,'Compliant','','resource',1,3,1795348595046372,'Compliant',1);
+INSERT INTO verdict VALUES(107,35,'NoEvidence','forbidden','evidence',35,4,1795348595129408,NULL,0);
+INSERT INTO verdict VALUES(107,63,'NonCompliant','','resource',63,5,1795348595219135,'NonCompliant',63);
+INSERT INTO verdict VALUES(108,1,'Compliant','','resource',1,4,1795348595129408,'Compliant',1);
+INSERT INTO verdict VALUES(108,35,'NoEvidence','forbidden','evidence',35,4,1795348595129408,NULL,0);
+INSERT INTO verdict VALUES(111,5,'Compliant','','resource',256,2,1795348614764471,'Compliant',256);
+INSERT INTO verdict VALUES(113,5,'Compliant','','resource',256,2,1795348614764471,'Compliant',256);
+INSERT INTO verdict VALUES(115,65,'NonCompliant','','resource',260,2,1795348654805957,'NonCompliant',260);
+INSERT INTO verdict VALUES(122,1,'Compliant','','resource',1,2,1795348594826694,'Compliant',1);
+INSERT INTO verdict VALUES(122,35,'Compliant','','resource',35,2,1795348594826694,'Compliant',35);
+INSERT INTO verdict VALUES(122,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO verdict VALUES(123,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO verdict VALUES(123,35,'Compliant','','resource',35,2,1795348594826694,'Compliant',35);
+INSERT INTO verdict VALUES(123,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO verdict VALUES(124,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO verdict VALUES(124,35,'Compliant','','resource',35,2,1795348594826694,'Compliant',35);
+INSERT INTO verdict VALUES(124,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO verdict VALUES(125,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO verdict VALUES(125,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO verdict VALUES(125,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO verdict VALUES(126,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO verdict VALUES(126,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO verdict VALUES(126,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO verdict VALUES(127,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO verdict VALUES(127,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO verdict VALUES(127,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO verdict VALUES(128,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO verdict VALUES(128,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO verdict VALUES(128,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO verdict VALUES(129,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO verdict VALUES(129,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO verdict VALUES(129,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO verdict VALUES(130,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO verdict VALUES(130,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO verdict VALUES(130,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO verdict VALUES(131,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO verdict VALUES(131,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO verdict VALUES(131,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO verdict VALUES(132,1,'Compliant','','resource',1,2,1795348594826694,'Compliant',1);
+INSERT INTO verdict VALUES(132,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO verdict VALUES(132,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO verdict VALUES(133,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO verdict VALUES(133,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO verdict VALUES(133,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO verdict VALUES(134,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO verdict VALUES(134,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO verdict VALUES(134,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO verdict VALUES(135,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO verdict VALUES(135,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO verdict VALUES(135,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO verdict VALUES(136,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO verdict VALUES(136,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO verdict VALUES(136,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO verdict VALUES(137,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO verdict VALUES(137,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO verdict VALUES(137,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO verdict VALUES(142,1,'Compliant','','resource',1,3,1795348595046372,'Compliant',1);
+INSERT INTO verdict VALUES(142,35,'Compliant','','resource',35,4,1795348595129408,'Compliant',35);
+INSERT INTO verdict VALUES(142,63,'Compliant','','resource',63,5,1795348595219135,'Compliant',63);
+INSERT INTO verdict VALUES(144,5,'NonCompliant','','resource',256,3,1795348614764471,'NonCompliant',256);
+INSERT INTO verdict VALUES(151,5,'Compliant','','resource',256,2,1795348614764471,'Compliant',256);
+INSERT INTO verdict VALUES(160,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO verdict VALUES(160,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO verdict VALUES(160,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+CREATE TABLE transition (
+  id INTEGER PRIMARY KEY,
+  cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  check_id INTEGER NOT NULL REFERENCES policy_check(id),
+  resource_id INTEGER NOT NULL REFERENCES resource(id),
+  from_state TEXT,
+  to_state TEXT,
+  reason TEXT NOT NULL,
+  cause TEXT NOT NULL
+) STRICT;
+INSERT INTO transition VALUES(1,2,57,1,NULL,'Compliant','','resource');
+INSERT INTO transition VALUES(2,2,98,1,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(3,2,106,1,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(4,2,107,1,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(5,2,108,1,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(6,2,122,1,NULL,'Compliant','','resource');
+INSERT INTO transition VALUES(7,2,123,1,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(8,2,124,1,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(9,2,125,1,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(10,2,126,1,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(11,2,127,1,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(12,2,128,1,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(13,2,129,1,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(14,2,130,1,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(15,2,131,1,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(16,2,132,1,NULL,'Compliant','','resource');
+INSERT INTO transition VALUES(17,2,133,1,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(18,2,134,1,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(19,2,135,1,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(20,2,136,1,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(21,2,137,1,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(22,2,142,1,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(23,2,160,1,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(37,2,24,5,NULL,'Compliant','','resource');
+INSERT INTO transition VALUES(38,2,25,5,NULL,'Compliant','','resource');
+INSERT INTO transition VALUES(39,2,38,5,NULL,'Compliant','','resource');
+INSERT INTO transition VALUES(40,2,49,5,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(41,2,55,5,NULL,'Compliant','','resource');
+INSERT INTO transition VALUES(42,2,56,5,NULL,'Compliant','','resource');
+INSERT INTO transition VALUES(43,2,61,5,NULL,'Compliant','','resource');
+INSERT INTO transition VALUES(44,2,94,5,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(45,2,96,5,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(46,2,98,5,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(47,2,111,5,NULL,'Compliant','','resource');
+INSERT INTO transition VALUES(48,2,112,5,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(49,2,113,5,NULL,'Compliant','','resource');
+INSERT INTO transition VALUES(50,2,144,5,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(51,2,146,5,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(52,2,151,5,NULL,'Compliant','','resource');
+INSERT INTO transition VALUES(181,2,57,35,NULL,'Compliant','','resource');
+INSERT INTO transition VALUES(182,2,98,35,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(183,2,106,35,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(184,2,107,35,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(185,2,108,35,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(186,2,122,35,NULL,'Compliant','','resource');
+INSERT INTO transition VALUES(187,2,123,35,NULL,'Compliant','','resource');
+INSERT INTO transition VALUES(188,2,124,35,NULL,'Compliant','','resource');
+INSERT INTO transition VALUES(189,2,125,35,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(190,2,126,35,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(191,2,127,35,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(192,2,128,35,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(193,2,129,35,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(194,2,130,35,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(195,2,131,35,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(196,2,132,35,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(197,2,133,35,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(198,2,134,35,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(199,2,135,35,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(200,2,136,35,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(201,2,137,35,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(202,2,142,35,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(203,2,160,35,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(323,2,57,63,NULL,'Compliant','','resource');
+INSERT INTO transition VALUES(324,2,98,63,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(325,2,106,63,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(326,2,107,63,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(327,2,108,63,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(328,2,122,63,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(329,2,123,63,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(330,2,124,63,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(331,2,125,63,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(332,2,126,63,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(333,2,127,63,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(334,2,128,63,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(335,2,129,63,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(336,2,130,63,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(337,2,131,63,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(338,2,132,63,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(339,2,133,63,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(340,2,134,63,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(341,2,135,63,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(342,2,136,63,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(343,2,137,63,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(344,2,142,63,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO transition VALUES(345,2,160,63,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(347,2,43,65,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(348,2,115,65,NULL,'NonCompliant','','resource');
+INSERT INTO transition VALUES(447,3,98,1,'NoEvidence','Compliant','','resource');
+INSERT INTO transition VALUES(448,3,106,1,'NoEvidence','Compliant','','resource');
+INSERT INTO transition VALUES(449,3,107,1,'NoEvidence','Compliant','','resource');
+INSERT INTO transition VALUES(450,3,142,1,'NoEvidence','Compliant','','resource');
+INSERT INTO transition VALUES(455,3,49,5,'NoEvidence',NULL,'','resource');
+INSERT INTO transition VALUES(456,3,94,5,'NoEvidence','Compliant','','resource');
+INSERT INTO transition VALUES(457,3,96,5,'NoEvidence','Compliant','','resource');
+INSERT INTO transition VALUES(458,3,98,5,'NoEvidence','Compliant','','resource');
+INSERT INTO transition VALUES(459,3,112,5,'NoEvidence',NULL,'','resource');
+INSERT INTO transition VALUES(460,3,144,5,'NoEvidence','NonCompliant','','resource');
+INSERT INTO transition VALUES(461,3,146,5,'NoEvidence',NULL,'','resource');
+INSERT INTO transition VALUES(536,4,108,1,'NoEvidence','Compliant','','resource');
+INSERT INTO transition VALUES(537,4,98,35,'NoEvidence','NoEvidence','forbidden','evidence');
+INSERT INTO transition VALUES(538,4,106,35,'NoEvidence','NoEvidence','forbidden','evidence');
+INSERT INTO transition VALUES(539,4,107,35,'NoEvidence','NoEvidence','forbidden','evidence');
+INSERT INTO transition VALUES(540,4,108,35,'NoEvidence','NoEvidence','forbidden','evidence');
+INSERT INTO transition VALUES(541,4,142,35,'NoEvidence','Compliant','','resource');
+INSERT INTO transition VALUES(583,5,98,63,'NoEvidence','Compliant','','resource');
+INSERT INTO transition VALUES(584,5,106,63,'NoEvidence','NonCompliant','','resource');
+INSERT INTO transition VALUES(585,5,107,63,'NoEvidence','NonCompliant','','resource');
+INSERT INTO transition VALUES(586,5,108,63,'NoEvidence',NULL,'','resource');
+INSERT INTO transition VALUES(587,5,142,63,'NoEvidence','Compliant','','resource');
+INSERT INTO transition VALUES(633,9,25,5,'Compliant','NonCompliant','','resource');
+CREATE TABLE dependency (
+  target TEXT NOT NULL,
+  check_id INTEGER NOT NULL,
+  resource_id INTEGER NOT NULL,
+  PRIMARY KEY (target, check_id, resource_id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO dependency VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',9,1);
+INSERT INTO dependency VALUES('relation:monitoringsubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',9,1);
+INSERT INTO dependency VALUES('relation:scopesubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',9,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',57,1);
+INSERT INTO dependency VALUES('relation:assignmentscope|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',57,1);
+INSERT INTO dependency VALUES('relation:workspacesubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',57,1);
+INSERT INTO dependency VALUES('sources:assignmentscope',57,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',68,1);
+INSERT INTO dependency VALUES('relation:clustersubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',68,1);
+INSERT INTO dependency VALUES('relation:lockboxsubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',68,1);
+INSERT INTO dependency VALUES('sources:lockboxsubscription',68,1);
+INSERT INTO dependency VALUES('relation:assignmentscope|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',71,1);
+INSERT INTO dependency VALUES('sources:assignmentscope',71,1);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/providers/microsoft.insights/diagnosticsettings',97,1);
+INSERT INTO dependency VALUES('relation:loggedresource|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',97,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',98,1);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/providers/microsoft.insights/diagnosticsettings',98,1);
+INSERT INTO dependency VALUES('evidence:resource:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-monitoring/providers/microsoft.storage/storageaccounts/stcontosoarchive',98,1);
+INSERT INTO dependency VALUES('evidence:resource:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.operationalinsights/workspaces/law-contoso-security',98,1);
+INSERT INTO dependency VALUES('key:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-monitoring/providers/microsoft.storage/storageaccounts/stcontosoarchive',98,1);
+INSERT INTO dependency VALUES('key:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.operationalinsights/workspaces/law-contoso-security',98,1);
+INSERT INTO dependency VALUES('relation:loggedresource|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',98,1);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/providers/microsoft.insights/diagnosticsettings',106,1);
+INSERT INTO dependency VALUES('key:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/providers/microsoft.insights/diagnosticsettings',106,1);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/providers/microsoft.insights/diagnosticsettings',107,1);
+INSERT INTO dependency VALUES('key:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/providers/microsoft.insights/diagnosticsettings',107,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',108,1);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/providers/microsoft.insights/diagnosticsettings',108,1);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.operationalinsights/workspaces/law-contoso-security/tables',108,1);
+INSERT INTO dependency VALUES('evidence:resource:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-monitoring/providers/microsoft.storage/storageaccounts/stcontosoarchive',108,1);
+INSERT INTO dependency VALUES('evidence:resource:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.operationalinsights/workspaces/law-contoso-security',108,1);
+INSERT INTO dependency VALUES('key:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-monitoring/providers/microsoft.storage/storageaccounts/stcontosoarchive',108,1);
+INSERT INTO dependency VALUES('key:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.operationalinsights/workspaces/law-contoso-security',108,1);
+INSERT INTO dependency VALUES('relation:containeraccount|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-monitoring/providers/microsoft.storage/storageaccounts/stcontosoarchive',108,1);
+INSERT INTO dependency VALUES('relation:loggedresource|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',108,1);
+INSERT INTO dependency VALUES('relation:tableworkspace|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.operationalinsights/workspaces/law-contoso-security',108,1);
+INSERT INTO dependency VALUES('sources:containeraccount',108,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',122,1);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',122,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',123,1);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',123,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',124,1);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',124,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',125,1);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',125,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',126,1);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',126,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',127,1);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',127,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',128,1);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',128,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',129,1);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',129,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',130,1);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',130,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',131,1);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',131,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',132,1);
+INSERT INTO dependency VALUES('evidence:resource:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-payments/providers/microsoft.insights/actiongroups/ag-contoso-payments',132,1);
+INSERT INTO dependency VALUES('evidence:resource:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-web/providers/microsoft.insights/actiongroups/ag-contoso-legacy',132,1);
+INSERT INTO dependency VALUES('key:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-payments/providers/microsoft.insights/actiongroups/ag-contoso-payments',132,1);
+INSERT INTO dependency VALUES('key:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-web/providers/microsoft.insights/actiongroups/ag-contoso-legacy',132,1);
+INSERT INTO dependency VALUES('relation:alertsubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',132,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',133,1);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',133,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',134,1);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',134,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',135,1);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',135,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',136,1);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',136,1);
+INSERT INTO dependency VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',137,1);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',137,1);
+INSERT INTO dependency VALUES('relation:deletedworkspacesubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',142,1);
+INSERT INTO dependency VALUES('sources:deletedworkspacesubscription',142,1);
+INSERT INTO dependency VALUES('relation:eventsubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',152,1);
+INSERT INTO dependency VALUES('sources:eventsubscription',152,1);
+INSERT INTO dependency VALUES('evidence:arg:authorizationresources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',157,1);
+INSERT INTO dependency VALUES('relation:assignmentsubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',157,1);
+INSERT INTO dependency VALUES('evidence:arg:securityresources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',160,1);
+INSERT INTO dependency VALUES('type:microsoft.security/pricings|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',160,1);
+INSERT INTO dependency VALUES('relation:perimetermember|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',31,5);
+INSERT INTO dependency VALUES('sources:perimetermember',31,5);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/linkedstorageaccounts',49,5);
+INSERT INTO dependency VALUES('relation:linkedstorageworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',49,5);
+INSERT INTO dependency VALUES('relation:assignmentscope|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',56,5);
+INSERT INTO dependency VALUES('sources:assignmentscope',56,5);
+INSERT INTO dependency VALUES('relation:assignmentworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',61,5);
+INSERT INTO dependency VALUES('sources:assignmentworkspace',61,5);
+INSERT INTO dependency VALUES('evidence:arg:managedserviceresources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',62,5);
+INSERT INTO dependency VALUES('relation:assignmentscope|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',62,5);
+INSERT INTO dependency VALUES('relation:delegatedscope|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',62,5);
+INSERT INTO dependency VALUES('relation:delegatedscope|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks',62,5);
+INSERT INTO dependency VALUES('sources:assignmentscope',62,5);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/tables',65,5);
+INSERT INTO dependency VALUES('relation:tableworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',65,5);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/tables',66,5);
+INSERT INTO dependency VALUES('relation:tableworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',66,5);
+INSERT INTO dependency VALUES('relation:assignmentscope|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',67,5);
+INSERT INTO dependency VALUES('relation:assignmentscope|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks',67,5);
+INSERT INTO dependency VALUES('relation:assignmentscope|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',67,5);
+INSERT INTO dependency VALUES('relation:assignmentworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',67,5);
+INSERT INTO dependency VALUES('sources:assignmentscope',67,5);
+INSERT INTO dependency VALUES('sources:assignmentworkspace',67,5);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/tables',70,5);
+INSERT INTO dependency VALUES('relation:tableworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',70,5);
+INSERT INTO dependency VALUES('relation:stateresource|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',93,5);
+INSERT INTO dependency VALUES('sources:stateresource',93,5);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/providers/microsoft.insights/diagnosticsettings',94,5);
+INSERT INTO dependency VALUES('key:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/providers/microsoft.insights/diagnosticsettings',94,5);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/providers/microsoft.insights/diagnosticsettings',96,5);
+INSERT INTO dependency VALUES('key:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/providers/microsoft.insights/diagnosticsettings',96,5);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/providers/microsoft.insights/diagnosticsettings',97,5);
+INSERT INTO dependency VALUES('relation:loggedresource|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',97,5);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',98,5);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/providers/microsoft.insights/diagnosticsettings',98,5);
+INSERT INTO dependency VALUES('evidence:resource:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.eventhub/namespaces/evhns-contoso-siem',98,5);
+INSERT INTO dependency VALUES('key:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.eventhub/namespaces/evhns-contoso-siem',98,5);
+INSERT INTO dependency VALUES('relation:loggedresource|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',98,5);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/tables',112,5);
+INSERT INTO dependency VALUES('relation:tableworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',112,5);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/providers/microsoft.authorization/locks',144,5);
+INSERT INTO dependency VALUES('relation:locksubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',144,5);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/dataexports',145,5);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/tables',145,5);
+INSERT INTO dependency VALUES('relation:exportedworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',145,5);
+INSERT INTO dependency VALUES('relation:tableworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',145,5);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/dataexports',146,5);
+INSERT INTO dependency VALUES('relation:exportedworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',146,5);
+INSERT INTO dependency VALUES('relation:collectedworkspaces|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',153,5);
+INSERT INTO dependency VALUES('relation:solutionworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',153,5);
+INSERT INTO dependency VALUES('sources:collectedworkspaces',153,5);
+INSERT INTO dependency VALUES('sources:solutionworkspace',153,5);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',9,35);
+INSERT INTO dependency VALUES('relation:monitoringsubscription|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',9,35);
+INSERT INTO dependency VALUES('relation:scopesubscription|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',9,35);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',57,35);
+INSERT INTO dependency VALUES('relation:assignmentscope|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',57,35);
+INSERT INTO dependency VALUES('relation:workspacesubscription|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',57,35);
+INSERT INTO dependency VALUES('sources:assignmentscope',57,35);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',68,35);
+INSERT INTO dependency VALUES('relation:clustersubscription|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',68,35);
+INSERT INTO dependency VALUES('relation:lockboxsubscription|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',68,35);
+INSERT INTO dependency VALUES('sources:lockboxsubscription',68,35);
+INSERT INTO dependency VALUES('relation:assignmentscope|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',71,35);
+INSERT INTO dependency VALUES('sources:assignmentscope',71,35);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/providers/microsoft.insights/diagnosticsettings',97,35);
+INSERT INTO dependency VALUES('relation:loggedresource|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',97,35);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/providers/microsoft.insights/diagnosticsettings',98,35);
+INSERT INTO dependency VALUES('relation:loggedresource|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',98,35);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/providers/microsoft.insights/diagnosticsettings',106,35);
+INSERT INTO dependency VALUES('key:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/providers/microsoft.insights/diagnosticsettings',106,35);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/providers/microsoft.insights/diagnosticsettings',107,35);
+INSERT INTO dependency VALUES('key:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/providers/microsoft.insights/diagnosticsettings',107,35);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/providers/microsoft.insights/diagnosticsettings',108,35);
+INSERT INTO dependency VALUES('relation:loggedresource|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',108,35);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',122,35);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',122,35);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',123,35);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',123,35);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',124,35);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',124,35);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',125,35);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',125,35);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',126,35);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',126,35);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',127,35);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',127,35);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',128,35);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',128,35);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',129,35);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',129,35);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',130,35);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',130,35);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',131,35);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',131,35);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',132,35);
+INSERT INTO dependency VALUES('evidence:resource:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-monitoring/providers/microsoft.insights/actiongroups/ag-contoso-oncall',132,35);
+INSERT INTO dependency VALUES('evidence:resource:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.insights/actiongroups/ag-contoso-secops',132,35);
+INSERT INTO dependency VALUES('key:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-monitoring/providers/microsoft.insights/actiongroups/ag-contoso-oncall',132,35);
+INSERT INTO dependency VALUES('key:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.insights/actiongroups/ag-contoso-secops',132,35);
+INSERT INTO dependency VALUES('relation:alertsubscription|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',132,35);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',133,35);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',133,35);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',134,35);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',134,35);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',135,35);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',135,35);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',136,35);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',136,35);
+INSERT INTO dependency VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',137,35);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',137,35);
+INSERT INTO dependency VALUES('relation:deletedworkspacesubscription|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',142,35);
+INSERT INTO dependency VALUES('sources:deletedworkspacesubscription',142,35);
+INSERT INTO dependency VALUES('relation:eventsubscription|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',152,35);
+INSERT INTO dependency VALUES('sources:eventsubscription',152,35);
+INSERT INTO dependency VALUES('evidence:arg:authorizationresources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',157,35);
+INSERT INTO dependency VALUES('relation:assignmentsubscription|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',157,35);
+INSERT INTO dependency VALUES('evidence:arg:securityresources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',160,35);
+INSERT INTO dependency VALUES('type:microsoft.security/pricings|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',160,35);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',9,63);
+INSERT INTO dependency VALUES('relation:monitoringsubscription|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',9,63);
+INSERT INTO dependency VALUES('relation:scopesubscription|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',9,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',57,63);
+INSERT INTO dependency VALUES('relation:assignmentscope|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',57,63);
+INSERT INTO dependency VALUES('relation:workspacesubscription|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',57,63);
+INSERT INTO dependency VALUES('sources:assignmentscope',57,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',68,63);
+INSERT INTO dependency VALUES('relation:clustersubscription|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',68,63);
+INSERT INTO dependency VALUES('relation:lockboxsubscription|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',68,63);
+INSERT INTO dependency VALUES('sources:lockboxsubscription',68,63);
+INSERT INTO dependency VALUES('relation:assignmentscope|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',71,63);
+INSERT INTO dependency VALUES('sources:assignmentscope',71,63);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/providers/microsoft.insights/diagnosticsettings',97,63);
+INSERT INTO dependency VALUES('relation:loggedresource|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',97,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',98,63);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/providers/microsoft.insights/diagnosticsettings',98,63);
+INSERT INTO dependency VALUES('evidence:resource:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.operationalinsights/workspaces/law-contoso-dev',98,63);
+INSERT INTO dependency VALUES('key:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.operationalinsights/workspaces/law-contoso-dev',98,63);
+INSERT INTO dependency VALUES('relation:loggedresource|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',98,63);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/providers/microsoft.insights/diagnosticsettings',106,63);
+INSERT INTO dependency VALUES('key:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/providers/microsoft.insights/diagnosticsettings',106,63);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/providers/microsoft.insights/diagnosticsettings',107,63);
+INSERT INTO dependency VALUES('key:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/providers/microsoft.insights/diagnosticsettings',107,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',108,63);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/providers/microsoft.insights/diagnosticsettings',108,63);
+INSERT INTO dependency VALUES('evidence:detail:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.operationalinsights/workspaces/law-contoso-dev/tables',108,63);
+INSERT INTO dependency VALUES('evidence:resource:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.operationalinsights/workspaces/law-contoso-dev',108,63);
+INSERT INTO dependency VALUES('key:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.operationalinsights/workspaces/law-contoso-dev',108,63);
+INSERT INTO dependency VALUES('relation:loggedresource|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',108,63);
+INSERT INTO dependency VALUES('relation:tableworkspace|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.operationalinsights/workspaces/law-contoso-dev',108,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',122,63);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',122,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',123,63);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',123,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',124,63);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',124,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',125,63);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',125,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',126,63);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',126,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',127,63);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',127,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',128,63);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',128,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',129,63);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',129,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',130,63);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',130,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',131,63);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',131,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',132,63);
+INSERT INTO dependency VALUES('evidence:resource:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.insights/actiongroups/ag-contoso-dev',132,63);
+INSERT INTO dependency VALUES('key:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.insights/actiongroups/ag-contoso-dev',132,63);
+INSERT INTO dependency VALUES('relation:alertsubscription|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',132,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',133,63);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',133,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',134,63);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',134,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',135,63);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',135,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',136,63);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',136,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',137,63);
+INSERT INTO dependency VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',137,63);
+INSERT INTO dependency VALUES('relation:deletedworkspacesubscription|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',142,63);
+INSERT INTO dependency VALUES('sources:deletedworkspacesubscription',142,63);
+INSERT INTO dependency VALUES('relation:eventsubscription|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',152,63);
+INSERT INTO dependency VALUES('sources:eventsubscription',152,63);
+INSERT INTO dependency VALUES('evidence:arg:authorizationresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',157,63);
+INSERT INTO dependency VALUES('relation:assignmentsubscription|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',157,63);
+INSERT INTO dependency VALUES('evidence:arg:securityresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',160,63);
+INSERT INTO dependency VALUES('type:microsoft.security/pricings|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',160,63);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',42,65);
+INSERT INTO dependency VALUES('relation:extensionmachine|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01',42,65);
+INSERT INTO dependency VALUES('evidence:arg:guestconfigurationresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',75,65);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',75,65);
+INSERT INTO dependency VALUES('relation:extensionmachine|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01',75,65);
+INSERT INTO dependency VALUES('relation:guestassignmentmachine|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01',75,65);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',115,65);
+INSERT INTO dependency VALUES('type:microsoft.compute/virtualmachines/extensions|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01',115,65);
+INSERT INTO dependency VALUES('evidence:arg:insightsresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',118,65);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',118,65);
+INSERT INTO dependency VALUES('relation:associatedresource|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01',118,65);
+INSERT INTO dependency VALUES('relation:extensionmachine|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01',118,65);
+INSERT INTO dependency VALUES('evidence:arg:insightsresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',162,65);
+INSERT INTO dependency VALUES('relation:associatedresource|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01',162,65);
+INSERT INTO dependency VALUES('evidence:arg:insightsresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',163,65);
+INSERT INTO dependency VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',163,65);
+INSERT INTO dependency VALUES('relation:associatedresource|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01',163,65);
+INSERT INTO dependency VALUES('relation:extensionmachine|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01',163,65);
+CREATE TABLE reference (
+  resource_id INTEGER NOT NULL REFERENCES resource(id),
+  relation TEXT NOT NULL,
+  target TEXT NOT NULL,
+  PRIMARY KEY (resource_id, relation, target)
+) STRICT, WITHOUT ROWID;
+INSERT INTO reference VALUES(5,'monitoringSubscription','/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1');
+INSERT INTO reference VALUES(5,'workspaceGroup','/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks');
+INSERT INTO reference VALUES(5,'workspaceSubscription','/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1');
+CREATE TABLE drift (
+  id INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,
+  check_id INTEGER REFERENCES policy_check(id),
+  resource_id INTEGER NOT NULL REFERENCES resource(id),
+  path TEXT NOT NULL,
+  old_value TEXT NOT NULL,
+  new_value TEXT NOT NULL,
+  severity TEXT NOT NULL,
+  opened_cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  opened_at INTEGER NOT NULL,
+  resolved_cycle INTEGER REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  resolved_at INTEGER
+) STRICT;
+INSERT INTO drift VALUES(1,'baseline',123,1,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(2,'baseline',124,1,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(3,'baseline',125,1,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(4,'baseline',126,1,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(5,'baseline',127,1,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(6,'baseline',128,1,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(7,'baseline',129,1,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(8,'baseline',130,1,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(9,'baseline',131,1,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(10,'baseline',133,1,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(11,'baseline',134,1,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(12,'baseline',135,1,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(13,'baseline',136,1,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(14,'baseline',137,1,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(15,'baseline',160,1,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(42,'baseline',125,35,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(43,'baseline',126,35,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(44,'baseline',127,35,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(45,'baseline',128,35,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(46,'baseline',129,35,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(47,'baseline',130,35,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(48,'baseline',131,35,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(49,'baseline',132,35,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(50,'baseline',133,35,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(51,'baseline',134,35,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(52,'baseline',135,35,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(53,'baseline',136,35,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(54,'baseline',137,35,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(55,'baseline',160,35,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(73,'baseline',122,63,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(74,'baseline',123,63,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(75,'baseline',124,63,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(76,'baseline',125,63,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(77,'baseline',126,63,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(78,'baseline',127,63,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(79,'baseline',128,63,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(80,'baseline',129,63,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(81,'baseline',130,63,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(82,'baseline',131,63,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(83,'baseline',132,63,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(84,'baseline',133,63,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(85,'baseline',134,63,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(86,'baseline',135,63,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(87,'baseline',136,63,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(88,'baseline',137,63,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(89,'baseline',160,63,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(90,'baseline',43,65,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(91,'baseline',115,65,'','','','medium',2,1795348594826694,NULL,NULL);
+INSERT INTO drift VALUES(121,'baseline',144,5,'','','','medium',3,1795348595046372,NULL,NULL);
+INSERT INTO drift VALUES(144,'baseline',106,63,'','','','high',5,1795348595219135,NULL,NULL);
+INSERT INTO drift VALUES(145,'baseline',107,63,'','','','high',5,1795348595219135,NULL,NULL);
+INSERT INTO drift VALUES(165,'configuration',NULL,5,'/properties/publicNetworkAccessForQuery','"Disabled"','"Enabled"','low',9,1795348614764471,NULL,NULL);
+INSERT INTO drift VALUES(167,'baseline',25,5,'','','','high',9,1795348614764471,NULL,NULL);
+INSERT INTO drift VALUES(168,'configuration',NULL,138,'/value/0','{"id":"/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-web/providers/microsoft.keyvault/vaults/kv-contoso-web/providers/microsoft.insights/diagnosticSettings/audit","identity":null,"kind":null,"location":null,"name":"audit","properties":{"eventHubAuthorizationRuleId":null,"eventHubName":null,"logAnalyticsDestinationType":null,"logs":[{"category":"AuditEvent","enabled":true,"retentionPolicy":{"days":0,"enabled":false}},{"category":"AzurePolicyEvaluationDetails","enabled":false,"retentionPolicy":{"days":0,"enabled":false}}],"marketplacePartnerId":null,"metrics":[{"category":"AllMetrics","enabled":true,"retentionPolicy":{"days":0,"enabled":false},"timeGrain":null}],"serviceBusRuleId":null,"storageAccountId":"/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourceGroups/rg-contoso-web/providers/Microsoft.Storage/storageAccounts/stcontosoaudit","workspaceId":"/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourceGroups/rg-contoso-security/providers/microsoft.operationali...','','low',17,1795348634890670,NULL,NULL);
+INSERT INTO drift VALUES(173,'configuration',NULL,65,'/tags/patched','','"june"','low',23,1795348654805957,NULL,NULL);
+CREATE TABLE staging (
+  key TEXT PRIMARY KEY,
+  display_id TEXT NOT NULL,
+  type TEXT NOT NULL,
+  is_detail INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  observed_at INTEGER NOT NULL,
+  fingerprint BLOB NOT NULL,
+  body BLOB NOT NULL,
+  checksum BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE cached_document (
+  name TEXT PRIMARY KEY,
+  fetched_at INTEGER NOT NULL,
+  checksum BLOB NOT NULL,
+  body BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE watermark (
+  source TEXT PRIMARY KEY,
+  position INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO watermark VALUES('changes',1795348594712569);
+CREATE TABLE change_record (
+  id INTEGER PRIMARY KEY,
+  cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  change_id TEXT NOT NULL UNIQUE,
+  resource_key TEXT NOT NULL,
+  changed_at INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  changed_by TEXT NOT NULL,
+  changed_by_type TEXT NOT NULL,
+  client_type TEXT NOT NULL,
+  operation TEXT NOT NULL,
+  correlation_id TEXT NOT NULL,
+  paths TEXT NOT NULL
+) STRICT;
+INSERT INTO change_record VALUES(1,30,'c2b1f0a4-5f0e-4a53-9d8e-2f1e6a7c9b10','/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',1795348590000000,'Update','ada@contoso.example','User','Azure Portal','microsoft.operationalinsights/workspaces/write','0d6f1a52-3a0b-4c38-8d8f-6d7a5a1f1c22','["properties.publicNetworkAccessForQuery"]');
+CREATE TABLE horizon (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  cycle INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  chain BLOB
+) STRICT;
+CREATE INDEX resource_by_type ON resource(type, key) WHERE version_id IS NOT NULL;
+CREATE INDEX resource_by_source ON resource(source) WHERE version_id IS NOT NULL;
+CREATE INDEX version_by_resource ON version(resource_id, from_cycle);
+CREATE INDEX verdict_by_resource ON verdict(resource_id);
+CREATE INDEX transition_by_resource ON transition(resource_id);
+CREATE INDEX dependency_by_subject ON dependency(resource_id, check_id);
+CREATE INDEX reference_by_target ON reference(relation, target);
+CREATE INDEX drift_open ON drift(resource_id) WHERE resolved_cycle IS NULL;
+CREATE INDEX change_record_by_resource ON change_record(resource_key, changed_at);
+CREATE INDEX drift_by_resolution ON drift(resolved_cycle) WHERE resolved_cycle IS NOT NULL;
+CREATE INDEX version_by_end ON version(to_cycle) WHERE to_cycle IS NOT NULL;
+COMMIT;

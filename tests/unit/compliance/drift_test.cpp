@@ -1,0 +1,266 @@
+#include "compliance/drift.hpp"
+
+#include "tests/unit/compliance/fixture.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+using namespace plumbline;
+using core::Acceptance;
+using core::DriftState;
+using tests::JudgeFixture;
+using tests::workspace_key;
+
+namespace {
+
+const std::string kAccess = "/properties/publicNetworkAccessForQuery";
+
+Acceptance accepted_by(const std::string& author) {
+  Acceptance acceptance;
+  acceptance.reason = "CHG-1";
+  acceptance.author = author;
+  return acceptance;
+}
+
+struct Fixture : JudgeFixture {
+  Fixture() {
+    workspace("a", "Disabled");
+    settings(workspace_key("a"), R"([{"id":"x"}])");
+    evidence("arg:resources|s1", "");
+    commit();
+  }
+
+  std::vector<core::DriftRow> drift(std::vector<DriftState> states, const std::string& path) {
+    core::DriftFilter filter;
+    filter.states = std::move(states);
+    auto rows = *snapshot()->drift(filter);
+    std::erase_if(rows, [&](const core::DriftRow& row) { return row.item.path != path; });
+    return rows;
+  }
+
+  /// "open Disabled>Enabled" of the one that is not resolved; "-": none.
+  std::string access() {
+    const auto rows =
+        drift({DriftState::kOpen, DriftState::kAccepted, DriftState::kSnoozed}, kAccess);
+    if (rows.empty()) {
+      return "-";
+    }
+    REQUIRE(rows.size() == 1);
+    auto text = fmt::format(
+        "{} {}>{}", core::to_string(rows[0].state), rows[0].item.old_value, rows[0].item.new_value);
+    std::erase(text, '"');
+    return text;
+  }
+
+  /// The steps of all drift about a path, in order.
+  std::string steps(const std::string& path) {
+    std::string out;
+    for (const auto& event : *snapshot()->drift_events(0, 1000)) {
+      core::DriftFilter filter;
+      filter.id = event.drift;
+      const auto row = snapshot()->drift(filter)->at(0);
+      if (row.item.path == path && row.item.kind == core::DriftKind::kConfiguration) {
+        out += out.empty() ? "" : " ";
+        out += core::to_string(event.step);
+      }
+    }
+    return out;
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "accepted drift is measured against what was accepted") {
+  workspace("a", "Enabled").commit();
+  CHECK(access() == "open Disabled>Enabled");
+  const auto id = drift({DriftState::kOpen}, kAccess).at(0).item.id;
+  in_book([&](compliance::DriftBook& book) { REQUIRE(book.accept_item(id, accepted_by("a"))); });
+  CHECK(access() == "accepted Disabled>Enabled");
+  CHECK(open_drift(core::DriftKind::kConfiguration) == 0);
+  // Nothing else was accepted: the verdict is drift still.
+  CHECK(open_drift(core::DriftKind::kBaseline) == 1);
+
+  SUBCASE("another value is drift from the accepted one, and going back there resolves it") {
+    workspace("a", "SecuredByPerimeter").commit();
+    CHECK(access() == "open Enabled>SecuredByPerimeter");
+    workspace("a", "Enabled").commit();
+    CHECK(access() == "-");
+    CHECK(steps(kAccess) == "opened accepted changed resolved");
+  }
+  SUBCASE("so is the value from before") {
+    workspace("a", "Disabled").commit();
+    CHECK(access() == "open Enabled>Disabled");
+  }
+  SUBCASE("what was accepted once is not accepted again") {
+    in_book([&](compliance::DriftBook& book) {
+      const auto again = book.accept_item(id, accepted_by("b"));
+      REQUIRE_FALSE(again);
+      CHECK(again.error().message == fmt::format("no drift {} is open", id));
+    });
+  }
+  SUBCASE("withdrawn, it opens again") {
+    const auto acceptance = snapshot()->acceptances(true)->at(0).id;
+    in_book([&](compliance::DriftBook& book) { REQUIRE(book.withdraw(acceptance)); });
+    CHECK(access() == "open Disabled>Enabled");
+    CHECK(steps(kAccess) == "opened accepted reopened");
+    in_book([&](compliance::DriftBook& book) {
+      CHECK(book.withdraw(acceptance).error().code == core::Errc::kNotFound);
+    });
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "an acceptance that expires opens what it covered") {
+  workspace("a", "Enabled").commit();
+  auto acceptance = accepted_by("a");
+  acceptance.expires_at = clock.now() + std::chrono::hours(1);
+  acceptance.snooze = true;
+  acceptance.reference = "query";
+  in_book([&](compliance::DriftBook& book) {
+    const auto accepted = book.accept_open(acceptance);
+    REQUIRE(accepted);
+    CHECK(accepted->covered == 1);
+  });
+  CHECK(open_drift(core::DriftKind::kBaseline) == 0);
+  CHECK(drift({DriftState::kSnoozed}, "").size() == 1);
+  clock.advance(std::chrono::minutes(30));
+  commit();
+  CHECK(open_drift(core::DriftKind::kBaseline) == 0);
+  clock.advance(std::chrono::hours(1));
+  commit();
+  CHECK(open_drift(core::DriftKind::kBaseline) == 1);
+  CHECK(snapshot()->acceptances(true)->empty());
+  CHECK(snapshot()->acceptances(false)->at(0).ended_at == clock.now());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a snoozed value that changes is open, measured against the first") {
+  workspace("a", "Enabled").commit();
+  auto acceptance = accepted_by("a");
+  acceptance.expires_at = clock.now() + std::chrono::hours(9);
+  acceptance.snooze = true;
+  in_book([&](compliance::DriftBook& book) { REQUIRE(book.accept_open(acceptance)); });
+  CHECK(access() == "snoozed Disabled>Enabled");
+  workspace("a", "SecuredByPerimeter").commit();
+  CHECK(access() == "open Disabled>SecuredByPerimeter");
+}
+
+TEST_CASE_FIXTURE(Fixture, "an entry of the file covers what comes, for as long as it is there") {
+  auto entry = accepted_by("team");
+  entry.name = "query-access";
+  entry.scope = workspace_key("a");
+  entry.path = "/properties";
+  adopt(tests::make_assignment(), {}, {entry});
+  workspace("a", "Enabled").commit();
+  CHECK(access() == "accepted Disabled>Enabled");
+  workspace("a", "SecuredByPerimeter").commit();
+  CHECK(access() == "accepted Enabled>SecuredByPerimeter");
+  CHECK(open_drift(core::DriftKind::kBaseline) == 1);
+  CHECK(compliance::has_file_adopted(*snapshot(), {entry}, clock.now()).value());
+  CHECK_FALSE(compliance::has_file_adopted(*snapshot(), {}, clock.now()).value());
+
+  SUBCASE("it is withdrawn in the file only") {
+    const auto id = snapshot()->acceptances(true)->at(0).id;
+    in_book([&](compliance::DriftBook& book) {
+      CHECK(book.withdraw(id).error().message.contains("`query-access`: take it out there"));
+    });
+  }
+  SUBCASE("taken out, it covers no longer") {
+    adopt(tests::make_assignment(), {}, {});
+    CHECK(access() == "open Enabled>SecuredByPerimeter");
+  }
+  SUBCASE("a changed reason is another entry, which covers on") {
+    entry.reason = "CHG-2";
+    adopt(tests::make_assignment(), {}, {entry});
+    CHECK(access() == "accepted Enabled>SecuredByPerimeter");
+    CHECK(snapshot()->acceptances(true)->size() == 1);
+    CHECK(snapshot()->acceptances(false)->size() == 2);
+  }
+  SUBCASE("one that has expired counts as adopted") {
+    entry.expires_at = clock.now() - std::chrono::hours(1);
+    CHECK_FALSE(compliance::has_file_adopted(*snapshot(), {entry}, clock.now()).value());
+    adopt(tests::make_assignment(), {}, {entry});
+    CHECK(compliance::has_file_adopted(*snapshot(), {entry}, clock.now()).value());
+    CHECK(access() == "open Enabled>SecuredByPerimeter");
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "resources that come and go are drift once their source was read whole") {
+  CHECK(open_drift(core::DriftKind::kConfiguration) == 0);
+  workspace("b", "Disabled").commit();
+  auto added = drift({DriftState::kOpen}, "");
+  std::erase_if(added, [](const auto& row) { return row.item.kind == core::DriftKind::kBaseline; });
+  REQUIRE(added.size() == 1);
+  CHECK(added[0].resource_key == workspace_key("b"));
+  CHECK(added[0].item.old_value.empty());
+  CHECK(added[0].item.new_value.contains("publicNetworkAccessForQuery"));
+
+  SUBCASE("a removal ends it and is none itself: nothing is left to tell") {
+    gone(workspace_key("b")).commit();
+    CHECK(open_drift(core::DriftKind::kConfiguration) == 0);
+  }
+  SUBCASE("accepted, its removal is drift") {
+    in_book([&](compliance::DriftBook& book) {
+      REQUIRE(book.accept_item(added[0].item.id, accepted_by("a")));
+    });
+    gone(workspace_key("b")).commit();
+    CHECK(open_drift(core::DriftKind::kConfiguration) == 1);
+  }
+  SUBCASE("a removal is drift until the resource is back") {
+    gone(workspace_key("a")).commit();
+    const auto rows = drift({DriftState::kOpen}, "");
+    const auto removed = std::ranges::find_if(
+        rows, [](const auto& row) { return row.resource_key == workspace_key("a"); });
+    REQUIRE(removed != rows.end());
+    CHECK(removed->item.new_value.empty());
+    workspace("a", "Disabled").commit();
+    CHECK(open_drift(core::DriftKind::kConfiguration) == 1);  // the added one
+  }
+  SUBCASE("a type that no check looks at is none") {
+    resource("/subscriptions/s1/resourcegroups/rg/providers/p.q/t/n", "p.q/t", R"("a":1)").commit();
+    CHECK(open_drift(core::DriftKind::kConfiguration) == 1);
+  }
+  SUBCASE("what a source shows when it is read for the first time is not new") {
+    core::Observation first;
+    first.key =
+        "/subscriptions/s2/resourcegroups/rg/providers/"
+        "microsoft.operationalinsights/workspaces/z";
+    first.id = first.key;
+    first.type = tests::kWorkspaceType;
+    first.body = "{}";
+    first.source = "arg:resources|s2";
+    observe(first).evidence("arg:resources|s2", "").commit();
+    CHECK(open_drift(core::DriftKind::kConfiguration) == 1);
+  }
+}
+
+TEST_CASE("an acceptance covers what every member of it fits") {
+  core::DriftFacts facts;
+  facts.kind = core::DriftKind::kConfiguration;
+  facts.resource_key = "/subscriptions/s/resourcegroups/rg/providers/p.q/t/n";
+  facts.type = "p.q/t";
+  facts.path = "/properties/a/b";
+  facts.assignment = "prod";
+  facts.reference = "check";
+  facts.opened_cycle = 7;
+  Acceptance acceptance;
+  CHECK(acceptance.covers(facts));
+  const auto with = [&](auto change) {
+    Acceptance other;
+    change(other);
+    return other.covers(facts);
+  };
+  CHECK(with([](auto& a) { a.scope = "/subscriptions/s"; }));
+  CHECK(with([](auto& a) { a.scope = "/subscriptions/s/resourcegroups/rg/providers/p.q/t/n"; }));
+  CHECK_FALSE(with([](auto& a) { a.scope = "/subscriptions/s/resourcegroups/r"; }));
+  CHECK(with([](auto& a) { a.path = "/properties/a"; }));
+  CHECK_FALSE(with([](auto& a) { a.path = "/properties/a/b/c"; }));
+  CHECK_FALSE(with([](auto& a) { a.path = "/prop"; }));
+  CHECK(with([](auto& a) { a.type = "p.q/t"; }));
+  CHECK_FALSE(with([](auto& a) { a.type = "p.q/u"; }));
+  CHECK(with([](auto& a) { a.reference = "CHECK"; }));
+  CHECK_FALSE(with([](auto& a) { a.assignment = "dev"; }));
+  CHECK_FALSE(with([](auto& a) { a.kind = core::DriftKind::kBaseline; }));
+  CHECK(with([](auto& a) { a.up_to_cycle = 7; }));
+  CHECK_FALSE(with([](auto& a) { a.up_to_cycle = 6; }));
+}
