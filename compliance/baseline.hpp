@@ -4,6 +4,7 @@
 #include "compliance/exemptions.hpp"
 #include "compliance/relations.hpp"
 #include "compliance/selectors.hpp"
+#include "core/model/drift_rules.hpp"
 #include "core/model/verdict.hpp"
 #include "core/result.hpp"
 #include "policy/engine.hpp"
@@ -13,6 +14,8 @@
 #include <vector>
 
 namespace plumbline::compliance {
+
+class DriftRules;
 
 /// A file of an initiative's directory, read by the caller.
 struct SourceFile {
@@ -27,6 +30,7 @@ struct InitiativeFiles {
   SourceFile initiative;
   std::vector<SourceFile> definitions;
   SourceFile relations;  // empty text: none
+  std::vector<core::NoiseRule> noise;
 };
 
 /// An assignment as configured.
@@ -100,16 +104,19 @@ struct Baseline {
   std::vector<Check> checks;
   std::vector<std::shared_ptr<const Relation>> relations;
   std::vector<std::shared_ptr<const Exemption>> exemptions;
+  /// What differs worth telling. Never null in a compiled baseline.
+  std::shared_ptr<const DriftRules> drift;
 
   [[nodiscard]] const Assignment* find_assignment(std::string_view name) const;
 };
 
-/// Compiles assignments with their exemptions. Errors name file, line and column, or the assignment
-/// and parameter.
+/// Compiles assignments with their exemptions and what is configured of drift. Errors name file,
+/// line and column, or the assignment and parameter.
 [[nodiscard]] core::Result<std::shared_ptr<const Baseline>> compile_baseline(
     const std::vector<AssignmentSpec>& assignments,
     const std::vector<core::ExemptionSpec>& exemptions,
-    const policy::AliasCatalogue& aliases);
+    const policy::AliasCatalogue& aliases,
+    const core::DriftSettings& drift = {});
 
 /// Whether a resource key lies in an assignment's scope and outside its notScopes.
 [[nodiscard]] bool in_scope(const Assignment& assignment, std::string_view resource_key);

@@ -1,7 +1,7 @@
 #include "compliance/judge.hpp"
 
+#include "compliance/drift_rules.hpp"
 #include "compliance/explain.hpp"
-#include "compliance/json_diff.hpp"
 #include "compliance/related.hpp"
 #include "core/text.hpp"
 
@@ -854,16 +854,19 @@ class CycleJudge {
     if (!open) {
       return open.error();
     }
-    for (const auto& difference : diff_json(old_body, new_body)) {
+    for (const auto& [difference, severity] :
+         baseline_->drift->differences(change.type, change.is_detail, old_body, new_body)) {
       core::DriftItem item;
       item.kind = core::DriftKind::kConfiguration;
       item.resource = change.row;
       item.path = difference.path;
       item.old_value = difference.old_value;
       item.new_value = difference.new_value;
-      const auto same_path = std::ranges::find_if(*open, [&](const core::DriftItem& other) {
-        return other.kind == core::DriftKind::kConfiguration && other.path == difference.path;
-      });
+      item.severity = severity;
+      const auto same_path =
+          std::ranges::find_if(*open, [&, &path = difference.path](const core::DriftItem& other) {
+            return other.kind == core::DriftKind::kConfiguration && other.path == path;
+          });
       if (same_path != open->end()) {
         if (auto done = view_->resolve_drift(same_path->id); !done) {
           return done;

@@ -1,5 +1,6 @@
 #include "config/settings.hpp"
 
+#include "config/drift.hpp"
 #include "config/text_file.hpp"
 #include "config/yaml_reader.hpp"
 #include "core/resource_id.hpp"
@@ -207,7 +208,7 @@ void read_backup(YamlReader& backup, const std::filesystem::path& base, Backup& 
 }
 
 void read_document(YamlReader& root, const std::filesystem::path& base, Settings& out) {
-  root.allow({"azure", "inventory", "baseline", "schedule", "storage", "web", "log"});
+  root.allow({"azure", "inventory", "baseline", "drift", "schedule", "storage", "web", "log"});
   root.mapping("azure", [&](YamlReader& azure) { read_azure(azure, base, out); });
   std::string inventory = "baseline";
   root.choice("inventory", {"baseline", "all"}, inventory);
@@ -222,6 +223,10 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
     root.fail("baseline",
               "`baseline.assignments` needs at least one assignment: nothing would be evaluated");
   }
+  root.mapping("drift", [&](YamlReader& drift) {
+    read_drift(drift, out.drift, out.noise_file);
+    out.noise_file = resolve(base, out.noise_file);
+  });
   root.mapping("schedule", [&](YamlReader& schedule) {
     schedule.allow({"sweep", "changes", "activity", "details"});
     schedule.duration("sweep", std::chrono::seconds(5), out.schedule.sweep);

@@ -1,6 +1,7 @@
 // The configuration file as immutable, validated values. config/plumbline.yaml documents every key.
 #pragma once
 
+#include "core/model/drift_rules.hpp"
 #include "core/result.hpp"
 
 #include <chrono>
@@ -65,6 +66,8 @@ struct Settings {
   bool inventory_all = false;
   std::vector<AssignmentConfig> assignments;
   std::string exemptions_file;  // empty: none
+  std::string noise_file;       // empty: what the baselines bring
+  core::DriftSettings drift;    // without the contents of noise_file
   Schedule schedule;
   std::string storage_path = "/var/lib/plumbline/plumbline.db";
   std::string key_file;  // empty: `<storage path>.key`

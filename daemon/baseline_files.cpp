@@ -1,6 +1,7 @@
 #include "daemon/baseline_files.hpp"
 
 #include "config/exemptions.hpp"
+#include "config/noise.hpp"
 #include "config/text_file.hpp"
 
 #include <fmt/format.h>
@@ -18,7 +19,16 @@ namespace {
 
 constexpr std::size_t kMaxDefinitionBytes = std::size_t{8} << 20U;
 constexpr std::size_t kMaxExemptionBytes = std::size_t{4} << 20U;
+constexpr std::size_t kMaxNoiseBytes = std::size_t{1} << 20U;
 constexpr std::size_t kMaxDefinitions = 20'000;
+
+Result<std::vector<core::NoiseRule>> read_noise(const std::string& path) {
+  auto text = config::read_text_file(path, kMaxNoiseBytes);
+  if (!text) {
+    return text.error();
+  }
+  return config::parse_noise(*text, path);
+}
 
 }  // namespace
 
@@ -59,6 +69,14 @@ Result<compliance::InitiativeFiles> read_initiative(const std::string& directory
     }
     files.relations.text = *std::move(relations);
   }
+  const std::string noise_path = directory + "/noise.json";
+  if (std::filesystem::exists(noise_path, error)) {
+    auto noise = read_noise(noise_path);
+    if (!noise) {
+      return noise.error();
+    }
+    files.noise = *std::move(noise);
+  }
   return files;
 }
 
@@ -93,7 +111,15 @@ Result<std::shared_ptr<const compliance::Baseline>> load_baseline(
     }
     exemptions = *std::move(parsed);
   }
-  return compliance::compile_baseline(specs, exemptions, aliases);
+  auto drift = settings.drift;
+  if (!settings.noise_file.empty()) {
+    auto noise = read_noise(settings.noise_file);
+    if (!noise) {
+      return noise.error();
+    }
+    drift.noise = *std::move(noise);
+  }
+  return compliance::compile_baseline(specs, exemptions, aliases, drift);
 }
 
 }  // namespace plumbline::daemon
