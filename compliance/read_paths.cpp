@@ -79,7 +79,8 @@ std::optional<core::Severity> ReadPaths::severity_of(std::string_view lower_type
   std::optional<core::Severity> highest;
   for (const auto key : {lower_type, std::string_view()}) {
     const auto found = by_type_.find(key);
-    if (found == by_type_.end()) {
+    // As a whole a resource concerns those that look for its type, not those that read any.
+    if (found == by_type_.end() || (key.empty() && path.empty())) {
       continue;
     }
     for (const auto& read : found->second) {
