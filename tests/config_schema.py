@@ -177,7 +177,7 @@ def at(schema, place):
 
 
 def keys_and_choices(schema, code):
-    lists = re.findall(r"(\w+)\.allow\(\{([^}]*)\}\)", code)
+    lists = re.findall(r"(\w+)\.allow\(\s*\{([^}]*)\}\)", code)
     for variable, names in lists:
         if variable not in PLACES:
             failures.append(f"settings.cpp reads `{variable}`, which this test does not know: tell it where that is")
