@@ -1,5 +1,6 @@
 #include "compliance/baseline.hpp"
 
+#include "compliance/drift_rules.hpp"
 #include "compliance/json_member.hpp"
 #include "core/digest.hpp"
 #include "core/json_limits.hpp"
@@ -480,6 +481,7 @@ Result<std::shared_ptr<const Baseline>> compile_baseline(
     const std::vector<AssignmentSpec>& assignments,
     const std::vector<core::ExemptionSpec>& exemptions,
     const policy::AliasCatalogue& aliases,
+    const core::DriftSettings& drift,
     std::vector<core::Acceptance> acceptances) {
   auto baseline = std::make_shared<Baseline>();
   baseline->acceptances = std::move(acceptances);
@@ -500,6 +502,12 @@ Result<std::shared_ptr<const Baseline>> compile_baseline(
   if (auto exempted = add_exemptions(exemptions, *baseline); !exempted) {
     return exempted.error();
   }
+  auto noise = drift.noise;
+  for (const auto& spec : assignments) {
+    noise.insert(noise.end(), spec.initiative.noise.begin(), spec.initiative.noise.end());
+  }
+  baseline->drift =
+      std::make_shared<const DriftRules>(Noise(noise), ReadPaths(baseline->checks), drift.include);
   return std::shared_ptr<const Baseline>(std::move(baseline));
 }
 

@@ -5,6 +5,7 @@
 #include "compliance/relations.hpp"
 #include "compliance/selectors.hpp"
 #include "core/model/drift.hpp"
+#include "core/model/drift_rules.hpp"
 #include "core/model/verdict.hpp"
 #include "core/result.hpp"
 #include "policy/engine.hpp"
@@ -14,6 +15,8 @@
 #include <vector>
 
 namespace plumbline::compliance {
+
+class DriftRules;
 
 /// A file of an initiative's directory, read by the caller.
 struct SourceFile {
@@ -28,6 +31,7 @@ struct InitiativeFiles {
   SourceFile initiative;
   std::vector<SourceFile> definitions;
   SourceFile relations;  // empty text: none
+  std::vector<core::NoiseRule> noise;
 };
 
 /// An assignment as configured.
@@ -102,16 +106,19 @@ struct Baseline {
   std::vector<std::shared_ptr<const Relation>> relations;
   std::vector<std::shared_ptr<const Exemption>> exemptions;
   std::vector<core::Acceptance> acceptances;  // of the file: drift that is agreed to
+  /// What differs worth telling. Never null in a compiled baseline.
+  std::shared_ptr<const DriftRules> drift;
 
   [[nodiscard]] const Assignment* find_assignment(std::string_view name) const;
 };
 
-/// Compiles assignments with their exemptions and accepted drift. Errors name file, line and
-/// column, or the assignment and parameter.
+/// Compiles assignments with their exemptions, accepted drift, and what is configured of drift.
+/// Errors name file, line and column, or the assignment and parameter.
 [[nodiscard]] core::Result<std::shared_ptr<const Baseline>> compile_baseline(
     const std::vector<AssignmentSpec>& assignments,
     const std::vector<core::ExemptionSpec>& exemptions,
     const policy::AliasCatalogue& aliases,
+    const core::DriftSettings& drift = {},
     std::vector<core::Acceptance> acceptances = {});
 
 /// Whether a resource key lies in an assignment's scope and outside its notScopes.

@@ -1,8 +1,8 @@
 #include "compliance/judge.hpp"
 
 #include "compliance/drift.hpp"
+#include "compliance/drift_rules.hpp"
 #include "compliance/explain.hpp"
-#include "compliance/json_diff.hpp"
 #include "compliance/related.hpp"
 #include "core/text.hpp"
 
@@ -846,9 +846,10 @@ class CycleJudge {
       return core::Error{core::Errc::kCorrupt,
                          fmt::format("{}: a stored version does not parse", change.key)};
     }
-    for (const auto& difference : diff_json(old_body, new_body)) {
-      if (auto done = drift_.property_changed(
-              {change.row, change.key, change.type}, difference, core::Severity::kLow);
+    for (const auto& [difference, severity] :
+         baseline_->drift->differences(change.type, change.is_detail, old_body, new_body)) {
+      if (auto done =
+              drift_.property_changed({change.row, change.key, change.type}, difference, severity);
           !done) {
         return done;
       }
@@ -856,10 +857,15 @@ class CycleJudge {
     return Status::ok();
   }
 
+  /// A type that no check in force looks at may not have been asked for before.
+  [[nodiscard]] bool is_watched_whole(const std::string& type) const {
+    return baseline_->drift->counts_whole(type) && !checks_for(type).empty();
+  }
+
   /// A resource of a type that is watched, where its source had been read whole before: it was not
   /// there then.
   Status record_addition(const core::ResourceChange& change) {
-    if (checks_for(change.type).empty()) {
+    if (!is_watched_whole(change.type)) {
       return Status::ok();
     }
     auto added = view_->find_row(change.row);
@@ -888,7 +894,7 @@ class CycleJudge {
     if (!last) {
       return last.error();
     }
-    if (!*last || change.is_detail || checks_for(change.type).empty()) {
+    if (!*last || change.is_detail || !is_watched_whole(change.type)) {
       return drift_.resolve_all(change.row);
     }
     return drift_.resource_removed({change.row, change.key, change.type}, (*last)->body);

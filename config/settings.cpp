@@ -1,5 +1,6 @@
 #include "config/settings.hpp"
 
+#include "config/drift.hpp"
 #include "config/text_file.hpp"
 #include "config/yaml_reader.hpp"
 #include "core/resource_id.hpp"
@@ -207,7 +208,11 @@ void read_backup(YamlReader& backup, const std::filesystem::path& base, Backup& 
 }
 
 void read_drift(YamlReader& drift, const std::filesystem::path& base, Drift& out) {
-  drift.allow({"acceptances", "first_pass", "socket"});
+  drift.allow(
+      {"acceptances", "first_pass", "socket", "noise", "include", "owner_tags", "expected"});
+  drift.text("noise", out.noise_file);
+  out.noise_file = resolve(base, out.noise_file);
+  read_drift_rules(drift, out.rules);
   drift.text("acceptances", out.acceptances_file);
   out.acceptances_file = resolve(base, out.acceptances_file);
   std::string first_pass = "report";

@@ -1,6 +1,7 @@
 // The configuration file as immutable, validated values. config/plumbline.yaml documents every key.
 #pragma once
 
+#include "core/model/drift_rules.hpp"
 #include "core/result.hpp"
 
 #include <chrono>
@@ -60,6 +61,8 @@ struct Backup {
 
 /// What is done about drift.
 struct Drift {
+  std::string noise_file;          // empty: what the baselines bring
+  core::DriftSettings rules;       // without the contents of noise_file
   std::string acceptances_file;    // empty: none
   bool accept_first_pass = false;  // whether what the first complete pass finds counts as accepted
   std::string

@@ -2,6 +2,7 @@
 
 #include "config/acceptances.hpp"
 #include "config/exemptions.hpp"
+#include "config/noise.hpp"
 #include "config/text_file.hpp"
 
 #include <fmt/format.h>
@@ -19,7 +20,16 @@ namespace {
 
 constexpr std::size_t kMaxDefinitionBytes = std::size_t{8} << 20U;
 constexpr std::size_t kMaxExemptionBytes = std::size_t{4} << 20U;
+constexpr std::size_t kMaxNoiseBytes = std::size_t{1} << 20U;
 constexpr std::size_t kMaxDefinitions = 20'000;
+
+Result<std::vector<core::NoiseRule>> read_noise(const std::string& path) {
+  auto text = config::read_text_file(path, kMaxNoiseBytes);
+  if (!text) {
+    return text.error();
+  }
+  return config::parse_noise(*text, path);
+}
 
 }  // namespace
 
@@ -59,6 +69,14 @@ Result<compliance::InitiativeFiles> read_initiative(const std::string& directory
       return relations.error();
     }
     files.relations.text = *std::move(relations);
+  }
+  const std::string noise_path = directory + "/noise.json";
+  if (std::filesystem::exists(noise_path, error)) {
+    auto noise = read_noise(noise_path);
+    if (!noise) {
+      return noise.error();
+    }
+    files.noise = *std::move(noise);
   }
   return files;
 }
@@ -106,7 +124,15 @@ Result<std::shared_ptr<const compliance::Baseline>> load_baseline(
     }
     acceptances = *std::move(parsed);
   }
-  return compliance::compile_baseline(specs, exemptions, aliases, std::move(acceptances));
+  auto rules = settings.drift.rules;
+  if (!settings.drift.noise_file.empty()) {
+    auto noise = read_noise(settings.drift.noise_file);
+    if (!noise) {
+      return noise.error();
+    }
+    rules.noise = *std::move(noise);
+  }
+  return compliance::compile_baseline(specs, exemptions, aliases, rules, std::move(acceptances));
 }
 
 }  // namespace plumbline::daemon

@@ -4,6 +4,7 @@
 #include "core/text.hpp"
 #include "policy/evaluate.hpp"
 #include "policy/parser.hpp"
+#include "policy/reads.hpp"
 #include "policy/suggestion.hpp"
 
 #include <fmt/format.h>
@@ -86,6 +87,7 @@ class Compiler {
     check_operations();
     fill_types();
     fill_aliases();
+    program_->info_.reads = paths_read(*program_);
     assign_slots();
     return program_;
   }

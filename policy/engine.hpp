@@ -80,6 +80,18 @@ struct Lookup {
   ExistenceScope scope = ExistenceScope::kResourceGroup;
 };
 
+/// A property that a definition reads, in whatever part of it.
+struct ReadPath {
+  /// Lower case: of the resource that has the property; empty: any.
+  std::string type;
+  /// Not empty: what has it is at the end of this relation, and `type` is empty.
+  std::string relation;
+  std::string path;  // `properties.rules[*].port`
+  /// Everything below it counts. False where only the number of elements does.
+  bool whole = true;
+  auto operator<=>(const ReadPath&) const = default;
+};
+
 /// What is known of a definition once compiled.
 struct DefinitionInfo {
   std::string id;    // as written, may be empty
@@ -106,6 +118,9 @@ struct DefinitionInfo {
   bool reads_time = false;
   bool reads_subscription = false;    // subscription()
   bool reads_resource_group = false;  // resourceGroup()
+  /// Sorted, without repetition. Rather too many than too few: of a name that is computed, all that
+  /// it may be.
+  std::vector<ReadPath> reads;
 };
 
 /// A definition that parsed and compiled. Immutable; safe to share between threads.

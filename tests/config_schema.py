@@ -4,7 +4,7 @@
 Usage: config_schema.py PLUMBLINE SOURCE_DIR
 
 Each document below is given to the schema and to `plumbline check-config`, and both must take it, or both refuse it.
-Keys and choices are compared with config/settings.cpp, defaults with the example.
+Keys and choices are compared with config/settings.cpp and config/drift.cpp, defaults with the example.
 """
 import json
 import pathlib
@@ -28,9 +28,11 @@ PLACES = {"root": (), "azure": ("azure",), "cloud": ("azure", "cloud"), "custom"
           "credential": ("azure", "credential"), "scope": ("azure", "scope"), "baseline": ("baseline",),
           "reader": ("baseline", "assignments", "[]"), "schedule": ("schedule",), "storage": ("storage",),
           "backup": ("storage", "backup"),
-          "web": ("web",), "log": ("log",)}
+          "web": ("web",), "log": ("log",), "drift": ("drift",), "include": ("drift", "include", "[]"),
+          "expected": ("drift", "expected", "[]"), "window": ("drift", "expected", "[]", "windows", "[]")}
 
 ASSIGNMENT = "baseline: {assignments: [{name: a, initiative: base, %s}]}\n"
+EXPECTED = "drift: {expected: [{name: x, effect: accept, %s}]}\n"
 MINIMAL = "baseline: {assignments: [{name: a, initiative: base}]}\n"
 ACCEPTED = {
     "the least": MINIMAL,
@@ -68,6 +70,14 @@ ACCEPTED = {
     "feeds that are off": MINIMAL + "schedule: {changes: 'off', activity: 0s}\n",
     "any address": MINIMAL + "web: {listen: ':0'}\n",
     "an IPv6 address": MINIMAL + "web: {listen: '[::1]:65535'}\n",
+    "no drift": MINIMAL + "drift:\n",
+    "nothing of drift": MINIMAL + "drift: {noise: '', include: [], owner_tags: [], expected: []}\n",
+    "what counts": MINIMAL + "drift: {include: [{types: [Microsoft.Web/sites, '*'], paths: [/p/*/q, /**/r]}]}\n",
+    "owners": MINIMAL + "drift: {owner_tags: [owner, team]}\n",
+    "an expected change": MINIMAL + EXPECTED % "actors: ['*'], clients: [a], operations: [b/write], types: [c/d], "
+                                               "scopes: [/subscriptions/x]",
+    "a window": MINIMAL + EXPECTED % "windows: [{days: [Monday, friday], from: '22:00', to: '06:30', time_zone: UTC}]",
+    "the whole day": MINIMAL + EXPECTED % "windows: [{from: '00:00', to: '24:00'}]",
     "logging": MINIMAL + "log: {level: debug, format: json}\n",
 }
 REFUSED = {
@@ -137,6 +147,21 @@ REFUSED = {
     "an IPv6 address without brackets": MINIMAL + "web: {listen: '::1:80'}\n",
     "another level": MINIMAL + "log: {level: loud}\n",
     "another format": MINIMAL + "log: {format: xml}\n",
+    "an unknown key of drift": MINIMAL + "drift: {noises: x}\n",
+    "a path without types": MINIMAL + "drift: {include: [{paths: [/p]}]}\n",
+    "a type without a provider": MINIMAL + "drift: {include: [{types: [sites]}]}\n",
+    "a dotted path": MINIMAL + "drift: {include: [{types: [a/b], paths: [properties.x]}]}\n",
+    "owners that are no list": MINIMAL + "drift: {owner_tags: owner}\n",
+    "a rule without a name": MINIMAL + "drift: {expected: [{effect: accept, actors: [a]}]}\n",
+    "a rule without an effect": MINIMAL + "drift: {expected: [{name: x, actors: [a]}]}\n",
+    "another effect": MINIMAL + "drift: {expected: [{name: x, effect: hide, actors: [a]}]}\n",
+    "a rule that asks nothing": MINIMAL + "drift: {expected: [{name: x, effect: accept}]}\n",
+    "a rule that asks nobody": MINIMAL + EXPECTED % "actors: []",
+    "a scope that is a name": MINIMAL + EXPECTED % "scopes: [prod]",
+    "another day": MINIMAL + EXPECTED % "windows: [{days: [someday]}]",
+    "an hour without minutes": MINIMAL + EXPECTED % "windows: [{from: '7'}]",
+    "an hour after the last": MINIMAL + EXPECTED % "windows: [{to: '24:01'}]",
+    "another time zone": MINIMAL + EXPECTED % "windows: [{time_zone: Europe/Berlin}]",
     "a section that is a list": MINIMAL + "log: [info]\n",
 }
 
@@ -152,7 +177,7 @@ def at(schema, place):
 
 
 def keys_and_choices(schema, code):
-    lists = re.findall(r"(\w+)\.allow\(\{([^}]*)\}\)", code)
+    lists = re.findall(r"(\w+)\.allow\(\s*\{([^}]*)\}\)", code)
     for variable, names in lists:
         if variable not in PLACES:
             failures.append(f"settings.cpp reads `{variable}`, which this test does not know: tell it where that is")
@@ -192,7 +217,8 @@ def main():
     schema = json.loads((source / "config/plumbline.schema.json").read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
     validator = Draft202012Validator(schema)
-    keys_and_choices(schema, (source / "config/settings.cpp").read_text(encoding="utf-8"))
+    keys_and_choices(schema, "".join((source / "config" / name).read_text(encoding="utf-8")
+                                     for name in ("settings.cpp", "drift.cpp")))
     example = yaml.safe_load((source / "config/plumbline.yaml").read_text(encoding="utf-8"))
     if defaults(schema, example) < 12:
         failures.append("the example was not understood")

@@ -1,0 +1,220 @@
+#include "compliance/attribution.hpp"
+
+#include "compliance/json_diff.hpp"
+#include "core/resource_id.hpp"
+#include "core/text.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace plumbline::compliance {
+
+using core::ChangeRecord;
+
+namespace {
+
+using Records = std::vector<const ChangeRecord*>;
+
+/// Takes one segment off the front of a record's path; false: it names something else.
+bool take_segment(std::string_view& path, std::string_view segment) {
+  if (path.starts_with('[')) {
+    const auto close = path.find(']');
+    if (close == std::string_view::npos) {
+      return false;
+    }
+    auto inside = path.substr(1, close - 1);
+    const bool is_index =
+        !inside.empty() && std::ranges::all_of(inside, [](char c) { return c >= '0' && c <= '9'; });
+    if (!is_index) {
+      if (inside.size() >= 2 && (inside.front() == '\'' || inside.front() == '"')) {
+        inside = inside.substr(1, inside.size() - 2);
+      }
+      if (!core::iequals(inside, segment)) {
+        return false;
+      }
+    }
+    path.remove_prefix(close + 1);
+    return true;
+  }
+  if (path.starts_with('.')) {
+    path.remove_prefix(1);
+  }
+  // A name may hold dots: the segment tells where it ends.
+  if (segment.empty() || !core::istarts_with(path, segment)) {
+    return false;
+  }
+  const auto rest = path.substr(segment.size());
+  if (!rest.empty() && rest.front() != '.' && rest.front() != '[') {
+    return false;
+  }
+  path = rest;
+  return true;
+}
+
+bool covers(std::string_view record_path, std::span<const std::string> segments) {
+  // The value of a tag is a text: what goes on after its name is another tag's.
+  if (segments.size() == 2 && core::iequals(segments[0], "tags") &&
+      core::istarts_with(record_path, "tags.")) {
+    return core::iequals(record_path.substr(5), segments[1]);
+  }
+  for (const auto& segment : segments) {
+    if (record_path.empty()) {
+      return true;
+    }
+    if (!take_segment(record_path, segment)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// The feed and the activity log tell of one act in two records.
+bool is_same_act(const ChangeRecord& a, const ChangeRecord& b) {
+  return !a.correlation_id.empty() && core::iequals(a.correlation_id, b.correlation_id);
+}
+
+bool is_same_actor(const ChangeRecord& a, const ChangeRecord& b) {
+  return is_same_act(a, b) || (!a.changed_by.empty() && core::iequals(a.changed_by, b.changed_by));
+}
+
+/// The more a record tells, the later it is preferred.
+bool tells_less(const ChangeRecord* a, const ChangeRecord* b) {
+  const auto rank = [](const ChangeRecord& record) {
+    return std::pair(!record.client_type.empty(), record.at);
+  };
+  return rank(*a) < rank(*b);
+}
+
+/// The record that speaks for all, if one actor made them.
+const ChangeRecord* only_act(const Records& records) {
+  if (records.empty() || !std::ranges::all_of(records, [&](const ChangeRecord* record) {
+        return is_same_actor(*record, *records.front());
+      })) {
+    return nullptr;
+  }
+  return *std::ranges::max_element(records, tells_less);
+}
+
+const ChangeRecord* find_whole(const Records& records, std::string_view kind) {
+  Records found;
+  std::ranges::copy_if(records, std::back_inserter(found), [&](const ChangeRecord* record) {
+    return record->kind == kind;
+  });
+  return only_act(found);
+}
+
+/// What changed a property: those that name it, unless one that names nothing may have been it.
+const ChangeRecord* find_update(const Records& records, std::span<const std::string> segments) {
+  Records found;
+  Records open;
+  for (const auto* record : records) {
+    if (record->paths.empty()) {
+      open.push_back(record);
+    } else if (std::ranges::any_of(record->paths,
+                                   [&](const auto& path) { return covers(path, segments); })) {
+      found.push_back(record);
+    }
+  }
+  const auto* act = only_act(found);
+  if (act == nullptr || std::ranges::any_of(open, [&](const ChangeRecord* record) {
+        // The same act as one with paths, also where those name other properties.
+        return !is_same_actor(*record, *act) &&
+               std::ranges::none_of(records, [&](const ChangeRecord* other) {
+                 return !other->paths.empty() && is_same_act(*record, *other);
+               });
+      })) {
+    return nullptr;
+  }
+  return act;
+}
+
+/// What changed an element of a list: a write of it is about nothing else, so that a record without
+/// paths speaks for all of it.
+const ChangeRecord* find_element(const Records& records, std::span<const std::string> segments) {
+  Records found;
+  std::ranges::copy_if(records, std::back_inserter(found), [&](const ChangeRecord* record) {
+    return record->paths.empty() || std::ranges::any_of(record->paths, [&](const auto& path) {
+             return covers(path, segments);
+           });
+  });
+  return only_act(found);
+}
+
+/// The records of an element of a detail document; of all elements where the path names none.
+Records of_element(const Records& records, const std::string& key, const std::string& element) {
+  if (element.empty()) {
+    return records;
+  }
+  const std::string wanted =
+      element.starts_with('/') ? core::resource_key(element) : key + "/" + core::to_lower(element);
+  Records out;
+  std::ranges::copy_if(records, std::back_inserter(out), [&](const ChangeRecord* record) {
+    return record->key == wanted;
+  });
+  return out;
+}
+
+}  // namespace
+
+bool is_about(std::string_view record_path, std::string_view drift_path) {
+  return covers(record_path, pointer_segments(drift_path));
+}
+
+Attribution attribute(const ObservedChange& change, std::span<const ChangeRecord> records) {
+  Attribution out;
+  out.not_before = change.not_before;
+  out.not_after = change.not_after;
+  Records between;
+  for (const auto& record : records) {
+    const bool concerns =
+        change.is_detail ? record.key.starts_with(change.key + "/") : record.key == change.key;
+    if (concerns && record.at > change.not_before && record.at <= change.not_after) {
+      between.push_back(&record);
+    }
+  }
+  const auto segments = pointer_segments(change.path);
+  const ChangeRecord* act = nullptr;
+  if (change.is_detail) {
+    const auto inner = std::span(segments).subspan(std::min<std::size_t>(segments.size(), 2));
+    act = find_element(
+        of_element(between, change.key, segments.size() > 1 ? segments[1] : std::string()), inner);
+  } else if (change.kind == ObservedChange::Kind::kChanged) {
+    act = find_update(between, segments);
+  } else {
+    act = find_whole(between, change.kind == ObservedChange::Kind::kAppeared ? "Create" : "Delete");
+  }
+  if (act != nullptr) {
+    out.is_exact = true;
+    out.changed_by = act->changed_by;
+    out.changed_by_type = act->changed_by_type;
+    out.client_type = act->client_type;
+    out.operation = act->operation;
+    out.correlation_id = act->correlation_id;
+    out.at = act->at;
+  }
+  return out;
+}
+
+std::string owner_of(std::span<const std::string> names,
+                     std::optional<simdjson::dom::element> resource,
+                     std::optional<simdjson::dom::element> group,
+                     std::optional<simdjson::dom::element> subscription) {
+  for (const auto& body : {resource, group, subscription}) {
+    simdjson::dom::object tags;
+    if (!body || (*body)["tags"].get(tags) != simdjson::SUCCESS) {
+      continue;
+    }
+    for (const auto& name : names) {
+      for (const auto& [key, value] : tags) {
+        std::string_view text;
+        if (core::iequals(key, name) && value.get(text) == simdjson::SUCCESS &&
+            !core::trim(text).empty()) {
+          return std::string(core::trim(text));
+        }
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace plumbline::compliance
