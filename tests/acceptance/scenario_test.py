@@ -13,10 +13,11 @@ NO_LOCKBOX = "off by default: nobody asks for tenantOptedIn, so there would be n
 # Check and state that the scenario does not show: whether that lasts with nothing refused, and why.
 EXCEPTIONS = {
     ("LT-4.1-resource-diagnostics-not-dangling", "NonCompliant"): (
-        True, "a destination outside the inventory gives no evidence (kv-contoso-lab sends to one): a relation does not "
-              "tell what is gone from what was never seen"),
+        True, "a destination outside the inventory gives no evidence (kv-contoso-lab sends to one): a relation does "
+              "not tell what is gone from what was never seen"),
     ("PA-7.1-diag-not-root-key", "Compliant"): (
-        False, "any setting may name the root key of any namespace, and faults.json refuses the settings of four scopes"),
+        False, "any setting may name the root key of any namespace, and faults.json refuses the settings of four "
+               "scopes"),
     ("PA-8.1-lockbox-opt-in", "Compliant"): (True, NO_LOCKBOX),
     ("PA-8.1-lockbox-opt-in", "NonCompliant"): (True, NO_LOCKBOX),
 }
