@@ -23,8 +23,7 @@ void append_element(std::string& out, std::string_view text) {
 /// Every path is one like `$subscription`: only what lies under a target, or belongs to it, can
 /// point at it.
 bool points_at_own_container(const Relation& forward) {
-  return std::ranges::none_of(
-      forward.paths, [](const auto& path) { return path.kind == RelationPath::Kind::kBody; });
+  return !forward.reads_body();
 }
 
 bool points_at_parent_only(const Relation& forward) {

@@ -25,6 +25,10 @@ using simdjson::dom::element;
 namespace {
 
 constexpr std::string_view kSubscriptionType = "microsoft.resources/subscriptions";
+// Resource Graph gives a subscription the names of the groups above it, not their ids.
+constexpr std::string_view kAncestorNames = "properties.managementGroupAncestorsChain[*].name";
+constexpr std::string_view kManagementGroupPrefix =
+    "/providers/microsoft.management/managementgroups/";
 constexpr std::string_view kResourceGroupType = "microsoft.resources/subscriptions/resourcegroups";
 
 // Of relations inside relations; far beyond what anyone reads, and short of what a stack holds.
@@ -82,6 +86,8 @@ std::string special_target(RelationPath::Kind kind, std::string_view source_type
       return std::string(kSubscriptionType);
     case RelationPath::Kind::kResourceGroup:
       return std::string(kResourceGroupType);
+    case RelationPath::Kind::kManagementGroups:
+      return std::string(core::kManagementGroupType);
     case RelationPath::Kind::kParent: {
       const auto cut = source_type.rfind('/');
       const bool child = cut != std::string_view::npos && cut != source_type.find('/');
@@ -102,6 +108,8 @@ std::string_view path_kind_text(RelationPath::Kind kind) {
       return "$subscription";
     case RelationPath::Kind::kResourceGroup:
       return "$resourceGroup";
+    case RelationPath::Kind::kManagementGroups:
+      return "$managementGroups";
     case RelationPath::Kind::kBody:
       break;
   }
@@ -432,16 +440,20 @@ class RelationsParser {
     if (node.text.starts_with('$')) {
       constexpr std::array kSpecial = {RelationPath::Kind::kParent,
                                        RelationPath::Kind::kSubscription,
-                                       RelationPath::Kind::kResourceGroup};
+                                       RelationPath::Kind::kResourceGroup,
+                                       RelationPath::Kind::kManagementGroups};
       const auto* found = std::ranges::find(kSpecial, node.text, path_kind_text);
       if (found == kSpecial.end()) {
         return fail(node,
                     fmt::format("relation {}: `{}` is none of $parent, $subscription, "
-                                "$resourceGroup",
+                                "$resourceGroup, $managementGroups",
                                 relation.name,
                                 node.text));
       }
       path.kind = *found;
+      if (path.kind == RelationPath::Kind::kManagementGroups) {
+        path.steps = policy::parse_path(kAncestorNames).value();
+      }
     } else {
       auto steps = policy::parse_path(node.text);
       if (!steps) {
@@ -542,24 +554,36 @@ std::optional<std::string> as_target(const Relation& relation, std::string_view 
   return id ? std::optional(std::move(id->key)) : std::nullopt;
 }
 
+/// Texts in the source's body, calling `add(text)` for each.
+template <class Add>
+void each_text(const RelationPath& path, const RelationEnd& source, Add add) {
+  if (!source.body) {
+    return;
+  }
+  policy::select(policy::Value::element(*source.body),
+                 path.steps,
+                 0,
+                 nullptr,
+                 [&](const policy::Selected& found) {
+                   if (found.value.is_string()) {
+                     add(found.value.text());
+                   }
+                   return true;
+                 });
+}
+
 /// Ids that the path selects, calling `add(text)` for each.
 template <class Add>
 void each_id(const RelationPath& path, const RelationEnd& source, Add add) {
   const std::string& known = source.key.empty() ? source.parent : source.key;
   switch (path.kind) {
     case RelationPath::Kind::kBody:
-      if (source.body) {
-        policy::select(policy::Value::element(*source.body),
-                       path.steps,
-                       0,
-                       nullptr,
-                       [&](const policy::Selected& found) {
-                         if (found.value.is_string()) {
-                           add(found.value.text());
-                         }
-                         return true;
-                       });
-      }
+      each_text(path, source, add);
+      return;
+    case RelationPath::Kind::kManagementGroups:
+      each_text(path, source, [&](std::string_view name) {
+        add(fmt::format("{}{}", kManagementGroupPrefix, name));
+      });
       return;
     case RelationPath::Kind::kParent:
       if (!source.parent.empty()) {
@@ -591,8 +615,7 @@ bool Relation::leads_to(std::string_view type) const {
 }
 
 bool Relation::reads_body() const {
-  return std::ranges::any_of(
-      paths, [](const RelationPath& path) { return path.kind == RelationPath::Kind::kBody; });
+  return std::ranges::any_of(paths, [](const RelationPath& path) { return !path.steps.empty(); });
 }
 
 Result<Relations> parse_relations(std::string_view json, std::string_view source) {

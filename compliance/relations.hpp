@@ -18,10 +18,16 @@ namespace plumbline::compliance {
 
 /// Where a forward relation finds the ids of its targets.
 struct RelationPath {
-  enum class Kind : std::uint8_t { kBody, kParent, kSubscription, kResourceGroup };
+  enum class Kind : std::uint8_t {
+    kBody,
+    kParent,
+    kSubscription,
+    kResourceGroup,
+    kManagementGroups,
+  };
 
   Kind kind = Kind::kBody;
-  policy::Path steps;  // kBody: from the root of the source's body
+  policy::Path steps;  // from the root of the source's body; none: the body is not read
 };
 
 /// One relation of relations.json. Immutable.

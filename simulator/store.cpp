@@ -216,6 +216,9 @@ std::string graph_table_of(std::string_view type, bool extends) {
       type == "microsoft.kubernetesconfiguration/fluxconfigurations") {
     return "kubernetesconfigurationresources";
   }
+  if (type == "microsoft.guestconfiguration/guestconfigurationassignments") {
+    return "guestconfigurationresources";
+  }
   if (type == "microsoft.resources/changes") {
     return "resourcechanges";
   }

@@ -20,6 +20,9 @@ from harness import (DEVELOPMENT, PRODUCTION, Process, Skip, check, contains, eq
 
 ACCOUNT = (f"/subscriptions/{DEVELOPMENT}/resourceGroups/rg-contoso-dev/providers/Microsoft.Storage/storageAccounts/"
            "stcontosodevlogs")
+# Fails the check from the start, and is mended before the daemon sees it.
+OPEN_ACCOUNT = (f"/subscriptions/{PRODUCTION}/resourceGroups/rg-contoso-payments/providers/Microsoft.Storage/"
+                "storageAccounts/stcontosopaylogs")
 CHECK = "NS-2.2-sink-storage-no-anonymous"
 # Fails from the start.
 STANDING = "NS-1.2-nsg-no-internet-mgmt-ports"
@@ -93,6 +96,7 @@ class Watch:
                 raise Skip(f"{name} is not installed")
         self.test = test
         self.simulator = test.simulator()
+        self.simulator.patch(OPEN_ACCOUNT, {"properties": {"allowBlobPublicAccess": False}})
         self.daemon = test.serve(test.configure(self.simulator, baseline=test.baseline),
                                  self.simulator)
         self.daemon.wait_passes(1)

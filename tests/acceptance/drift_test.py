@@ -167,7 +167,7 @@ def a_deleted_resource_goes_with_its_verdicts(test):
              for move in daemon.api("transitions", limit=1000)["transitions"]
              if move["resource_key"] == MACHINE.lower() and move["reference"] == "IM-3.1-vm-identity"]
     equal(moves[0], ("NonCompliant", None, "deleted", "resource"), "last transition")
-    wait_for("67 resources in the summary", lambda: daemon.api("status")["resources"] == 67, alive=[daemon])
+    wait_for("81 resources in the summary", lambda: daemon.api("status")["resources"] == 81, alive=[daemon])
     # Its drift ends with it, and no other does.
     equal(open_drift(daemon), {number: item for number, item in first.items()
                                if item["resource_key"] != MACHINE.lower()}, "open drift")

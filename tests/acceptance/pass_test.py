@@ -22,7 +22,7 @@ EXPECTED = {
         "appi-contoso-payments appi-contoso-platform",
         "appi-contoso-web appi-contoso-dev appi-contoso-checkout", {}),
     "IM-3.1-vm-identity": (
-        "vm-pay-01 vm-web-01 vm-dev-02", "vm-jump-01 vm-dev-01 vm-pay-02", {}),
+        "vm-pay-01 vm-web-01 vm-dev-02 vmss-shop vmss-batch", "vm-jump-01 vm-dev-01 vm-pay-02", {}),
     "IM-3.2-webhook-https": (
         "ag-contoso-oncall ag-contoso-payments", "ag-contoso-legacy ag-contoso-dev", {}),
     "IM-3.2-webhook-entra-auth": (
@@ -33,16 +33,17 @@ EXPECTED = {
     "DP-3.1-sink-storage-min-tls": (
         "stcontosoarchive", "stcontosoaudit stcontosodevlogs stcontosopaylogs", {"forbidden": "stcontososhop"}),
     "DP-5.1-cluster-cmk": (
-        "logs-contoso-central", "logs-contoso-trial logs-contoso-forensics", {}),
+        "logs-contoso-central logs-contoso-sandbox", "logs-contoso-trial logs-contoso-forensics", {}),
     "LT-4.1-workspace-query-audit": (
         "law-contoso-central law-contoso-security law-contoso-aks",
         "law-contoso-web law-contoso-dev law-contoso-lab", {"forbidden": "law-contoso-payments"}),
     "LT-4.1-resource-diagnostics": (
         "law-contoso-central law-contoso-security law-contoso-aks law-contoso-dev appi-contoso-payments "
-        "kv-contoso-web kv-contoso-platform evhns-contoso-siem graf-contoso nsg-contoso-hub dcr-contoso-windows",
+        "kv-contoso-web kv-contoso-platform evhns-contoso-siem graf-contoso nsg-contoso-hub nsg-contoso-payments "
+        "dcr-contoso-windows",
         "law-contoso-web law-contoso-lab appi-contoso-web appi-contoso-checkout appi-contoso-dev kv-contoso-dev "
-        "kv-contoso-lab evhns-contoso-dev nsg-contoso-dev vnet-contoso-hub vnet-contoso-dev dcr-contoso-linux "
-        "dcr-contoso-dev as-contoso-web",
+        "kv-contoso-lab evhns-contoso-dev evhns-contoso-exports graf-contoso-secops nsg-contoso-dev vnet-contoso-hub "
+        "vnet-contoso-prod vnet-contoso-dev dcr-contoso-linux dcr-contoso-dev as-contoso-web",
         {"forbidden": "law-contoso-payments kv-contoso-payments appi-contoso-platform"}),
     "LT-4.1-activity-log-export": (PRODUCTION, DEVELOPMENT, {"forbidden": PLATFORM}),
     "LT-4.1-alert-policy-assignment-write": (f"{PRODUCTION} {PLATFORM}", DEVELOPMENT, {}),
@@ -54,7 +55,7 @@ EXPECTED = {
     "WAF-CONTAINERS.5-insights-workspace-secure": (
         "aks-contoso-prod", "aks-contoso-dev", {"not_collected": "aks-contoso-edge"}),
 }
-RESOURCES = 68
+RESOURCES = 82
 VERDICTS = os.path.join(os.path.dirname(__file__), "..", "data", "contoso", "verdicts.tsv")
 REPORT = re.compile(r"This pass observed (\d+) resources and wrote (\d+) versions, (\d+) deletions and (\d+) "
                     r"transitions in (\d+) cycles\.")
@@ -120,7 +121,7 @@ def first_and_second_pass(test):
     first = test.once(config, simulator)
     equal(first.returncode, 1, f"exit code of the first pass ({first.stderr[-500:]})")
     contains(first.stdout, f"{RESOURCES} resources in 3 subscriptions", "report")
-    contains(first.stdout, "NonCompliant (49)\n", "report")
+    contains(first.stdout, "NonCompliant (52)\n", "report")
     contains(first.stdout, "NoEvidence (7)\n", "report")
     _, versions, deletions, transitions, _ = pass_totals(first.stdout)
     check(versions >= RESOURCES, f"only {versions} versions after the first pass")
@@ -149,13 +150,13 @@ def formats(test):
     report = json.loads(as_json.stdout)
     equal((report["resources"], report["subscriptions"]), (RESOURCES, 3), "resources, subscriptions")
     check(0 < report["score"] < 1, f"score {report['score']}")
-    equal(round(report["coverage"], 6), 0.93, "coverage")
+    equal(round(report["coverage"], 6), round(100 / 107, 6), "coverage")
     compare(rows_of(report["results"]), "verdicts in JSON")
 
     as_csv = test.once(config, simulator, "--format", "csv")
     equal(as_csv.returncode, 1, f"exit code with --format csv ({as_csv.stderr[-500:]})")
     rows = list(csv.DictReader(io.StringIO(as_csv.stdout, newline="")))
-    equal(len(rows), 100, "lines of the CSV")
+    equal(len(rows), 107, "lines of the CSV")
     check(all(None not in row and None not in row.values() for row in rows), "every line has every column")
     compare(rows_of(rows), "verdicts in CSV")
     equal({row["observed_at"][-1] for row in rows}, {"Z"}, "times are in UTC")
@@ -184,7 +185,7 @@ def explained(test):
     daemon = test.serve(test.configure(simulator), simulator)
     daemon.wait_passes(1)
     compare(rows_of(daemon.results()), "verdicts in the API")
-    equal(daemon.counts(), {"Compliant": 44, "NonCompliant": 49, "NoEvidence": 7}, "counts")
+    equal(daemon.counts(), {"Compliant": 48, "NonCompliant": 52, "NoEvidence": 7}, "counts")
 
     # A property.
     answer, decisive = explain(daemon, "NS-2.2-workspace-public-query", "law-contoso-web")

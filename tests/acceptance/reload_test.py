@@ -140,7 +140,7 @@ def a_check_on_a_type_never_asked_for(test):
         file.write(whole)
     hang_up(daemon, "reloaded")
     states = sorted(row["state"] for row in daemon.results(reference=added))
-    equal(states, ["Compliant"] * 3 + ["NonCompliant"] * 3, "states right after")
+    equal(states, ["Compliant"] * 5 + ["NonCompliant"] * 3, "states right after")
     equal({row["cause"] for row in daemon.results(reference=added)}, {"definition"}, "cause")
     equal([item for item in daemon.api("drift")["drift"] if item["reference"] == added], [], "drift of the new check")
 
@@ -165,7 +165,7 @@ def a_restart_asks_before_it_decides(test):
     simulator.clear_faults()
     wait_for("reload", lambda: "event=reloaded" in daemon.log(), alive=[daemon])
     states = sorted(row["state"] for row in daemon.results(reference=added))
-    equal(states, ["Compliant"] * 3 + ["NonCompliant"] * 3, "states after the pass")
+    equal(states, ["Compliant"] * 5 + ["NonCompliant"] * 3, "states after the pass")
     equal([item for item in daemon.api("drift")["drift"] if item["reference"] == added], [], "drift of the new check")
 
     # `once` decides in the one pass that it makes.

@@ -23,6 +23,7 @@ constexpr const char* kRelations = R"({"relations":[
   {"name":"holder","sourceType":["m.y/w/t","m.y/w/s"],"path":"$parent"},
   {"name":"subscription","sourceType":"m.x/t","path":"$subscription"},
   {"name":"group","sourceType":"m.x/t","path":"$resourceGroup"},
+  {"name":"groups","sourceType":"microsoft.resources/subscriptions","path":"$managementGroups"},
   {"name":"sinks","unionOf":["archives","namespace"]},
   {"name":"archivedResources","compositionOf":["archivedSettings","owner"]},
   {"name":"archivesOfResource","inverseOf":"archivedResources"},
@@ -64,7 +65,7 @@ TEST_CASE("relations know the types at their ends, in whatever order they are de
   const auto relations = compliance::parse_relations(kRelations, "r.json");
   CAPTURE((relations ? std::string() : relations.error().message));
   REQUIRE(relations);
-  REQUIRE(relations->size() == 13);
+  REQUIRE(relations->size() == 14);
 
   const struct {
     const char* name;
@@ -160,7 +161,7 @@ TEST_CASE("bad relations are refused by place and name") {
       {"path", list(R"({"name":"a","sourceType":"x/y","path":"p..q"})"), "`p..q` is not a path"},
       {"special path",
        list(R"({"name":"a","sourceType":"x/y","path":"$tenant"})"),
-       "`$tenant` is none of $parent, $subscription, $resourceGroup"},
+       "`$tenant` is none of $parent, $subscription, $resourceGroup, $managementGroups"},
       {"ancestor of another kind",
        list(R"({"name":"a","sourceType":"x/y","path":"p","targetType":"y/z","ancestor":"yes"})"),
        "`ancestor` must be true or false"},
@@ -245,6 +246,19 @@ TEST_CASE("targets are keys, found ignoring case, without what is no id or of an
         Keys{"/subscriptions/s/resourcegroups/r/providers/m.y/w/a",
              "/subscriptions/s/resourcegroups/r/providers/m.y/w/b",
              "/subscriptions/s/resourcegroups/r/providers/m.y/w/c"});
+}
+
+TEST_CASE("management groups are found by the names that a subscription has of them") {
+  const std::string chain = R"({"properties":{"managementGroupAncestorsChain":[
+      {"name":"Prod","displayName":"Production"},{"displayName":"nameless"},{"name":"root"}]}})";
+  CHECK(targets("groups", "/subscriptions/s", "microsoft.resources/subscriptions", chain) ==
+        Keys{"/providers/microsoft.management/managementgroups/prod",
+             "/providers/microsoft.management/managementgroups/root"});
+  CHECK(targets("groups", "/subscriptions/s", "microsoft.resources/subscriptions", "{}").empty());
+  const auto relations = compliance::parse_relations(kRelations, "r.json");
+  REQUIRE(relations);
+  CHECK(named(*relations, "groups").reads_body());
+  CHECK(named(*relations, "groups").target_types == Keys{"microsoft.management/managementgroups"});
 }
 
 TEST_CASE("a relation starts at its own types only") {
