@@ -127,6 +127,18 @@ class Summariser {
       });
       summary_->checks.push_back({&check, row == rows->end() ? 0 : row->row, {}});
     }
+    for (const auto& assignment : summary_->baseline->assignments) {
+      const auto place = [&](const auto& row) {
+        for (const auto& check : summary_->baseline->checks) {
+          if (check.assignment == assignment.name &&
+              std::ranges::find(row.checks, check.reference) != row.checks.end()) {
+            rows_.emplace(&check, row.id);
+          }
+        }
+      };
+      std::ranges::for_each(assignment.structure.features, place);
+      std::ranges::for_each(assignment.structure.recommendations, place);
+    }
     return core::Status::ok();
   }
 
@@ -149,6 +161,9 @@ class Summariser {
       assignment->by_subscription[count.subscription].add(count.state, count.count, severity);
       for (const auto& control : check->check->controls) {
         assignment->by_control[control].add(count.state, count.count, severity);
+      }
+      if (const auto row = rows_.find(check->check); row != rows_.end()) {
+        assignment->by_row[std::string(row->second)].add(count.state, count.count, severity);
       }
       if (count.state == ComplianceState::kNonCompliant) {
         assignment->noncompliant[{count.subscription, severity}] += count.count;
@@ -253,6 +268,7 @@ class Summariser {
   }
 
   std::shared_ptr<Summary> summary_;
+  std::map<const Check*, std::string_view> rows_;  // the row that a check stands under
   core::Snapshot* snapshot_;
   core::Time now_;
 };

@@ -40,6 +40,8 @@ struct AssignmentSummary {
   const Assignment* assignment = nullptr;
   Tally tally;
   std::map<std::string, Tally> by_control;
+  /// Of the checks under a row of the assignment's structure, by the row's id.
+  std::map<std::string, Tally> by_row;
   std::map<std::string, Tally> by_subscription;
   /// Non-compliant verdicts by subscription and severity.
   std::map<std::pair<std::string, core::Severity>, std::int64_t> noncompliant;

@@ -12,8 +12,8 @@ namespace plumbline::daemon {
 /// A whole text file; fails with kIo or kLimit, naming it.
 [[nodiscard]] core::Result<std::string> read_file(const std::string& path, std::size_t max_bytes);
 
-/// `initiative.json`, `definitions/*.json` in the order of their names, and `relations.json` where
-/// there is one.
+/// `initiative.json`, `definitions/*.json` in the order of their names, and `relations.json` and
+/// `features.json` where they are.
 [[nodiscard]] core::Result<compliance::InitiativeFiles> read_initiative(
     const std::string& directory);
 

@@ -5,6 +5,7 @@
 #include "core/text.hpp"
 #include "daemon/explanation.hpp"
 #include "daemon/history_json.hpp"
+#include "daemon/summary_json.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -26,26 +27,6 @@ namespace {
 constexpr std::size_t kDefaultLimit = 100;
 constexpr std::size_t kMaxLimit = 1000;
 constexpr std::size_t kMaxScanned = 20'000;  // verdicts that one request for results reads
-
-json optional_number(std::optional<double> value) {
-  return value ? json(*value) : json(nullptr);
-}
-
-json counts_of(const compliance::Tally& tally) {
-  json counts = json::object();
-  for (const auto state : core::kComplianceStates) {
-    if (tally.of(state) > 0) {
-      counts[std::string(core::to_string(state))] = tally.of(state);
-    }
-  }
-  return counts;
-}
-
-json tally_json(const compliance::Tally& tally) {
-  return {{"score", optional_number(tally.score())},
-          {"coverage", optional_number(tally.coverage())},
-          {"counts", counts_of(tally)}};
-}
 
 json cycle_json(const core::CycleRow& row) {
   return {{"number", row.number},
@@ -69,9 +50,10 @@ class Api {
 
   Result<std::string> answer() {
     using Method = Result<json> (Api::*)();
-    constexpr std::array<std::pair<std::string_view, Method>, 10> kRoutes = {{
+    constexpr std::array<std::pair<std::string_view, Method>, 11> kRoutes = {{
         {"status", &Api::status},
         {"scores", &Api::scores},
+        {"controls", &Api::controls},
         {"checks", &Api::checks},
         {"results", &Api::results},
         {"resource", &Api::resource},
@@ -221,6 +203,8 @@ class Api {
                 {"assignments", std::move(assignments)},
                 {"drift_open", {{"baseline", baseline}, {"configuration", configuration}}}};
   }
+
+  Result<json> controls() { return json{{"controls", controls_json(*summary_)}}; }
 
   Result<json> checks() {
     json list = json::array();

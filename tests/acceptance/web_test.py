@@ -2,6 +2,8 @@
 """Metrics, health, API and page as HTTP clients meet them."""
 
 import json
+import os
+import re
 import shutil
 import socket
 import subprocess
@@ -10,7 +12,7 @@ from harness import PRODUCTION, Skip, check, contains, equal, free_port, http_re
 
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
            "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin"}
-API = ("status", "scores", "checks", "results", "drift", "transitions", "cycles")
+API = ("status", "scores", "controls", "checks", "results", "drift", "transitions", "cycles")
 
 
 def serving(test, *arguments, **options):
@@ -184,6 +186,64 @@ def versions_of_a_resource(test):
     problem(daemon.get("/api/v1/resource", id=identifier, version="new"), 400, "a version that is no number")
 
 
+def the_documents_keep_their_rows(test):
+    """Every control, feature and recommendation, in order; only what is the customer's has a score."""
+    daemon = serving(test, baseline=test.baseline)
+    controls = daemon.api("controls")["controls"]
+    with open(os.path.join(test.baseline, "initiative.json"), encoding="utf-8") as file:
+        groups = json.load(file)["properties"]["policyDefinitionGroups"]
+    equal([(row["name"], row["title"]) for row in controls],
+          [(group["name"], group["displayName"]) for group in groups], "controls in the order of the initiative")
+    with open(os.path.join(test.baseline, "features.json"), encoding="utf-8") as file:
+        structure = json.load(file)
+    checks = {row["reference"]: row for row in daemon.api("checks")["checks"]}
+    rows = {row["id"]: (control["name"], row)
+            for control in controls for row in control["features"] + control["recommendations"]}
+    expected = structure["features"] + structure["recommendations"]
+    equal(sorted(rows), sorted(row["id"] for row in expected), "rows")
+    seen = set()
+    for entry in expected:
+        control, row = rows[entry["id"]]
+        equal((control, row["name"], row["checks"]["references"], row["see_also"]),
+              (entry["control"], entry["name"], entry["checks"], entry["seeAlso"]), entry["id"])
+        counts = {}
+        for reference in entry["checks"]:
+            for state, number in checks[reference]["counts"].items():
+                counts[state] = counts.get(state, 0) + number
+        equal(row["checks"]["counts"], counts, f"counts under {entry['id']}")
+        if entry.get("state", "customer") == "customer":
+            equal(row["score"], row["checks"]["score"], f"score of {entry['id']}")
+        else:
+            equal(row["score"], None, f"score of {entry['id']}, which is {entry['state']}")
+            seen.add((entry["state"], row["checks"]["score"] is not None))
+        if "supported" in entry:
+            equal((row["supported"], row["enabled_by_default"], row["responsibility"], row["state"], row["summary"]),
+                  (entry["supported"], entry["enabledByDefault"], entry["responsibility"], entry["state"],
+                   entry["summary"]), f"answers of {entry['id']}")
+    equal(seen, {("inherited", True), ("notAvailable", True), ("notAvailable", False)},
+          "rows without a score of their own, and whether the checks under them have one")
+    equal(sorted(row["id"] for control in controls for feature in control["features"]
+                 for row in feature["information"]),
+          sorted(row["id"] for row in structure["informational"]), "rows for information")
+
+
+def the_report_keeps_the_rows(test):
+    simulator = test.simulator()
+    config = test.configure(simulator, baseline=test.baseline)
+    table = test.once(config, simulator).stdout
+    document = json.loads(test.once(config, simulator, "--format=json").stdout)
+    with open(os.path.join(test.baseline, "features.json"), encoding="utf-8") as file:
+        structure = json.load(file)
+    lines = {line.split()[0]: line for line in table.splitlines() if line.startswith("  ")}
+    for row in structure["features"] + structure["recommendations"]:
+        check(lines[row["id"]].endswith(row["name"]), f"{row['id']} in the report: {lines[row['id']]}")
+    check(re.search(r"^  LT-4.1 +inherited +true +true +Microsoft +- ", table, re.M), lines["LT-4.1"])
+    for row in structure["informational"]:
+        contains(table, row["name"], f"{row['id']} in the report")
+    equal([row["id"] for control in document["controls"] for row in control["features"]],
+          [row["id"] for row in structure["features"]], "features in the report as JSON")
+
+
 def garbage_on_the_socket(test):
     daemon = serving(test)
     for payload in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 200, b"GET\r\n\r\n",
@@ -232,4 +292,4 @@ def logs_as_json(test):
 
 if __name__ == "__main__":
     main([metrics_are_well_formed, methods_and_paths, bad_parameters, filters_and_orders, versions_of_a_resource,
-          garbage_on_the_socket, beyond_loopback, healthcheck, logs_as_json])
+          the_documents_keep_their_rows, the_report_keeps_the_rows, garbage_on_the_socket, beyond_loopback, healthcheck, logs_as_json])

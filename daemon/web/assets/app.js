@@ -907,11 +907,95 @@ const overview = {
 
 // ---------------------------------------------------------------- controls
 
+const kFeatureStates = {
+  customer: 'customer',
+  inherited: 'inherited',
+  notAvailable: 'not available',
+  manual: 'by hand',
+  emptySection: 'empty section',
+};
+
+/** What the checks under a row come to. The row's own score is null where it is not the customer's. */
+const rowCells = ({ score, checks }) => [
+  scoreText(score),
+  coverageText(checks.coverage),
+  bar(stateShares(checks.counts)),
+  count(checks.counts?.NonCompliant ?? 0),
+  [count(list(checks.references).length), checks.off > 0 && sub(`${count(checks.off)} off`)],
+];
+const kRowHeads = ['Score|num strong', 'Coverage|num', 'Shares|wide', 'NonCompliant|num', 'Checks|num'];
+
+/** The features of some controls as their document lists them, those of Microsoft's included. */
+function featuresTable(caption, controls) {
+  const rows = controls.flatMap(({ assignment, name, features }) =>
+    list(features).map((row) => [
+      `${assignment} ${row.id}`,
+      [a(link(['control', assignment, name]), `${row.id} ${row.name}`), sub(row.summary)],
+      [
+        kFeatureStates[row.state] ?? row.state,
+        sub('Supported: ', row.supported),
+        sub('Enabled by default: ', row.enabled_by_default),
+        sub('Responsibility: ', row.responsibility),
+      ],
+      ...rowCells(row),
+    ]),
+  );
+  return rows.length > 0 && table(caption, ['Feature', 'State', ...kRowHeads], rows);
+}
+
+function recommendationsTable(caption, controls) {
+  const rows = controls.flatMap(({ assignment, name, recommendations }) =>
+    list(recommendations).map((row) => [
+      `${assignment} ${row.id}`,
+      [a(link(['control', assignment, name]), `${row.id} ${row.name}`), row.note && sub(row.note)],
+      row.area,
+      ...rowCells(row),
+    ]),
+  );
+  return rows.length > 0 && table(caption, ['Recommendation', 'Area', ...kRowHeads], rows);
+}
+
+/** Rows that nothing can be checked of. */
+function informationTable(caption, controls) {
+  const rows = controls.flatMap(({ assignment, features }) =>
+    list(features).flatMap((feature) =>
+      list(feature.information).map((row) => [
+        `${assignment} ${row.id}`,
+        [row.name, sub(row.text)],
+        feature.id,
+        kFeatureStates[row.state] ?? row.state,
+      ]),
+    ),
+  );
+  return rows.length > 0 && table(caption, ['For information', 'Feature', 'State'], rows);
+}
+
+const kFeaturesNote =
+  "What is Microsoft's responsibility is inherited, what the service does not have is not available: " +
+  'such rows have no score. The checks under them have, and are counted in the controls.';
+
+/** The rows of the documents behind an initiative; nothing where it follows none. */
+function structure(name, controls) {
+  const features = featuresTable(`Features of ${name}`, controls);
+  const recommendations = recommendationsTable(`Recommendations of ${name}`, controls);
+  const information = informationTable(`For information about ${name}`, controls);
+  return [
+    features && section('Features', kFeaturesNote, features),
+    recommendations && section('Recommendations', null, recommendations),
+    information && section('For information', 'Nothing is checked for these.', information),
+  ];
+}
+
 const controlsView = {
   title: () => 'Controls',
-  load: (route, signal) => api('scores', null, signal),
-  draw(scores) {
-    const assignments = list(scores.assignments);
+  async load(route, signal) {
+    const [scores, controls] = await Promise.all([
+      api('scores', null, signal),
+      apiList('controls', null, signal),
+    ]);
+    return { assignments: list(scores.assignments), rows: controls };
+  },
+  draw({ assignments, rows }) {
     return [
       heading(
         'Controls',
@@ -944,6 +1028,10 @@ const controlsView = {
                   }),
                 ),
           ),
+          structure(
+            name,
+            rows.filter((row) => same(row.assignment, name)),
+          ),
         ),
       ),
     ];
@@ -955,17 +1043,18 @@ const controlView = {
   place: (route) => route.path.join('/'),
   async load(route, signal) {
     const [, assignment, name] = route.path;
-    const [scores, checks] = await Promise.all([
-      api('scores', null, signal),
+    const [controls, checks] = await Promise.all([
+      apiList('controls', null, signal),
       apiList('checks', null, signal),
     ]);
-    const owner = list(scores.assignments).find((item) => same(item.name, assignment));
-    const control = list(owner?.controls).find((item) => same(item.name, name));
+    const control = controls.find(
+      (item) => same(item.assignment, assignment) && same(item.name, name),
+    );
     if (!control)
       throw new ApiError('refused', 'No such control', `${name ?? ''} in ${assignment ?? ''}`);
     return {
       control,
-      assignment: owner.name,
+      assignment: control.assignment,
       checks: checks.filter(
         (check) =>
           same(check.assignment, assignment) && controlNames(check).some((own) => same(own, name)),
@@ -1019,6 +1108,7 @@ const controlView = {
               ({ reference }) => ({ assignment, reference }),
             ),
       ),
+      structure(control.name, [control]),
     ];
   },
 };
