@@ -45,6 +45,7 @@ Intervals intervals_of(const config::Settings& settings) {
 App::App(config::Settings settings, std::unique_ptr<core::Log> log)
     : settings_(std::move(settings)),
       log_(std::move(log)),
+      started_(clock_.now()),
       registry_(std::make_shared<prometheus::Registry>()),
       collector_metrics_(*registry_),
       daemon_metrics_(*registry_),
@@ -263,6 +264,7 @@ Status App::publish() {
   published->summary = *std::move(summary);
   published->verdict_metrics = render_verdict_metrics(*published->summary);
   const std::lock_guard lock(mutex_);
+  published->tag = fmt::format("{:x}-{:x}", core::to_micros(started_), ++publications_);
   published_ = std::move(published);
   return Status::ok();
 }

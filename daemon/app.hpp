@@ -38,6 +38,8 @@ namespace plumbline::daemon {
 struct Published {
   std::shared_ptr<const compliance::Summary> summary;
   std::string verdict_metrics;
+  /// Which of all publications of all processes this is; for the ETags of what is made from it.
+  std::string tag;
 };
 
 /// How collection goes.
@@ -144,6 +146,7 @@ class App {
   config::Settings settings_;  // changed on the I/O thread only, between passes, under mutex_
   std::unique_ptr<core::Log> log_;
   core::SystemClock clock_;
+  core::Time started_;
   std::shared_ptr<prometheus::Registry> registry_;
   collectors::CollectorMetrics collector_metrics_;
   DaemonMetrics daemon_metrics_;
@@ -159,7 +162,8 @@ class App {
   std::shared_ptr<const Published> published_;
   Collection collection_;
   std::unique_ptr<Reload> pending_;
-  net::Event wake_;  // ends the wait for the next pass; a new one after each reload
+  std::uint64_t publications_ = 0;  // under mutex_
+  net::Event wake_;                 // ends the wait for the next pass; a new one after each reload
   std::atomic<bool> stopping_ = false;
   net::Event stopped_;
   std::atomic<bool> scheduled_ = false;

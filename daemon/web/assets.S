@@ -10,5 +10,6 @@ plumbline_asset_\name\()_end:
     asset index, "index.html"
     asset script, "app.js"
     asset style, "style.css"
+    asset schemas, "schemas.json"
 
     .section .note.GNU-stack, "", @progbits

@@ -8,6 +8,8 @@ extern const char plumbline_asset_script[];
 extern const char plumbline_asset_script_end[];
 extern const char plumbline_asset_style[];
 extern const char plumbline_asset_style_end[];
+extern const char plumbline_asset_schemas[];
+extern const char plumbline_asset_schemas_end[];
 }
 
 namespace plumbline::daemon {
@@ -24,6 +26,10 @@ std::optional<Asset> find_asset(std::string_view path) {
     return Asset{"text/css; charset=utf-8", {plumbline_asset_style, plumbline_asset_style_end}};
   }
   return std::nullopt;
+}
+
+std::string_view api_schemas() {
+  return {plumbline_asset_schemas, plumbline_asset_schemas_end};
 }
 
 }  // namespace plumbline::daemon

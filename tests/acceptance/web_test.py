@@ -93,12 +93,12 @@ def methods_and_paths(test):
 def bad_parameters(test):
     daemon = serving(test)
     for path in ("results?limit=0", "results?limit=1001", "results?limit=x", "results?limit=-1", "results?limit=1e3",
-                 "results?state=Bad", "results?severity=urgent", "results?order=resource", "results?after=x",
+                 "results?state=Bad", "results?severity=urgent", "results?stat=Compliant", "results?limit=1&limit=2", "results?order=resource", "results?after=x",
                  "results?after=1", "results?after=1-x", "drift?open=maybe",
                  "drift?limit=0", "transitions?limit=none", "cycles?limit=99999999999999999999", "resource",
-                 "resource?id=", "explain?assignment=azure-monitor&reference=IM-3.1-vm-identity"):
+                 "resource?id=", "explain", "status?verbose=1", "explain?assignment=azure-monitor&reference=IM-3.1-vm-identity"):
         problem(daemon.get("/api/v1/" + path), 400, path)
-    for path in ("resource?id=/subscriptions/none", "explain?assignment=x&reference=y&resource=z", "explain",
+    for path in ("resource?id=/subscriptions/none", "explain?assignment=x&reference=y&resource=z",
                  "resource?id=%27%20OR%201%3D1--"):
         problem(daemon.get("/api/v1/" + path), 404, path)
     # Pages hold together: three at a time give what all at once give.
