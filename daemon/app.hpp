@@ -21,6 +21,7 @@
 #include "daemon/reload_requests.hpp"
 #include "daemon/retention.hpp"
 #include "daemon/scheduler.hpp"
+#include "daemon/web/exposition.hpp"
 #include "net/http_client.hpp"
 #include "net/task.hpp"
 
@@ -37,7 +38,7 @@ namespace plumbline::daemon {
 /// What readers see: the summary of the last committed state, and its metrics as text.
 struct Published {
   std::shared_ptr<const compliance::Summary> summary;
-  std::string verdict_metrics;
+  VerdictText verdict_metrics;
   /// Which of all publications of all processes this is; for the ETags of what is made from it.
   std::string tag;
 };
@@ -82,7 +83,7 @@ class App {
 
   /// Thread-safe.
   [[nodiscard]] std::shared_ptr<const Published> published() const;
-  [[nodiscard]] std::string metrics_text();
+  [[nodiscard]] Exposition metrics(bool compressed);
 
   [[nodiscard]] core::Store& store() { return *store_; }
 

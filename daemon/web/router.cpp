@@ -253,11 +253,16 @@ net::Task<net::ServerResponse> Router::route(net::ServerRequest request) {
     co_return readiness_answer(examine(*app), request);
   }
   if (request.path == "/metrics") {
-    auto job = [app]() { return app->metrics_text(); };
-    auto body = co_await net::offload(app->readers(), std::move(job));
+    const bool compressed = accepts_gzip(request.headers.get("Accept-Encoding").value_or(""));
+    auto job = [app, compressed]() { return app->metrics(compressed); };
+    auto exposition = co_await net::offload(app->readers(), std::move(job));
     net::ServerResponse response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    response.body = std::move(body);
+    response.headers.set("Vary", "Accept-Encoding");
+    if (exposition.is_compressed) {
+      response.headers.set("Content-Encoding", "gzip");
+    }
+    response.body = std::move(exposition.body);
     co_return response;
   }
   const bool is_open = options_.is_loopback || options_.allow_anonymous ||

@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
+import zlib
 
 from harness import PRODUCTION, Skip, check, contains, equal, free_port, http_request, main
 
@@ -42,6 +43,13 @@ def metrics_are_well_formed(test):
     done = subprocess.run([promtool, "check", "metrics"], input=answer.body, capture_output=True, check=False,
                           timeout=60)
     equal((done.returncode, done.stdout.decode(), done.stderr.decode()), (0, "", ""), "promtool check metrics")
+    packed = http_request(daemon.port, "GET", "/metrics", headers={"Accept-Encoding": "gzip"})
+    equal((packed.headers["Content-Encoding"], answer.headers["Content-Encoding"]), ("gzip", None), "encodings")
+    inflate = zlib.decompressobj(31)
+    whole = inflate.decompress(packed.body)
+    check(inflate.eof and not inflate.unused_data, "more than one gzip member: browsers read the first only")
+    names = [{line.split("{")[0].split(" ")[0] for line in text.decode().splitlines()} for text in (whole, answer.body)]
+    equal(names[0], names[1], "metrics with gzip and without")
     samples = daemon.metrics()
     for name in ("compliance_score_ratio", "control_score_ratio", "subscription_score_ratio", "compliance_resources",
                  "noncompliant_resources", "evidence_coverage_ratio", "evidence_oldest_timestamp_seconds",
