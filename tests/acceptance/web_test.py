@@ -9,7 +9,8 @@ import socket
 import subprocess
 import zlib
 
-from harness import PRODUCTION, Skip, check, contains, equal, free_port, http_request, main
+from harness import (DEVELOPMENT, PRODUCTION, Skip, check, contains, equal, free_port, http_request, keep_checks,
+                     main)
 
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
            "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin"}
@@ -66,6 +67,48 @@ def metrics_are_well_formed(test):
     equal(daemon.metric("plumbline_resources"), 68, "plumbline_resources")
     equal(daemon.metric("plumbline_subscriptions", state="readable"), 3, "plumbline_subscriptions")
     check(not any("/subscriptions/" in sample for sample in samples), "a resource id is a label")
+
+
+def series_go_with_what_they_are_about(test):
+    """A control whose checks are no longer assigned, a subscription that leaves the assignment's scope."""
+    simulator = test.simulator()
+    config = test.configure(simulator, sweep="1h", details="1h")
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+
+    def of(label, value):
+        return {sample.partition("{")[0] for sample in daemon.metrics() if f'{label}="{value}"' in sample}
+    scored = {"plumbline_subscription_score_ratio", "plumbline_noncompliant_resources"}
+    equal(of("subscription_id", DEVELOPMENT) & scored, scored, "series of the subscription")
+    check("plumbline_control_score_ratio" in of("control", "NS-2"), "NS-2 has no score")
+    keep_checks(test.selected_baseline, lambda name: not name.startswith("NS-2."))
+    with open(config, encoding="utf-8") as file:
+        text = file.read()
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(text.replace("    - name: azure-monitor\n",
+                                f"    - name: azure-monitor\n      not_scopes: [/subscriptions/{DEVELOPMENT}]\n"))
+    equal(http_request(daemon.port, "POST", "/-/reload", timeout=120).status, 200, "reload")
+    equal(of("subscription_id", DEVELOPMENT) & scored, set(), "series of a subscription that is out of scope")
+    check(of("subscription_id", PRODUCTION) & scored, "no series of the other subscription")
+    check("plumbline_control_score_ratio" not in of("control", "NS-2"), "NS-2 still has a score")
+    check(not any('definition="NS-2.' in sample for sample in daemon.metrics()), "series of checks that are gone")
+
+
+def the_page_is_all_there(test):
+    daemon = serving(test)
+    root = os.path.join(test.source_dir, "daemon", "web", "assets")
+    files = {os.path.relpath(os.path.join(folder, name), root)
+             for folder, _, names in os.walk(root) for name in names}
+    scripts = {name for name in files if name.endswith(".js")}
+    check(len(scripts) > 10, f"scripts: {scripts}")
+    for name in scripts | {"style.css"}:
+        with open(os.path.join(root, name), "rb") as file:
+            equal(daemon.get("/assets/" + name).body, file.read(), f"/assets/{name}")
+    page = daemon.get("/").text()
+    equal(set(re.findall(r'rel="modulepreload" href="assets/([^"]+)"', page)), scripts - {"app.js"},
+          "modules that the page names ahead")
+    for name in files - scripts - {"style.css"}:
+        problem(daemon.get("/assets/" + name), 404, name)
 
 
 def methods_and_paths(test):
@@ -299,5 +342,6 @@ def logs_as_json(test):
 
 
 if __name__ == "__main__":
-    main([metrics_are_well_formed, methods_and_paths, bad_parameters, filters_and_orders, versions_of_a_resource,
-          the_documents_keep_their_rows, the_report_keeps_the_rows, garbage_on_the_socket, beyond_loopback, healthcheck, logs_as_json])
+    main([metrics_are_well_formed, series_go_with_what_they_are_about, the_page_is_all_there, methods_and_paths,
+          bad_parameters, filters_and_orders, versions_of_a_resource, the_documents_keep_their_rows,
+          the_report_keeps_the_rows, garbage_on_the_socket, beyond_loopback, healthcheck, logs_as_json])
