@@ -110,6 +110,9 @@ class InitiativeCompiler {
         return added;
       }
     }
+    if (auto structured = read_structure(); !structured) {
+      return structured;
+    }
     return check_overrides();
   }
 
@@ -208,6 +211,30 @@ class InitiativeCompiler {
     }
     out_->assignments.back().resource_selectors = *std::move(resource_selectors);
     overrides_ = *std::move(effects);
+    return Status::ok();
+  }
+
+  /// Rows name checks, so these come first.
+  Status read_structure() {
+    const auto& file = spec_->initiative.features;
+    if (file.text.empty()) {
+      return Status::ok();
+    }
+    auto& assignment = out_->assignments.back();
+    KnownNames known;
+    for (const auto& control : assignment.controls) {
+      known.controls.push_back(control.name);
+    }
+    for (const auto& check : out_->checks) {
+      if (check.assignment == assignment.name) {
+        known.references.push_back(check.reference);
+      }
+    }
+    auto structure = parse_structure(file.text, file.path, known);
+    if (!structure) {
+      return structure.error();
+    }
+    assignment.structure = *std::move(structure);
     return Status::ok();
   }
 

@@ -4,6 +4,7 @@
 #include "compliance/exemptions.hpp"
 #include "compliance/relations.hpp"
 #include "compliance/selectors.hpp"
+#include "compliance/structure.hpp"
 #include "core/model/drift.hpp"
 #include "core/model/drift_rules.hpp"
 #include "core/model/verdict.hpp"
@@ -25,12 +26,13 @@ struct SourceFile {
 };
 
 /// An initiative as a directory holds it: `initiative.json`, `definitions/*.json`, and optionally
-/// `relations.json`.
+/// `relations.json` and `features.json`.
 struct InitiativeFiles {
   std::string directory;
   SourceFile initiative;
   std::vector<SourceFile> definitions;
   SourceFile relations;  // empty text: none
+  SourceFile features;   // empty text: none
   std::vector<core::NoiseRule> noise;
 };
 
@@ -97,6 +99,7 @@ struct Assignment {
   std::string initiative_name;
   std::string initiative_version;
   std::vector<Control> controls;
+  Structure structure{};  // empty where the initiative follows no document
 };
 
 /// All assignments, compiled. Immutable and shared between threads.

@@ -75,6 +75,10 @@ std::int64_t Summary::resources() const {
 }
 
 Tally Summary::overall() const {
+  return compliance::overall(assignments);
+}
+
+Tally overall(const std::vector<AssignmentSummary>& assignments) {
   Tally tally;
   for (const auto& assignment : assignments) {
     for (std::size_t i = 0; i < tally.counts.size(); ++i) {
@@ -84,6 +88,17 @@ Tally Summary::overall() const {
     tally.weighted_counted += assignment.tally.weighted_counted;
   }
   return tally;
+}
+
+void AssignmentSummary::add(const Check& check,
+                            ComplianceState state,
+                            const std::string& subscription,
+                            std::int64_t count) {
+  tally.add(state, count, check.severity);
+  by_subscription[subscription].add(state, count, check.severity);
+  for (const auto& control : check.controls) {
+    by_control[control].add(state, count, check.severity);
+  }
 }
 
 namespace {
@@ -127,6 +142,18 @@ class Summariser {
       });
       summary_->checks.push_back({&check, row == rows->end() ? 0 : row->row, {}});
     }
+    for (const auto& assignment : summary_->baseline->assignments) {
+      const auto place = [&](const auto& row) {
+        for (const auto& check : summary_->baseline->checks) {
+          if (check.assignment == assignment.name &&
+              std::ranges::find(row.checks, check.reference) != row.checks.end()) {
+            rows_.emplace(&check, row.id);
+          }
+        }
+      };
+      std::ranges::for_each(assignment.structure.features, place);
+      std::ranges::for_each(assignment.structure.recommendations, place);
+    }
     return core::Status::ok();
   }
 
@@ -145,10 +172,9 @@ class Summariser {
       const auto assignment = std::ranges::find_if(summary_->assignments, [&](const auto& entry) {
         return entry.assignment->name == check->check->assignment;
       });
-      assignment->tally.add(count.state, count.count, severity);
-      assignment->by_subscription[count.subscription].add(count.state, count.count, severity);
-      for (const auto& control : check->check->controls) {
-        assignment->by_control[control].add(count.state, count.count, severity);
+      assignment->add(*check->check, count.state, count.subscription, count.count);
+      if (const auto row = rows_.find(check->check); row != rows_.end()) {
+        assignment->by_row[std::string(row->second)].add(count.state, count.count, severity);
       }
       if (count.state == ComplianceState::kNonCompliant) {
         assignment->noncompliant[{count.subscription, severity}] += count.count;
@@ -256,11 +282,33 @@ class Summariser {
   }
 
   std::shared_ptr<Summary> summary_;
+  std::map<const Check*, std::string_view> rows_;  // the row that a check stands under
   core::Snapshot* snapshot_;
   core::Time now_;
 };
 
 }  // namespace
+
+Past tally_past(const Baseline& baseline, const std::vector<core::PastCount>& counts) {
+  Past out;
+  for (const auto& assignment : baseline.assignments) {
+    out.assignments.emplace_back().assignment = &assignment;
+  }
+  for (const auto& count : counts) {
+    const auto check = std::ranges::find_if(baseline.checks, [&](const Check& candidate) {
+      return candidate.assignment == count.assignment && candidate.reference == count.reference;
+    });
+    if (check == baseline.checks.end()) {
+      out.left_out += count.count;
+      continue;
+    }
+    const auto entry = std::ranges::find_if(out.assignments, [&](const auto& candidate) {
+      return candidate.assignment->name == count.assignment;
+    });
+    entry->add(*check, count.state, count.subscription, count.count);
+  }
+  return out;
+}
 
 Result<std::shared_ptr<const Summary>> summarise(std::shared_ptr<const Baseline> baseline,
                                                  core::Snapshot& snapshot,

@@ -40,9 +40,17 @@ struct AssignmentSummary {
   const Assignment* assignment = nullptr;
   Tally tally;
   std::map<std::string, Tally> by_control;
+  /// Of the checks under a row of the assignment's structure, by the row's id.
+  std::map<std::string, Tally> by_row;
   std::map<std::string, Tally> by_subscription;
   /// Non-compliant verdicts by subscription and severity.
   std::map<std::pair<std::string, core::Severity>, std::int64_t> noncompliant;
+
+  /// Counts verdicts of one of its checks, in all but `by_row` and `noncompliant`.
+  void add(const Check& check,
+           core::ComplianceState state,
+           const std::string& subscription,
+           std::int64_t count);
 };
 
 /// How an exemption fares. The first that fits, in this order.
@@ -69,6 +77,9 @@ struct SubscriptionSummary {
   bool readable = true;
 };
 
+/// Over all assignments.
+[[nodiscard]] Tally overall(const std::vector<AssignmentSummary>& assignments);
+
 struct Summary {
   std::shared_ptr<const Baseline> baseline;
   std::optional<core::CycleRow> last_cycle;
@@ -86,6 +97,14 @@ struct Summary {
   [[nodiscard]] std::int64_t resources() const;
   [[nodiscard]] Tally overall() const;
 };
+
+/// What was decided at some time, by the assignments, controls and severities of `baseline`.
+struct Past {
+  std::vector<AssignmentSummary> assignments;
+  std::int64_t left_out = 0;  // verdicts of checks that the baseline does not have
+};
+
+[[nodiscard]] Past tally_past(const Baseline& baseline, const std::vector<core::PastCount>& counts);
 
 /// How much a verdict of a severity counts in a score: 1, 2, 4, 8 from low to critical.
 [[nodiscard]] std::int64_t severity_weight(core::Severity severity) noexcept;

@@ -8,7 +8,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <prometheus/text_serializer.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -49,6 +48,7 @@ Intervals intervals_of(const config::Settings& settings) {
 App::App(config::Settings settings, std::unique_ptr<core::Log> log)
     : settings_(std::move(settings)),
       log_(std::move(log)),
+      started_(clock_.now()),
       registry_(std::make_shared<prometheus::Registry>()),
       collector_metrics_(*registry_),
       daemon_metrics_(*registry_),
@@ -265,8 +265,9 @@ Status App::publish() {
   }
   auto published = std::make_shared<Published>();
   published->summary = *std::move(summary);
-  published->verdict_metrics = render_verdict_metrics(*published->summary);
+  published->verdict_metrics = compress_verdicts(render_verdict_metrics(*published->summary));
   const std::lock_guard lock(mutex_);
+  published->tag = fmt::format("{:x}-{:x}", core::to_micros(started_), ++publications_);
   published_ = std::move(published);
   return Status::ok();
 }
@@ -659,10 +660,9 @@ Collection App::collection() const {
   return collection_;
 }
 
-std::string App::metrics_text() {
+Exposition App::metrics(bool compressed) {
   daemon_metrics_.refresh(store_->size_bytes());
-  const prometheus::TextSerializer serializer;
-  return published()->verdict_metrics + serializer.Serialize(registry_->Collect());
+  return expose(published()->verdict_metrics, *registry_, compressed);
 }
 
 }  // namespace plumbline::daemon

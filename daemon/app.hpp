@@ -22,6 +22,7 @@
 #include "daemon/reload_requests.hpp"
 #include "daemon/retention.hpp"
 #include "daemon/scheduler.hpp"
+#include "daemon/web/exposition.hpp"
 #include "net/http_client.hpp"
 #include "net/task.hpp"
 
@@ -40,7 +41,9 @@ namespace plumbline::daemon {
 /// What readers see: the summary of the last committed state, and its metrics as text.
 struct Published {
   std::shared_ptr<const compliance::Summary> summary;
-  std::string verdict_metrics;
+  VerdictText verdict_metrics;
+  /// Which of all publications of all processes this is; for the ETags of what is made from it.
+  std::string tag;
 };
 
 /// How collection goes.
@@ -88,7 +91,7 @@ class App {
 
   /// Thread-safe.
   [[nodiscard]] std::shared_ptr<const Published> published() const;
-  [[nodiscard]] std::string metrics_text();
+  [[nodiscard]] Exposition metrics(bool compressed);
 
   [[nodiscard]] core::Store& store() { return *store_; }
 
@@ -165,6 +168,7 @@ class App {
   config::Settings settings_;  // changed on the I/O thread only, between passes, under mutex_
   std::unique_ptr<core::Log> log_;
   core::SystemClock clock_;
+  core::Time started_;
   std::shared_ptr<prometheus::Registry> registry_;
   collectors::CollectorMetrics collector_metrics_;
   DaemonMetrics daemon_metrics_;
@@ -181,7 +185,8 @@ class App {
   Collection collection_;
   std::unique_ptr<Reload> pending_;
   std::deque<std::shared_ptr<Order>> orders_;  // I/O thread only
-  net::Event wake_;  // ends the wait for the next pass; a new one after each reload
+  std::uint64_t publications_ = 0;  // under mutex_
+  net::Event wake_;                 // ends the wait for the next pass; a new one after each reload
   std::atomic<bool> stopping_ = false;
   net::Event stopped_;
   std::atomic<bool> scheduled_ = false;

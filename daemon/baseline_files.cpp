@@ -62,13 +62,16 @@ Result<compliance::InitiativeFiles> read_initiative(const std::string& directory
     }
     files.definitions.push_back({std::move(path), *std::move(text)});
   }
-  files.relations.path = directory + "/relations.json";
-  if (std::filesystem::exists(files.relations.path, error)) {
-    auto relations = config::read_text_file(files.relations.path, kMaxDefinitionBytes);
-    if (!relations) {
-      return relations.error();
+  for (const auto& [file, name] : {std::pair(&files.relations, "/relations.json"),
+                                   std::pair(&files.features, "/features.json")}) {
+    file->path = directory + name;
+    if (std::filesystem::exists(file->path, error)) {
+      auto text = config::read_text_file(file->path, kMaxDefinitionBytes);
+      if (!text) {
+        return text.error();
+      }
+      file->text = *std::move(text);
     }
-    files.relations.text = *std::move(relations);
   }
   const std::string noise_path = directory + "/noise.json";
   if (std::filesystem::exists(noise_path, error)) {

@@ -9,8 +9,8 @@
 
 namespace plumbline::daemon {
 
-/// `initiative.json`, `definitions/*.json` in the order of their names, and `relations.json` where
-/// there is one.
+/// `initiative.json`, `definitions/*.json` in the order of their names, and `relations.json`,
+/// `features.json` and `noise.json` where they are.
 [[nodiscard]] core::Result<compliance::InitiativeFiles> read_initiative(
     const std::string& directory);
 

@@ -73,8 +73,8 @@ Result<core::DriftFilter> drift_filter(
        {read_states(parameter("state"), filter.states),
         read_word("kind", parameter("kind"), core::parse_drift_kind, filter.kind),
         read_word("severity", parameter("severity"), core::parse_severity, filter.severity),
-        read_number("id", parameter("id"), filter.id),
-        read_number("before", parameter("before"), filter.before)}) {
+        read_number("item", parameter("item"), filter.id),
+        read_number("after", parameter("after"), filter.before)}) {
     if (!status) {
       return status.error();
     }

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -23,8 +23,23 @@ json state_or_null(const std::optional<core::ComplianceState>& state) {
   return state ? json(std::string(core::to_string(*state))) : json(nullptr);
 }
 
-/// The latest first, each with its changes over the next older one that is kept.
-Result<json> versions_json(core::Snapshot& snapshot, std::string_view key, std::size_t limit) {
+}  // namespace
+
+json transition_json(const core::TransitionRow& row) {
+  return {{"cycle", row.cycle},
+          {"at", core::to_rfc3339(row.at)},
+          {"assignment", row.assignment},
+          {"reference", row.reference},
+          {"from", state_or_null(row.transition.from)},
+          {"to", state_or_null(row.transition.to)},
+          {"reason", row.transition.reason},
+          {"cause", core::to_string(row.transition.cause)}};
+}
+
+Result<json> versions_json(core::Snapshot& snapshot,
+                           std::string_view key,
+                           std::int64_t before,
+                           std::size_t limit) {
   auto rows = snapshot.versions(key);
   if (!rows) {
     return rows.error();
@@ -37,6 +52,9 @@ Result<json> versions_json(core::Snapshot& snapshot, std::string_view key, std::
     }
   };
   for (const auto& row : *rows) {
+    if (row.row >= before) {
+      continue;
+    }
     auto stored = snapshot.find_version(row.row);
     if (!stored) {
       return stored.error();
@@ -72,8 +90,6 @@ Result<json> versions_json(core::Snapshot& snapshot, std::string_view key, std::
   return list;
 }
 
-}  // namespace
-
 json patch_json(const std::string* before, const std::string* after) {
   const auto parse = [](const std::string& body) { return json::parse(body, nullptr, false); };
   if (before != nullptr && after != nullptr) {
@@ -86,7 +102,7 @@ json patch_json(const std::string* before, const std::string* after) {
 }
 
 Result<json> history_json(core::Snapshot& snapshot, std::string_view key, std::size_t limit) {
-  auto versions = versions_json(snapshot, key, limit);
+  auto versions = versions_json(snapshot, key, std::numeric_limits<std::int64_t>::max(), limit);
   if (!versions) {
     return versions.error();
   }
@@ -109,14 +125,7 @@ Result<json> history_json(core::Snapshot& snapshot, std::string_view key, std::s
               {"transitions", json::array()},
               {"drift", json::array()}};
   for (const auto& row : *transitions) {
-    out["transitions"].push_back({{"cycle", row.cycle},
-                                  {"at", core::to_rfc3339(row.at)},
-                                  {"assignment", row.assignment},
-                                  {"reference", row.reference},
-                                  {"from", state_or_null(row.transition.from)},
-                                  {"to", state_or_null(row.transition.to)},
-                                  {"reason", row.transition.reason},
-                                  {"cause", core::to_string(row.transition.cause)}});
+    out["transitions"].push_back(transition_json(row));
   }
   for (const auto& row : *drift) {
     out["drift"].push_back({{"kind", core::to_string(row.item.kind)},

@@ -11,6 +11,16 @@
 
 namespace plumbline::daemon {
 
+/// A change of a verdict; a side that is null was not applicable.
+[[nodiscard]] nlohmann::json transition_json(const core::TransitionRow& row);
+
+/// At most `limit` versions before the one of the row `before`, the latest first, each with its
+/// changes over the next older one that is kept.
+[[nodiscard]] core::Result<nlohmann::json> versions_json(core::Snapshot& snapshot,
+                                                         std::string_view key,
+                                                         std::int64_t before,
+                                                         std::size_t limit);
+
 /// Versions with what each changed (RFC 6902, over the one before), transitions and drift, at most
 /// `limit` of each. kNotFound: there never was such a resource, or nothing of it is kept.
 [[nodiscard]] core::Result<nlohmann::json> history_json(core::Snapshot& snapshot,

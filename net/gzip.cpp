@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <limits>
 #include <memory>
 #include <vector>
@@ -13,6 +14,7 @@ namespace plumbline::net {
 namespace {
 
 constexpr int kGzipWindow = 15 + 16;  // zlib: largest window, gzip header and trailer
+constexpr int kRawWindow = -15;       // no header, no trailer
 constexpr std::size_t kChunk = std::size_t{64} << 10U;
 
 struct InflateEnd {
@@ -34,28 +36,69 @@ void feed(z_stream& stream, std::string_view& rest) {
 
 }  // namespace
 
-core::Result<std::string> gzip_compress(std::string_view bytes, int level) {
+namespace {
+
+/// Ends with `flush`: Z_FINISH, or Z_SYNC_FLUSH where more is to follow.
+core::Result<std::string> compress(std::string_view bytes, int level, int window, int flush) {
   z_stream stream{};
-  if (deflateInit2(&stream, level, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
+  if (deflateInit2(&stream, level, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
     return core::Error{core::Errc::kInternal, "gzip: cannot start"};
   }
   const std::unique_ptr<z_stream, DeflateEnd> guard(&stream);
   std::string out;
   std::vector<char> chunk(kChunk);
   std::string_view rest = bytes;
-  int code = Z_OK;
-  while (code != Z_STREAM_END) {
+  // A flush is done once it leaves room in the chunk.
+  bool done = false;
+  while (!done) {
     if (stream.avail_in == 0) {
       feed(stream, rest);
     }
     stream.next_out = reinterpret_cast<Bytef*>(chunk.data());
     stream.avail_out = static_cast<uInt>(chunk.size());
-    code = deflate(&stream, rest.empty() ? Z_FINISH : Z_NO_FLUSH);
+    const bool last = rest.empty();
+    const int code = deflate(&stream, last ? flush : Z_NO_FLUSH);
     if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR) {
       return core::Error{core::Errc::kInternal, "gzip: compression failed"};
     }
     out.append(chunk.data(), chunk.size() - stream.avail_out);
+    done = flush == Z_FINISH ? code == Z_STREAM_END : last && stream.avail_out > 0;
   }
+  return out;
+}
+
+void append_little_endian(std::string& out, std::uint32_t value) {
+  for (unsigned shift = 0; shift < 32; shift += 8) {
+    out += static_cast<char>((value >> shift) & 0xFFU);
+  }
+}
+
+}  // namespace
+
+core::Result<std::string> gzip_compress(std::string_view bytes, int level) {
+  return compress(bytes, level, kGzipWindow, Z_FINISH);
+}
+
+core::Result<GzipPart> gzip_part(std::string_view bytes, int level) {
+  auto deflated = compress(bytes, level, kRawWindow, Z_SYNC_FLUSH);
+  if (!deflated) {
+    return deflated.error();
+  }
+  const auto* data = reinterpret_cast<const Bytef*>(bytes.data());
+  return GzipPart{*std::move(deflated), crc32_z(0, data, bytes.size()), bytes.size()};
+}
+
+std::string gzip_join(const GzipPart& first, const GzipPart& second) {
+  // RFC 1952 section 2.3: deflate, no flags, no time, no extra flags, unknown system.
+  std::string out("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff", 10);
+  out.reserve(first.deflated.size() + second.deflated.size() + 20);
+  out += first.deflated;
+  out += second.deflated;
+  out += std::string_view("\x03\x00", 2);  // an empty last block
+  const auto checksum =
+      crc32_combine(first.checksum, second.checksum, static_cast<z_off_t>(second.size));
+  append_little_endian(out, static_cast<std::uint32_t>(checksum));
+  append_little_endian(out, static_cast<std::uint32_t>(first.size + second.size));
   return out;
 }
 

@@ -281,7 +281,10 @@ int refuse_head(const Parser& parser, const ServerRequest& request) {
 ServerResponse plain_error(int status) {
   ServerResponse response;
   response.status = status;
-  response.body = fmt::format("{}\n", reason_phrase(status));
+  response.content_type = "application/problem+json";
+  response.body = fmt::format(
+      R"({{"type":"about:blank","title":"{}","status":{}}})", reason_phrase(status), status);
+  response.body += '\n';
   return response;
 }
 

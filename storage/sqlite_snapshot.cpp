@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include <limits>
 #include <set>
 
 namespace plumbline::storage {
@@ -59,9 +60,16 @@ core::Evidence read_evidence(const Statement& row) {
 
 constexpr std::string_view kTransitionRows =
     "SELECT t.cycle, t.check_id, t.resource_id, t.from_state, t.to_state, t.reason, t.cause, "
-    "y.committed_at, c.assignment, c.reference, r.key FROM transition t "
+    "y.committed_at, c.assignment, c.reference, r.key, t.id FROM transition t "
     "JOIN cycle y ON y.number = t.cycle JOIN policy_check c ON c.id = t.check_id "
     "JOIN resource r ON r.id = t.resource_id";
+
+/// Of transitions `t` with their checks `c`: what they brought held once cycle ?1 was committed.
+constexpr std::string_view kHeldAt =
+    "t.cycle <= ?1 AND t.to_state IS NOT NULL "
+    "AND NOT (c.retired = 1 AND coalesce(c.retired_cycle, 0) <= ?1) "
+    "AND NOT EXISTS (SELECT 1 FROM transition u WHERE u.resource_id = t.resource_id "
+    "AND u.check_id = t.check_id AND u.cycle <= ?1 AND u.id > t.id)";
 
 core::TransitionRow read_transition(const Statement& row) {
   core::TransitionRow out;
@@ -76,6 +84,7 @@ core::TransitionRow read_transition(const Statement& row) {
   out.assignment = row.text(8);
   out.reference = row.text(9);
   out.resource_key = row.text(10);
+  out.row = row.integer(11);
   return out;
 }
 
@@ -359,6 +368,15 @@ Result<std::vector<core::TransitionRow>> SnapshotReads<Base>::transitions_of(std
 }
 
 template <class Base>
+Result<std::vector<core::TransitionRow>> SnapshotReads<Base>::transitions_after(std::int64_t after,
+                                                                                std::size_t limit) {
+  const Use use(connection_->prepare(
+      fmt::format("{} WHERE t.id > ?1 ORDER BY t.id LIMIT ?2", kTransitionRows)));
+  use->bind(1, after).bind(2, static_cast<std::int64_t>(limit));
+  return all_rows<core::TransitionRow>(*use, read_transition);
+}
+
+template <class Base>
 Result<std::optional<std::int64_t>> SnapshotReads<Base>::cycle_at(core::Time at) {
   const auto kept = horizon();
   if (!kept) {
@@ -418,15 +436,12 @@ Result<std::vector<std::string>> SnapshotReads<Base>::changed_keys(std::int64_t 
 template <class Base>
 Result<std::vector<core::PastVerdict>> SnapshotReads<Base>::verdicts_at(std::string_view key,
                                                                         std::int64_t cycle) {
-  const Use use(connection_->prepare(
+  const Use use(connection_->prepare(fmt::format(
       "SELECT c.assignment, c.reference, t.to_state, t.reason, t.cycle FROM transition t "
       "JOIN resource r ON r.id = t.resource_id JOIN policy_check c ON c.id = t.check_id "
-      "WHERE r.key = ?1 AND t.cycle <= ?2 AND t.to_state IS NOT NULL "
-      "AND NOT (c.retired = 1 AND coalesce(c.retired_cycle, 0) <= ?2) "
-      "AND NOT EXISTS (SELECT 1 FROM transition u WHERE u.resource_id = t.resource_id "
-      "AND u.check_id = t.check_id AND u.cycle <= ?2 AND u.id > t.id) "
-      "ORDER BY c.assignment, c.reference"));
-  use->bind(1, key).bind(2, cycle);
+      "WHERE r.key = ?2 AND {} ORDER BY c.assignment, c.reference",
+      kHeldAt)));
+  use->bind(1, cycle).bind(2, key);
   return all_rows<core::PastVerdict>(*use, [](const Statement& row) {
     core::PastVerdict out;
     out.assignment = row.text(0);
@@ -434,6 +449,99 @@ Result<std::vector<core::PastVerdict>> SnapshotReads<Base>::verdicts_at(std::str
     out.state = state_of(row.text(2));
     out.reason = row.text(3);
     out.since_cycle = row.integer(4);
+    return out;
+  });
+}
+
+template <class Base>
+Result<std::vector<core::VerdictRow>> SnapshotReads<Base>::past_verdicts(
+    const core::VerdictFilter& filter, std::int64_t cycle) {
+  // By resources, whose transitions an index finds: a page costs what it holds, whatever the length
+  // of history.
+  const Use use(connection_->prepare(fmt::format(
+      "SELECT t.check_id, r.id, t.to_state, t.reason, t.cause, coalesce(v.id, 0), t.cycle, "
+      "y.committed_at, c.assignment, c.reference, r.key, r.display_id, r.type, "
+      "coalesce(v.observed_at, y.committed_at) "
+      "FROM resource r CROSS JOIN transition t ON t.resource_id = r.id "
+      "JOIN policy_check c ON c.id = t.check_id JOIN cycle y ON y.number = t.cycle "
+      "LEFT JOIN version v ON v.resource_id = r.id AND v.from_cycle <= ?1 "
+      "AND (v.to_cycle IS NULL OR v.to_cycle > ?1) "
+      "WHERE r.id >= ?2 AND (r.id > ?2 OR t.check_id > ?3) AND {} "
+      "AND (?4 = '' OR t.to_state = ?4) AND (?5 = '' OR c.assignment = ?5) "
+      "AND (?6 = '' OR c.reference = ?6) AND (?7 = '' OR r.key = ?7) "
+      "AND (?8 = '' OR r.subscription = ?8) ORDER BY r.id, t.check_id LIMIT ?9",
+      kHeldAt)));
+  use->bind(1, cycle)
+      .bind(2, filter.after_resource)
+      .bind(3, filter.after_check)
+      .bind(4, filter.state ? core::to_string(*filter.state) : std::string_view())
+      .bind(5, filter.assignment)
+      .bind(6, filter.reference)
+      .bind(7, filter.resource_key)
+      .bind(8, filter.subscription)
+      .bind(9, static_cast<std::int64_t>(filter.limit));
+  return all_rows<core::VerdictRow>(*use, [](const Statement& row) {
+    core::VerdictRow out;
+    out.verdict.check = row.integer(0);
+    out.verdict.resource = row.integer(1);
+    out.verdict.state = state_of(row.text(2));
+    out.verdict.reason = row.text(3);
+    out.verdict.cause = core::parse_cause(row.text(4)).value_or(core::Cause::kResource);
+    out.verdict.version = row.integer(5);
+    out.verdict.since_cycle = row.integer(6);
+    out.verdict.evaluated_at = core::from_micros(row.integer(7));
+    out.assignment = row.text(8);
+    out.reference = row.text(9);
+    out.resource_key = row.text(10);
+    out.resource_id = row.text(11);
+    out.resource_type = row.text(12);
+    out.observed_at = core::from_micros(row.integer(13));
+    return out;
+  });
+}
+
+template <class Base>
+Result<std::vector<core::PastCount>> SnapshotReads<Base>::past_counts(std::int64_t cycle) {
+  const Use use(connection_->prepare(
+      fmt::format("SELECT c.assignment, c.reference, t.to_state, r.subscription, count(*) "
+                  "FROM transition t JOIN resource r ON r.id = t.resource_id "
+                  "JOIN policy_check c ON c.id = t.check_id WHERE {} GROUP BY 1, 2, 3, 4",
+                  kHeldAt)));
+  use->bind(1, cycle);
+  return all_rows<core::PastCount>(*use, [](const Statement& row) {
+    return core::PastCount{std::string(row.text(0)),
+                           std::string(row.text(1)),
+                           state_of(row.text(2)),
+                           std::string(row.text(3)),
+                           row.integer(4)};
+  });
+}
+
+template <class Base>
+Result<std::vector<core::ResourceRow>> SnapshotReads<Base>::resources(
+    const core::ResourceFilter& filter) {
+  const Use use(connection_->prepare(
+      "SELECT r.id, r.key, r.display_id, r.type, r.subscription, v.id, v.from_cycle, v.observed_at "
+      "FROM resource r JOIN version v ON v.resource_id = r.id WHERE r.id > ?1 AND r.is_detail = 0 "
+      "AND v.from_cycle <= ?2 AND (v.to_cycle IS NULL OR v.to_cycle > ?2) "
+      "AND (?3 = '' OR r.type = ?3) AND (?4 = '' OR r.subscription = ?4) "
+      "AND (?5 = '' OR instr(r.key, ?5) > 0) ORDER BY r.id LIMIT ?6"));
+  use->bind(1, filter.after)
+      .bind(2, filter.cycle.value_or(std::numeric_limits<std::int64_t>::max()))
+      .bind(3, filter.type)
+      .bind(4, filter.subscription)
+      .bind(5, filter.text)
+      .bind(6, static_cast<std::int64_t>(filter.limit));
+  return all_rows<core::ResourceRow>(*use, [](const Statement& row) {
+    core::ResourceRow out;
+    out.row = row.integer(0);
+    out.key = row.text(1);
+    out.id = row.text(2);
+    out.type = row.text(3);
+    out.subscription = row.text(4);
+    out.version = row.integer(5);
+    out.from_cycle = row.integer(6);
+    out.observed_at = core::from_micros(row.integer(7));
     return out;
   });
 }

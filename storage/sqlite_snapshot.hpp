@@ -60,6 +60,13 @@ class SnapshotReads : public Base {
                                                       std::string_view scope) override;
   core::Result<std::vector<core::PastVerdict>> verdicts_at(std::string_view key,
                                                            std::int64_t cycle) override;
+  core::Result<std::vector<core::VerdictRow>> past_verdicts(const core::VerdictFilter& filter,
+                                                            std::int64_t cycle) override;
+  core::Result<std::vector<core::PastCount>> past_counts(std::int64_t cycle) override;
+  core::Result<std::vector<core::ResourceRow>> resources(
+      const core::ResourceFilter& filter) override;
+  core::Result<std::vector<core::TransitionRow>> transitions_after(std::int64_t row,
+                                                                   std::size_t limit) override;
   core::Result<std::optional<core::Time>> committed_at(std::int64_t cycle) override;
   core::Result<std::vector<core::TransitionRow>> transitions_of(std::string_view key,
                                                                 std::size_t limit) override;

@@ -108,6 +108,7 @@ struct DriftEventRow {
 };
 
 struct TransitionRow {
+  std::int64_t row = 0;  // later ones have higher ones
   Transition transition;
   std::int64_t cycle = 0;
   Time at;
@@ -144,6 +145,37 @@ struct PastVerdict {
   ComplianceState state = ComplianceState::kUnknown;
   std::string reason;
   std::int64_t since_cycle = 0;  // 0: since before what is kept
+};
+
+/// How many verdicts of a check had a state in a subscription.
+struct PastCount {
+  std::string assignment;
+  std::string reference;
+  ComplianceState state = ComplianceState::kUnknown;
+  std::string subscription;
+  std::int64_t count = 0;
+};
+
+/// A resource without its body, as it is or was.
+struct ResourceRow {
+  std::int64_t row = 0;
+  std::string key;
+  std::string id;
+  std::string type;
+  std::string subscription;
+  std::int64_t version = 0;
+  std::int64_t from_cycle = 0;
+  Time observed_at;
+};
+
+/// What to list; empty fields do not filter. At most `limit` rows after the row `after`.
+struct ResourceFilter {
+  std::string type;
+  std::string subscription;
+  std::string text;                   // lower case, in the key
+  std::optional<std::int64_t> cycle;  // as it was once that was committed; nullopt: now
+  std::int64_t after = 0;
+  std::size_t limit = 100;
 };
 
 /// From when on history is whole. Before it only what still was valid then is kept.
@@ -271,6 +303,17 @@ class Snapshot {
   /// The verdicts about a resource once `cycle` was committed.
   virtual Result<std::vector<PastVerdict>> verdicts_at(std::string_view key,
                                                        std::int64_t cycle) = 0;
+  /// As `verdicts`, once `cycle` was committed, in the order of resources: the cursor is after
+  /// (after_resource, after_check). Only what history keeps is filled in; `evaluated_at` is when
+  /// the state began.
+  virtual Result<std::vector<VerdictRow>> past_verdicts(const VerdictFilter& filter,
+                                                        std::int64_t cycle) = 0;
+  virtual Result<std::vector<PastCount>> past_counts(std::int64_t cycle) = 0;
+  /// Live resources (not details), in the order of rows.
+  virtual Result<std::vector<ResourceRow>> resources(const ResourceFilter& filter) = 0;
+  /// Oldest first, after a row.
+  virtual Result<std::vector<TransitionRow>> transitions_after(std::int64_t row,
+                                                               std::size_t limit) = 0;
   /// When a cycle was committed; nullopt when it is not kept.
   virtual Result<std::optional<Time>> committed_at(std::int64_t cycle) = 0;
   /// Of one resource, the latest first.

@@ -17,10 +17,6 @@ namespace {
 
 constexpr std::size_t kMostRows = 100'000;
 
-std::string instant(const json& at) {
-  return at.is_string() ? at.get<std::string>() : std::string("-");
-}
-
 std::string text_or_dash(const json& value) {
   return value.is_string() ? value.get<std::string>() : std::string("-");
 }
@@ -29,12 +25,12 @@ std::string versions_table(const json& history) {
   std::string out;
   for (const auto& version : history.at("versions")) {
     out += fmt::format("{}  version {}, cycle {}{}\n",
-                       instant(version.at("from")),
+                       text_or_dash(version.at("from")),
                        version.at("version").get<std::int64_t>(),
                        version.at("from_cycle").get<std::int64_t>(),
                        version.at("to").is_null()
                            ? std::string()
-                           : fmt::format(", until {}", instant(version.at("to"))));
+                           : fmt::format(", until {}", text_or_dash(version.at("to"))));
     for (const auto& change : version.at("changes")) {
       out += fmt::format("    {:<8} {}{}\n",
                          change.at("op").get<std::string>(),
@@ -49,7 +45,7 @@ std::string table(const json& history) {
   std::string out = history.at("id").get<std::string>() + "\n";
   if (history.contains("at")) {
     out += fmt::format("as it was at {} (cycle {})\n\n{}\n",
-                       instant(history.at("at")),
+                       text_or_dash(history.at("at")),
                        history.at("cycle").get<std::int64_t>(),
                        history.at("configuration").dump(2));
   } else {
@@ -57,7 +53,7 @@ std::string table(const json& history) {
     out += "\nTRANSITIONS, the latest first\n";
     for (const auto& row : history.at("transitions")) {
       out += fmt::format("{}  {:<44} {} -> {}  {} {}\n",
-                         instant(row.at("at")),
+                         text_or_dash(row.at("at")),
                          row.at("reference").get<std::string>(),
                          text_or_dash(row.at("from")),
                          text_or_dash(row.at("to")),
@@ -67,13 +63,13 @@ std::string table(const json& history) {
     out += "\nDRIFT, the latest first\n";
     for (const auto& row : history.at("drift")) {
       out += fmt::format("{}  {:<9} {:<44} {} {} -> {}  resolved {}\n",
-                         instant(row.at("opened_at")),
+                         text_or_dash(row.at("opened_at")),
                          row.at("severity").get<std::string>(),
                          row.at("reference").get<std::string>(),
                          row.at("path").get<std::string>(),
                          row.at("old_value").get<std::string>(),
                          row.at("new_value").get<std::string>(),
-                         instant(row.at("resolved_at")));
+                         text_or_dash(row.at("resolved_at")));
     }
   }
   if (history.contains("verdicts")) {

@@ -1,6 +1,7 @@
 #include "daemon/cli/report.hpp"
 
 #include "core/text.hpp"
+#include "daemon/summary_json.hpp"
 
 #include <fmt/format.h>
 
@@ -54,6 +55,7 @@ class Report {
                            control.title);
       }
     }
+    add_structure(out);
     add_exemptions(out);
     for (const auto state :
          {ComplianceState::kNonCompliant, ComplianceState::kNoEvidence, ComplianceState::kError}) {
@@ -103,12 +105,13 @@ class Report {
     const auto number = [](std::optional<double> value) {
       return value ? fmt::format("{}", *value) : std::string("null");
     };
-    std::string out =
-        fmt::format(R"({{"score":{},"coverage":{},"resources":{},"subscriptions":{},"results":[)",
-                    number(overall.score()),
-                    number(overall.coverage()),
-                    summary_->resources(),
-                    summary_->subscriptions.size());
+    std::string out = fmt::format(
+        R"({{"score":{},"coverage":{},"resources":{},"subscriptions":{},"controls":{},"results":[)",
+        number(overall.score()),
+        number(overall.coverage()),
+        summary_->resources(),
+        summary_->subscriptions.size(),
+        controls_json(*summary_).dump());
     auto done = each(std::nullopt, [&](const core::VerdictRow& row, const compliance::Check& check) {
       out += out.ends_with('[') ? "\n" : ",\n";
       out += fmt::format(
@@ -130,6 +133,65 @@ class Report {
   }
 
  private:
+  /// What stands under a row of the documents; `own`: whether that is the row's own score.
+  static std::string row_text(const compliance::AssignmentSummary& entry,
+                              const std::string& id,
+                              std::size_t checks,
+                              bool own) {
+    const auto found = entry.by_row.find(id);
+    const auto tally = found == entry.by_row.end() ? compliance::Tally{} : found->second;
+    return fmt::format("{:>8} {:>8} {:>7} {:>10} {:>14} {:>12}",
+                       own ? percent(tally.score()) : "-",
+                       percent(tally.coverage()),
+                       checks,
+                       tally.of(ComplianceState::kCompliant),
+                       tally.of(ComplianceState::kNonCompliant),
+                       tally.of(ComplianceState::kNoEvidence));
+  }
+
+  void add_structure(std::string& out) const {
+    constexpr std::string_view kFigures =
+        "   SCORE COVERAGE  CHECKS  COMPLIANT   NONCOMPLIANT   NOEVIDENCE";
+    for (const auto& entry : summary_->assignments) {
+      const auto& structure = entry.assignment->structure;
+      if (!structure.features.empty()) {
+        out += fmt::format("\nFEATURES ({})\n  {:<8} {:<13} {:<9} {:<10} {:<12}{}  NAME\n",
+                           entry.assignment->name,
+                           "ID",
+                           "STATE",
+                           "SUPPORTED",
+                           "BY DEFAULT",
+                           "RESPONSIBLE",
+                           kFigures);
+      }
+      for (const auto& row : structure.features) {
+        const bool own = row.state == compliance::FeatureState::kCustomer;
+        out += fmt::format("  {:<8} {:<13} {:<9} {:<10} {:<12}{}  {}\n",
+                           row.id,
+                           compliance::to_string(row.state),
+                           row.supported,
+                           row.enabled_by_default,
+                           row.responsibility,
+                           row_text(entry, row.id, row.checks.size(), own),
+                           row.name);
+      }
+      if (!structure.recommendations.empty()) {
+        out += fmt::format(
+            "\nRECOMMENDATIONS ({})\n  {:<16}{}  NAME\n", entry.assignment->name, "ID", kFigures);
+      }
+      for (const auto& row : structure.recommendations) {
+        out += fmt::format(
+            "  {:<16}{}  {}\n", row.id, row_text(entry, row.id, row.checks.size(), true), row.name);
+      }
+      if (!structure.information.empty()) {
+        out += fmt::format("\nFOR INFORMATION ({})\n", entry.assignment->name);
+      }
+      for (const auto& row : structure.information) {
+        out += fmt::format("  {:<13} {:<8} {}\n", row.state, row.feature, row.name);
+      }
+    }
+  }
+
   void add_exemptions(std::string& out) const {
     if (summary_->exemptions.empty()) {
       return;

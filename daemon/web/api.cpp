@@ -1,11 +1,15 @@
 #include "daemon/web/api.hpp"
 
+#include "compliance/drift.hpp"
 #include "compliance/explain.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
 #include "daemon/drift_json.hpp"
 #include "daemon/explanation.hpp"
 #include "daemon/history_json.hpp"
+#include "daemon/summary_json.hpp"
+#include "daemon/web/api_routes.hpp"
+#include "daemon/web/conditional.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -13,6 +17,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <limits>
 
 namespace plumbline::daemon {
 
@@ -24,29 +29,9 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::size_t kDefaultLimit = 100;
+constexpr std::int64_t kDefaultLimit = 100;
 constexpr std::size_t kMaxLimit = 1000;
 constexpr std::size_t kMaxScanned = 20'000;  // verdicts that one request for results reads
-
-json optional_number(std::optional<double> value) {
-  return value ? json(*value) : json(nullptr);
-}
-
-json counts_of(const compliance::Tally& tally) {
-  json counts = json::object();
-  for (const auto state : core::kComplianceStates) {
-    if (tally.of(state) > 0) {
-      counts[std::string(core::to_string(state))] = tally.of(state);
-    }
-  }
-  return counts;
-}
-
-json tally_json(const compliance::Tally& tally) {
-  return {{"score", optional_number(tally.score())},
-          {"coverage", optional_number(tally.coverage())},
-          {"counts", counts_of(tally)}};
-}
 
 json cycle_json(const core::CycleRow& row) {
   return {{"number", row.number},
@@ -66,62 +51,141 @@ json cycle_json(const core::CycleRow& row) {
 class Api {
  public:
   Api(App& app, const net::ServerRequest& request)
-      : app_(&app), request_(&request), summary_(app.published()->summary) {}
+      : app_(&app),
+        request_(&request),
+        published_(app.published()),
+        summary_(published_->summary) {}
 
-  Result<std::string> answer() {
-    using Method = Result<json> (Api::*)();
-    constexpr std::array<std::pair<std::string_view, Method>, 11> kRoutes = {{
-        {"status", &Api::status},
-        {"scores", &Api::scores},
-        {"checks", &Api::checks},
-        {"results", &Api::results},
-        {"resource", &Api::resource},
-        {"explain", &Api::explain},
-        {"drift", &Api::drift},
-        {"acceptances", &Api::acceptances},
-        {"exemptions", &Api::exemptions},
-        {"transitions", &Api::transitions},
-        {"cycles", &Api::cycles},
-    }};
+  Result<ApiAnswer> answer() {
+    const auto* route = find_route(request_->path);
+    if (route == nullptr) {
+      return Error{Errc::kNotFound, "there is nothing at " + request_->path};
+    }
+    auto parameters = Parameters::read(*route, request_->query);
+    if (!parameters) {
+      return parameters.error();
+    }
+    parameters_ = *std::move(parameters);
     if (!summary_) {
       return Error{Errc::kUnavailable, "the last committed state is not served yet"};
     }
-    const auto name = std::string_view(request_->path).substr(std::string_view("/api/v1/").size());
-    for (const auto& [route, method] : kRoutes) {
-      if (route == name) {
-        auto snapshot = app_->store().snapshot();
-        if (!snapshot) {
-          return snapshot.error();
-        }
-        snapshot_ = *std::move(snapshot);
-        auto body = (this->*method)();
-        if (!body) {
-          return body.error();
-        }
-        // Bytes that are no UTF-8 are shown as such, not refused.
-        return body->dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+    auto snapshot = app_->store().snapshot();
+    if (!snapshot) {
+      return snapshot.error();
+    }
+    snapshot_ = *std::move(snapshot);
+    const auto known = request_->headers.get("If-None-Match").value_or("");
+    ApiAnswer answer;
+    if (route->is_of_state) {
+      auto tag = state_tag();
+      if (!tag) {
+        return tag.error();
       }
+      answer.etag = *std::move(tag);
+      // Whether the request is one that has an answer was found out when its tag was given.
+      answer.is_known = names_etag(known, answer.etag) && known != "*";
+      if (answer.is_known) {
+        return answer;
+      }
+    }
+    auto body = this->body(route->operation);
+    if (!body) {
+      return body.error();
+    }
+    answer.body = *std::move(body);
+    if (!route->is_of_state) {
+      answer.etag = etag_of(answer.body);
+    }
+    answer.is_known = names_etag(known, answer.etag);
+    return answer;
+  }
+
+ private:
+  /// Of all that is made from this publication and this state of the store.
+  Result<std::string> state_tag() {
+    const auto cycles = snapshot_->cycles(1);
+    const auto horizon = snapshot_->horizon();
+    if (!cycles || !horizon) {
+      return !cycles ? cycles.error() : horizon.error();
+    }
+    return fmt::format("\"{}-{:x}-{:x}\"",
+                       published_->tag,
+                       cycles->empty() ? 0 : cycles->front().number,
+                       horizon->cycle);
+  }
+
+  Result<std::string> body(Operation operation) {
+    if (operation == Operation::kDocument) {
+      return openapi_document();
+    }
+    auto answer = json_of(operation);
+    if (!answer) {
+      return answer.error();
+    }
+    // Bytes that are no UTF-8 are shown as such, not refused.
+    return answer->dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  }
+
+  Result<json> json_of(Operation operation) {
+    switch (operation) {
+      case Operation::kStatus:
+        return status();
+      case Operation::kScores:
+        return scores();
+      case Operation::kControls:
+        return controls();
+      case Operation::kChecks:
+        return checks();
+      case Operation::kResults:
+        return results();
+      case Operation::kResource:
+        return resource();
+      case Operation::kResources:
+        return resources();
+      case Operation::kVersions:
+        return versions();
+      case Operation::kExplain:
+        return explain();
+      case Operation::kDrift:
+        return drift();
+      case Operation::kAcceptances:
+        return acceptances();
+      case Operation::kEvents:
+        return events();
+      case Operation::kExemptions:
+        return exemptions();
+      case Operation::kTransitions:
+        return transitions();
+      case Operation::kCycles:
+        return cycles();
+      case Operation::kDocument:
+        break;
     }
     return Error{Errc::kNotFound, "there is nothing at " + request_->path};
   }
 
- private:
   [[nodiscard]] std::string parameter(std::string_view name) const {
-    return request_->query_value(name).value_or("");
+    return parameters_.text(name);
   }
 
-  Result<std::size_t> limit() const {
-    const std::string text = parameter("limit");
-    if (text.empty()) {
-      return kDefaultLimit;
+  [[nodiscard]] std::size_t limit() const {
+    return static_cast<std::size_t>(parameters_.number("limit").value_or(kDefaultLimit));
+  }
+
+  /// The cycle that was the last at `at`; nullopt where that is not given.
+  Result<std::optional<std::int64_t>> past_cycle() {
+    const auto at = core::parse_rfc3339(parameter("at"));
+    if (!at) {
+      return std::optional<std::int64_t>();
     }
-    std::size_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || value == 0 ||
-        value > kMaxLimit) {
-      return Error{Errc::kInvalidArgument, fmt::format("`limit` must be 1 to {}", kMaxLimit)};
+    auto cycle = snapshot_->cycle_at(*at);
+    if (!cycle) {
+      return cycle.error();
     }
-    return value;
+    if (!*cycle) {
+      return Error{Errc::kNotFound, "nothing was known then"};
+    }
+    return cycle;
   }
 
   [[nodiscard]] const compliance::Check* find_check(std::string_view assignment,
@@ -188,8 +252,41 @@ class Api {
   }
 
   Result<json> scores() {
+    const auto cycle = past_cycle();
+    if (!cycle) {
+      return cycle.error();
+    }
+    if (*cycle) {
+      return past_scores(**cycle);
+    }
+    json out = scores_of(summary_->assignments);
+    std::int64_t baseline = 0;
+    std::int64_t configuration = 0;
+    for (const auto& [key, count] : summary_->open_drift) {
+      (std::get<0>(key) == core::DriftKind::kBaseline ? baseline : configuration) += count;
+    }
+    out["drift_open"] = {{"baseline", baseline}, {"configuration", configuration}};
+    return out;
+  }
+
+  /// Of what was decided then, by the controls and severities of now. Verdicts of checks that are
+  /// assigned no more have neither.
+  Result<json> past_scores(std::int64_t cycle) {
+    auto counts = snapshot_->past_counts(cycle);
+    if (!counts) {
+      return counts.error();
+    }
+    auto past = compliance::tally_past(*summary_->baseline, *counts);
+    json out = scores_of(past.assignments);
+    out["at"] = parameter("at");
+    out["cycle"] = cycle;
+    out["left_out"] = past.left_out;
+    return out;
+  }
+
+  [[nodiscard]] json scores_of(const std::vector<compliance::AssignmentSummary>& entries) const {
     json assignments = json::array();
-    for (const auto& entry : summary_->assignments) {
+    for (const auto& entry : entries) {
       json item = tally_json(entry.tally);
       item["name"] = entry.assignment->name;
       item["initiative"] = entry.assignment->initiative_name;
@@ -214,15 +311,11 @@ class Api {
       }
       assignments.push_back(std::move(item));
     }
-    std::int64_t baseline = 0;
-    std::int64_t configuration = 0;
-    for (const auto& [key, count] : summary_->open_drift) {
-      (std::get<0>(key) == core::DriftKind::kBaseline ? baseline : configuration) += count;
-    }
-    return json{{"overall", tally_json(summary_->overall())},
-                {"assignments", std::move(assignments)},
-                {"drift_open", {{"baseline", baseline}, {"configuration", configuration}}}};
+    return {{"overall", tally_json(compliance::overall(entries))},
+            {"assignments", std::move(assignments)}};
   }
+
+  Result<json> controls() { return json{{"controls", controls_json(*summary_)}}; }
 
   Result<json> checks() {
     json list = json::array();
@@ -297,18 +390,8 @@ class Api {
 
   Result<Wanted> wanted() const {
     Wanted out;
-    if (const auto state = parameter("state"); !state.empty()) {
-      out.filter.state = core::parse_compliance_state(state);
-      if (!out.filter.state) {
-        return Error{Errc::kInvalidArgument, fmt::format("`{}` is not a compliance state", state)};
-      }
-    }
-    if (const auto severity = parameter("severity"); !severity.empty()) {
-      out.severity = core::parse_severity(severity);
-      if (!out.severity) {
-        return Error{Errc::kInvalidArgument, fmt::format("`{}` is not a severity", severity)};
-      }
-    }
+    out.filter.state = core::parse_compliance_state(parameter("state"));
+    out.severity = core::parse_severity(parameter("severity"));
     out.filter.assignment = parameter("assignment");
     out.filter.reference = parameter("reference");
     out.filter.subscription = core::to_lower(parameter("subscription"));
@@ -330,7 +413,7 @@ class Api {
       if (dash == std::string::npos ||
           !parse(std::string_view(after).substr(0, dash), out.filter.after_check) ||
           !parse(std::string_view(after).substr(dash + 1), out.filter.after_resource)) {
-        return Error{Errc::kInvalidArgument, "`after` is not a cursor that `next` gave"};
+        return bad_cursor();
       }
     }
     return out;
@@ -412,24 +495,61 @@ class Api {
     }
   }
 
+  /// Reads on from the filter's cursor, through the verdicts that held then.
+  Status scan_past(const Wanted& wanted, std::int64_t cycle, Page& page) {
+    core::VerdictFilter filter = wanted.filter;
+    filter.limit = kMaxLimit;
+    for (;;) {
+      const auto rows = snapshot_->past_verdicts(filter, cycle);
+      if (!rows) {
+        return rows.error();
+      }
+      for (const auto& row : *rows) {
+        const auto* check = find_check(row.assignment, row.reference);
+        const bool fits = check == nullptr ? !wanted.severity && wanted.control.empty() &&
+                                                 wanted.fits(row, std::string_view())
+                                           : wanted.fits(*check) && wanted.fits(row, check->title);
+        if ((fits && page.rows.size() >= page.limit) || page.scanned >= kMaxScanned) {
+          page.more = true;
+          return Status::ok();
+        }
+        ++page.scanned;
+        page.check = row.verdict.check;
+        page.resource = row.verdict.resource;
+        if (fits) {
+          page.rows.push_back(verdict_json(row));
+        }
+      }
+      if (rows->size() < filter.limit) {
+        return Status::ok();
+      }
+      filter.after_check = rows->back().verdict.check;
+      filter.after_resource = rows->back().verdict.resource;
+    }
+  }
+
   Result<json> results() {
     const auto wanted = this->wanted();
     if (!wanted) {
       return wanted.error();
     }
-    const auto rows_wanted = limit();
-    if (!rows_wanted) {
-      return rows_wanted.error();
-    }
     const std::string order = parameter("order");
-    if (!order.empty() && order != "check" && order != "severity") {
-      return Error{Errc::kInvalidArgument, "`order` must be check or severity"};
+    const auto cycle = past_cycle();
+    if (!cycle) {
+      return cycle.error();
     }
     Page page;
-    page.limit = *rows_wanted;
-    if (order != "severity" && !wanted->severity && wanted->control.empty()) {
+    page.limit = limit();
+    if (*cycle) {
+      if (order == "severity") {
+        return Error{Errc::kInvalidArgument, "with `at` the order is that of resources"};
+      }
+      if (const auto done = scan_past(*wanted, **cycle, page); !done) {
+        return done.error();
+      }
+    } else if (order != "severity" && !wanted->severity && wanted->control.empty()) {
       core::VerdictFilter filter = wanted->filter;
-      filter.limit = wanted->type.empty() && wanted->text.empty() ? *rows_wanted + 1 : kMaxLimit;
+      filter.limit = wanted->type.empty() && wanted->text.empty() ? limit() + 1 : kMaxLimit;
       if (const auto done = scan(*wanted, std::move(filter), 0, page); !done) {
         return done.error();
       }
@@ -460,11 +580,78 @@ class Api {
          page.more ? json(fmt::format("{}-{}", page.check, page.resource)) : json(nullptr)}};
   }
 
+  Result<json> resources() {
+    const auto cycle = past_cycle();
+    if (!cycle) {
+      return cycle.error();
+    }
+    core::ResourceFilter filter;
+    filter.type = core::to_lower(parameter("type"));
+    filter.subscription = core::to_lower(parameter("subscription"));
+    filter.text = core::to_lower(parameter("q"));
+    filter.cycle = *cycle;
+    filter.limit = limit() + 1;
+    if (!parameter("after").empty()) {
+      const auto after = parameters_.number("after");
+      if (!after) {
+        return bad_cursor();
+      }
+      filter.after = *after;
+    }
+    auto rows = snapshot_->resources(filter);
+    if (!rows) {
+      return rows.error();
+    }
+    const bool more = rows->size() > limit();
+    if (more) {
+      rows->pop_back();
+    }
+    json list = json::array();
+    for (const auto& row : *rows) {
+      list.push_back({{"id", row.id},
+                      {"key", row.key},
+                      {"type", row.type},
+                      {"subscription", row.subscription},
+                      {"version", row.version},
+                      {"from_cycle", row.from_cycle},
+                      {"observed_at", core::to_rfc3339(row.observed_at)}});
+    }
+    return json{{"resources", std::move(list)},
+                {"next", more ? json(fmt::format("{}", rows->back().row)) : json(nullptr)}};
+  }
+
+  Result<json> versions() {
+    const auto key = core::resource_key(parameter("id"));
+    std::int64_t before = std::numeric_limits<std::int64_t>::max();
+    if (!parameter("after").empty()) {
+      const auto after = parameters_.number("after");
+      if (!after) {
+        return bad_cursor();
+      }
+      before = *after;
+    }
+    auto list = versions_json(*snapshot_, key, before, limit() + 1);
+    if (!list) {
+      return list.error();
+    }
+    if (list->empty()) {
+      return Error{Errc::kNotFound, fmt::format("no such version of a resource {} is kept", key)};
+    }
+    const bool more = list->size() > limit();
+    if (more) {
+      list->erase(list->size() - 1);
+    }
+    json next =
+        more ? json(fmt::format("{}", list->back()["version"].get<std::int64_t>())) : json(nullptr);
+    return json{{"versions", *std::move(list)}, {"next", std::move(next)}};
+  }
+
+  [[nodiscard]] static Error bad_cursor() {
+    return {Errc::kInvalidArgument, "`after` is not a cursor that `next` gave"};
+  }
+
   Result<core::StoredResource> find_resource(std::string_view name) {
     const std::string id = parameter(name);
-    if (id.empty()) {
-      return Error{Errc::kInvalidArgument, fmt::format("`{}` must be a resource id", name)};
-    }
     auto found = snapshot_->find(core::resource_key(id));
     if (!found) {
       return found.error();
@@ -475,12 +662,7 @@ class Api {
     return **std::move(found);
   }
 
-  Result<core::StoredResource> find_version(std::string_view key, std::string_view text) {
-    std::int64_t version = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
-    if (error != std::errc() || end != text.data() + text.size()) {
-      return Error{Errc::kInvalidArgument, "`version` must be a number that `versions` lists"};
-    }
+  Result<core::StoredResource> find_version(std::string_view key, std::int64_t version) {
     auto found = snapshot_->find_version(version);
     if (!found) {
       return found.error();
@@ -492,22 +674,16 @@ class Api {
   }
 
   Result<json> resource() {
-    if (const auto text = parameter("at"); !text.empty()) {
-      const auto at = core::parse_rfc3339(text);
-      const auto id = parameter("id");
-      if (!at || id.empty()) {
-        return Error{Errc::kInvalidArgument,
-                     "`at` must be an instant such as 2026-11-22T10:00:00Z, `id` a resource id"};
-      }
-      return past_json(*snapshot_, core::resource_key(id), *at);
+    if (const auto at = core::parse_rfc3339(parameter("at"))) {
+      return past_json(*snapshot_, core::resource_key(parameter("id")), *at);
     }
     auto stored = find_resource("id");
     if (!stored) {
       return stored.error();
     }
     const auto current = stored->version;
-    if (const auto text = parameter("version"); !text.empty()) {
-      auto earlier = find_version(stored->key, text);
+    if (const auto version = parameters_.number("version")) {
+      auto earlier = find_version(stored->key, *version);
       if (!earlier) {
         return earlier.error();
       }
@@ -601,19 +777,18 @@ class Api {
   }
 
   Result<json> drift() {
-    // What `open` said before there were other states.
-    const std::string open = parameter("open");
-    if (!open.empty() && open != "true" && open != "false") {
-      return Error{Errc::kInvalidArgument, "`open` must be true or false"};
-    }
-    auto filter = drift_filter([&](std::string_view name) {
-      return name == "state" && open == "false" ? std::string("all") : parameter(name);
+    auto filter = drift_filter([&](std::string_view name) -> std::string {
+      if (name != "state") {
+        return parameter(name);
+      }
+      // `open` is from before there were other states.
+      const auto states = parameter("states");
+      return states.empty() && parameter("open") == "false" ? std::string("all") : states;
     });
-    const auto rows_wanted = limit();
-    if (!filter || !rows_wanted) {
-      return !filter ? filter.error() : rows_wanted.error();
+    if (!filter) {
+      return filter.error();
     }
-    filter->limit = *rows_wanted;
+    filter->limit = limit();
     auto rows = snapshot_->drift(*filter);
     auto acceptances = acceptances_by_id(*snapshot_);
     if (!rows || !acceptances) {
@@ -637,7 +812,7 @@ class Api {
     }
     const bool more = rows->size() == filter->limit;
     return json{{"drift", std::move(list)},
-                {"before", more ? json(rows->back().item.id) : json(nullptr)}};
+                {"next", more ? json(fmt::format("{}", rows->back().item.id)) : json(nullptr)}};
   }
 
   Result<json> acceptances() {
@@ -653,39 +828,134 @@ class Api {
   }
 
   Result<json> transitions() {
-    const auto rows_wanted = limit();
-    if (!rows_wanted) {
-      return rows_wanted.error();
-    }
-    auto rows = snapshot_->transitions(*rows_wanted);
+    auto rows = snapshot_->transitions(limit());
     if (!rows) {
       return rows.error();
     }
-    const auto state = [](const std::optional<core::ComplianceState>& value) {
-      return value ? json(core::to_string(*value)) : json(nullptr);
-    };
     json list = json::array();
     for (const auto& row : *rows) {
-      list.push_back({{"cycle", row.cycle},
-                      {"at", core::to_rfc3339(row.at)},
-                      {"assignment", row.assignment},
-                      {"reference", row.reference},
-                      {"title", title_of(row.assignment, row.reference)},
-                      {"resource_key", row.resource_key},
-                      {"from", state(row.transition.from)},
-                      {"to", state(row.transition.to)},
-                      {"reason", row.transition.reason},
-                      {"cause", core::to_string(row.transition.cause)}});
+      json item = transition_json(row);
+      item["title"] = title_of(row.assignment, row.reference);
+      item["resource_key"] = row.resource_key;
+      list.push_back(std::move(item));
     }
     return json{{"transitions", std::move(list)}};
   }
 
-  Result<json> cycles() {
-    const auto rows_wanted = limit();
-    if (!rows_wanted) {
-      return rows_wanted.error();
+  /// How far both kinds of events have been told. Retention takes the oldest away, never the place
+  /// of what follows.
+  struct Told {
+    std::int64_t transition = 0;
+    std::int64_t drift = 0;
+
+    [[nodiscard]] std::string text() const { return fmt::format("{}-{}", transition, drift); }
+  };
+
+  Result<Told> told() const {
+    Told out;
+    const auto after = parameter("after");
+    if (after.empty()) {
+      return out;
     }
-    auto rows = snapshot_->cycles(*rows_wanted);
+    const auto words = core::split(after, '-');
+    const std::array parts = {&out.transition, &out.drift};
+    if (words.size() != parts.size()) {
+      return bad_cursor();
+    }
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const auto [end, error] =
+          std::from_chars(words[i].data(), words[i].data() + words[i].size(), *parts.at(i));
+      if (error != std::errc() || end != words[i].data() + words[i].size() || *parts.at(i) < 0) {
+        return bad_cursor();
+      }
+    }
+    return out;
+  }
+
+  [[nodiscard]] json transition_event(const core::TransitionRow& row) const {
+    json change = transition_json(row);
+    return {{"event", "transition"},
+            {"id", fmt::format("transition-{}", row.row)},
+            {"cycle", row.cycle},
+            {"at", change["at"]},
+            {"assignment", row.assignment},
+            {"reference", row.reference},
+            {"title", title_of(row.assignment, row.reference)},
+            {"resource_key", row.resource_key},
+            {"transition",
+             {{"from", change["from"]},
+              {"to", change["to"]},
+              {"reason", change["reason"]},
+              {"cause", change["cause"]}}}};
+  }
+
+  [[nodiscard]] Result<json> drift_event(const core::DriftEventRow& event) const {
+    core::DriftFilter filter;
+    filter.id = event.drift;
+    const auto rows = snapshot_->drift(filter);
+    if (!rows) {
+      return rows.error();
+    }
+    if (rows->empty()) {
+      return Error{Errc::kCorrupt, fmt::format("event {} is about no drift", event.id)};
+    }
+    const auto& row = rows->front();
+    return json{{"event", fmt::format("drift_{}", core::to_string(event.step))},
+                {"id", fmt::format("drift-{}", event.id)},
+                {"cycle", event.cycle},
+                {"at", core::to_rfc3339(event.at)},
+                {"assignment", row.assignment},
+                {"reference", row.reference},
+                {"title", title_of(row.assignment, row.reference)},
+                {"resource_key", row.resource_key},
+                {"drift",
+                 {{"id", row.item.id},
+                  {"identity", compliance::identity_of(row)},
+                  {"kind", core::to_string(row.item.kind)},
+                  {"severity", core::to_string(row.item.severity)},
+                  {"path", row.item.path},
+                  {"old", row.item.old_value},
+                  {"new", row.item.new_value}}}};
+  }
+
+  Result<json> events() {
+    auto told = this->told();
+    if (!told) {
+      return told.error();
+    }
+    const auto most = limit();
+    auto transitions = snapshot_->transitions_after(told->transition, most + 1);
+    auto steps = snapshot_->drift_events(told->drift, most + 1);
+    if (!transitions || !steps) {
+      return !transitions ? transitions.error() : steps.error();
+    }
+    json list = json::array();
+    auto transition = transitions->begin();
+    auto step = steps->begin();
+    while (list.size() < most && (transition != transitions->end() || step != steps->end())) {
+      // What a cycle decided comes before what that means for drift.
+      const bool is_transition = step == steps->end() || (transition != transitions->end() &&
+                                                          transition->cycle <= step->cycle);
+      if (is_transition) {
+        list.push_back(transition_event(*transition));
+        told->transition = transition->row;
+        ++transition;
+        continue;
+      }
+      auto event = drift_event(*step);
+      if (!event) {
+        return event.error();
+      }
+      list.push_back(*std::move(event));
+      told->drift = step->id;
+      ++step;
+    }
+    const bool more = transition != transitions->end() || step != steps->end();
+    return json{{"events", std::move(list)}, {"next", told->text()}, {"more", more}};
+  }
+
+  Result<json> cycles() {
+    auto rows = snapshot_->cycles(limit());
     if (!rows) {
       return rows.error();
     }
@@ -698,13 +968,15 @@ class Api {
 
   App* app_;
   const net::ServerRequest* request_;
+  std::shared_ptr<const Published> published_;
   std::shared_ptr<const compliance::Summary> summary_;
+  Parameters parameters_;
   std::unique_ptr<core::Snapshot> snapshot_;
 };
 
 }  // namespace
 
-Result<std::string> answer_api(App& app, const net::ServerRequest& request) {
+Result<ApiAnswer> answer_api(App& app, const net::ServerRequest& request) {
   return Api(app, request).answer();
 }
 

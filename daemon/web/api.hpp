@@ -9,8 +9,14 @@
 
 namespace plumbline::daemon {
 
-/// The JSON body for a request below /api/v1/. Blocks on the store: not for the I/O thread.
+struct ApiAnswer {
+  std::string body;
+  std::string etag;
+  bool is_known = false;  // to the client, by its If-None-Match: there is no body
+};
+
+/// The answer to a request below /api/v1/. Blocks on the store: not for the I/O thread.
 /// kNotFound: no such path or object; kInvalidArgument: a bad parameter.
-[[nodiscard]] core::Result<std::string> answer_api(App& app, const net::ServerRequest& request);
+[[nodiscard]] core::Result<ApiAnswer> answer_api(App& app, const net::ServerRequest& request);
 
 }  // namespace plumbline::daemon

@@ -7,8 +7,7 @@ plumbline_asset_\name:
 plumbline_asset_\name\()_end:
     .endm
 
-    asset index, "index.html"
-    asset script, "app.js"
-    asset style, "style.css"
+#define ASSET(name, file, type) asset name, file
+#include "assets.def"
 
     .section .note.GNU-stack, "", @progbits

@@ -1,29 +1,59 @@
 #include "daemon/web/assets.hpp"
 
+#include <algorithm>
+#include <array>
+
 // Defined in assets.S.
 extern "C" {
-extern const char plumbline_asset_index[];
-extern const char plumbline_asset_index_end[];
-extern const char plumbline_asset_script[];
-extern const char plumbline_asset_script_end[];
-extern const char plumbline_asset_style[];
-extern const char plumbline_asset_style_end[];
+#define ASSET(name, file, type)               \
+  extern const char plumbline_asset_##name[]; \
+  extern const char plumbline_asset_##name##_end[];
+#include "daemon/web/assets.def"
+#undef ASSET
 }
 
 namespace plumbline::daemon {
 
+namespace {
+
+struct File {
+  std::string_view name;
+  std::string_view content_type;  // empty: not served
+  const char* begin;
+  const char* end;
+};
+
+constexpr std::array kFiles = {
+#define ASSET(name, file, type) \
+  File{file, type, plumbline_asset_##name, plumbline_asset_##name##_end},
+#include "daemon/web/assets.def"
+#undef ASSET
+};
+
+std::string_view body_of(const File& file) {
+  return {file.begin, file.end};
+}
+
+}  // namespace
+
 std::optional<Asset> find_asset(std::string_view path) {
+  constexpr std::string_view kFolder = "/assets/";
   if (path == "/") {
-    return Asset{"text/html; charset=utf-8", {plumbline_asset_index, plumbline_asset_index_end}};
+    path = "index.html";
+  } else if (path.starts_with(kFolder) && path != "/assets/index.html") {
+    path.remove_prefix(kFolder.size());
+  } else {
+    return std::nullopt;
   }
-  if (path == "/assets/app.js") {
-    return Asset{"text/javascript; charset=utf-8",
-                 {plumbline_asset_script, plumbline_asset_script_end}};
+  const auto* file = std::ranges::find(kFiles, path, &File::name);
+  if (file == kFiles.end() || file->content_type.empty()) {
+    return std::nullopt;
   }
-  if (path == "/assets/style.css") {
-    return Asset{"text/css; charset=utf-8", {plumbline_asset_style, plumbline_asset_style_end}};
-  }
-  return std::nullopt;
+  return Asset{file->content_type, body_of(*file)};
+}
+
+std::string_view api_schemas() {
+  return body_of(*std::ranges::find(kFiles, std::string_view("schemas.json"), &File::name));
 }
 
 }  // namespace plumbline::daemon

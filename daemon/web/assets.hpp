@@ -14,4 +14,7 @@ struct Asset {
 /// The file served at `path` (`/`, `/assets/app.js`, ...); nullopt for any other path.
 [[nodiscard]] std::optional<Asset> find_asset(std::string_view path);
 
+/// What the API's answers look like: JSON Schemas by name. Not served as such.
+[[nodiscard]] std::string_view api_schemas();
+
 }  // namespace plumbline::daemon

@@ -3,6 +3,7 @@
 #include "core/text.hpp"
 #include "daemon/web/api.hpp"
 #include "daemon/web/assets.hpp"
+#include "daemon/web/conditional.hpp"
 #include "daemon/web/health.hpp"
 
 #include <fmt/format.h>
@@ -33,6 +34,23 @@ net::ServerResponse text(int status, std::string body) {
   net::ServerResponse response;
   response.status = status;
   response.body = std::move(body);
+  return response;
+}
+
+/// An answer that its ETag stands for; without a body where the client has it.
+net::ServerResponse cacheable(std::string_view content_type,
+                              std::string body,
+                              const std::string& etag,
+                              bool is_known) {
+  net::ServerResponse response;
+  response.status = is_known ? 304 : 200;
+  response.content_type = content_type;
+  response.headers.set("ETag", etag);
+  // Kept by whoever asked alone, and asked for again each time.
+  response.headers.set("Cache-Control", "private, no-cache");
+  if (!is_known) {
+    response.body = std::move(body);
+  }
   return response;
 }
 
@@ -235,11 +253,16 @@ net::Task<net::ServerResponse> Router::route(net::ServerRequest request) {
     co_return readiness_answer(examine(*app), request);
   }
   if (request.path == "/metrics") {
-    auto job = [app]() { return app->metrics_text(); };
-    auto body = co_await net::offload(app->readers(), std::move(job));
+    const bool compressed = accepts_gzip(request.headers.get("Accept-Encoding").value_or(""));
+    auto job = [app, compressed]() { return app->metrics(compressed); };
+    auto exposition = co_await net::offload(app->readers(), std::move(job));
     net::ServerResponse response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    response.body = std::move(body);
+    response.headers.set("Vary", "Accept-Encoding");
+    if (exposition.is_compressed) {
+      response.headers.set("Content-Encoding", "gzip");
+    }
+    response.body = std::move(exposition.body);
     co_return response;
   }
   const bool is_open = options_.is_loopback || options_.allow_anonymous ||
@@ -250,11 +273,9 @@ net::Task<net::ServerResponse> Router::route(net::ServerRequest request) {
                       "authentication; see --web.config.file and --web.allow-anonymous");
   }
   if (const auto asset = find_asset(request.path)) {
-    net::ServerResponse response;
-    response.content_type = asset->content_type;
-    response.body = asset->body;
-    response.headers.set("Cache-Control", "no-cache");
-    co_return response;
+    const auto etag = etag_of(asset->body);
+    const bool is_known = names_etag(request.headers.get("If-None-Match").value_or(""), etag);
+    co_return cacheable(asset->content_type, std::string(asset->body), etag, is_known);
   }
   if (request.path.starts_with("/api/v1/")) {
     auto job = [app, request = std::move(request)]() { return answer_api(*app, request); };
@@ -262,10 +283,8 @@ net::Task<net::ServerResponse> Router::route(net::ServerRequest request) {
     if (!answer) {
       co_return problem(status_of(answer.error().code), answer.error().message);
     }
-    net::ServerResponse response;
-    response.content_type = "application/json";
-    response.body = *std::move(answer);
-    co_return response;
+    co_return cacheable(
+        "application/json", std::move(answer->body), answer->etag, answer->is_known);
   }
   co_return problem(404, "there is nothing at " + request.path);
 }

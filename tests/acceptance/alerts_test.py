@@ -29,7 +29,6 @@ STANDING = "NS-1.2-nsg-no-internet-mgmt-ports"
 INSTANCE = "plumbline"
 # Panels (and the query of a panel) that may have no data here, and why.
 MAY_BE_EMPTY = {
-    ("operations.json", "Changes that the feed missed", "A"): "its metric exists only where the change feed is polled",
     ("control.json", "Checks", "D"): "no check of the scenario ends in an error",
 }
 
@@ -97,7 +96,7 @@ class Watch:
         self.test = test
         self.simulator = test.simulator()
         self.simulator.patch(OPEN_ACCOUNT, {"properties": {"allowBlobPublicAccess": False}})
-        self.daemon = test.serve(test.configure(self.simulator, baseline=test.baseline),
+        self.daemon = test.serve(test.configure(self.simulator, baseline=test.baseline, changes="10s"),
                                  self.simulator)
         self.daemon.wait_passes(1)
         self.receiver = Receiver()

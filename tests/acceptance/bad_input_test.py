@@ -154,6 +154,9 @@ def broken_baselines(test):
             re.escape(name) + r":\d+:\d+: .*nowhere", "undeclared parameter")
     refused(test, with_baseline(lambda baseline: write(os.path.join(baseline, "initiative.json"), "{")),
             r"initiative\.json:\d+:\d+: ", "initiative that is no JSON")
+    features = "features.json"
+    refused(test, with_baseline(lambda baseline: write(os.path.join(baseline, features), '{"features": [{"id": 1}]}')),
+            r"features\.json:1:\d+: `id` must be a text", "feature without an id")
     refused(test, with_baseline(lambda baseline: os.remove(os.path.join(baseline, name))),
             "IM-3.1-vm-identity", "definition that is not there")
 

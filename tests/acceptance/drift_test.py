@@ -211,7 +211,7 @@ def drift_command(test, config, *arguments, code=0):
 
 def access_of(daemon, **filters):
     """State, old and new value of the drift of the workspace's property; none: resolved or never opened."""
-    rows = [row for row in daemon.api("drift", **{"state": "open,accepted,snoozed", "scope": WORKSPACE, **filters})["drift"]
+    rows = [row for row in daemon.api("drift", **{"states": "open,accepted,snoozed", "scope": WORKSPACE, **filters})["drift"]
             if row["path"] == CHANGED]
     check(len(rows) <= 1, f"several items of one property: {rows}")
     return rows[0] if rows else None
@@ -252,9 +252,9 @@ def drift_is_accepted_by_command(test):
     equal(again["identity"], item["identity"], "identity")
     flip(simulator, daemon, "Enabled")
     equal(access_of(daemon), None, "drift at the accepted value")
-    steps = daemon.api("drift", id=item["id"])["drift"][0]["events"]
+    steps = daemon.api("drift", item=item["id"])["drift"][0]["events"]
     equal([step["step"] for step in steps], ["opened", "accepted"], "steps of the accepted item")
-    steps = daemon.api("drift", id=again["id"])["drift"][0]["events"]
+    steps = daemon.api("drift", item=again["id"])["drift"][0]["events"]
     equal([step["step"] for step in steps], ["changed", "resolved"], "steps of the item after it")
 
     # A whole scope, put off; withdrawn, it opens again.
@@ -262,7 +262,7 @@ def drift_is_accepted_by_command(test):
                            code=2), "to snooze needs an end", "snooze without an end")
     drift_command(test, config, "accept", "--scope", "/", "--reference", QUERY, "--reason", "r", "--snooze",
                   "--expires-on", "2099-01-01T00:00:00Z")
-    equal({row["state"] for row in daemon.api("drift", state="all", reference=QUERY)["drift"]
+    equal({row["state"] for row in daemon.api("drift", states="all", reference=QUERY)["drift"]
            if row["resolved_at"] is None}, {"snoozed"}, "snoozed")
     contains(drift_command(test, config, "withdraw", "2"), "Acceptance 2 is withdrawn.", "withdraw")
     equal({row["state"] for row in daemon.api("drift", reference=QUERY)["drift"]}, {"open"}, "opened again")
@@ -314,7 +314,7 @@ def drift_is_accepted_by_file(test):
     daemon = test.serve(config, simulator)
     daemon.wait_passes(1)
     wait_for("the first pass's acceptance", lambda: daemon.metric("plumbline_drift_open") == 0, alive=[daemon])
-    equal({row["acceptance"]["author"] for row in daemon.api("drift", state="all", limit=1000)["drift"]}, {"plumbline"},
+    equal({row["acceptance"]["author"] for row in daemon.api("drift", states="all", limit=1000)["drift"]}, {"plumbline"},
           "who accepted what the first pass found")
     flip(simulator, daemon, "Enabled")
     equal(access_of(daemon)["acceptance"]["name"], "access", "acceptance")

@@ -86,6 +86,29 @@ def read_text(path):
         return ""
 
 
+def keep_checks(baseline, wanted):
+    """Takes the other checks out of the initiative in that directory, and out of the rows they stand under. Returns
+    what puts them back."""
+    paths = [os.path.join(baseline, name) for name in ("initiative.json", "features.json")]
+    before = {path: read_text(path) for path in paths}
+    initiative, structure = (json.loads(before[path]) for path in paths)
+    initiative["properties"]["policyDefinitions"] = [
+        reference for reference in initiative["properties"]["policyDefinitions"]
+        if wanted(reference["policyDefinitionReferenceId"])]
+    for row in structure["features"] + structure["recommendations"]:
+        for names in ("checks", "seeAlso"):
+            row[names] = [name for name in row[names] if wanted(name)]
+    for path, document in zip(paths, (initiative, structure)):
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(document, file, indent=2)
+
+    def restore():
+        for path, text in before.items():
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+    return restore
+
+
 class Answer:
     """An HTTP answer."""
 
@@ -356,14 +379,7 @@ class Test:
             for check_name in SELECTION:
                 shutil.copy(os.path.join(self.baseline, "definitions", check_name + ".json"),
                             os.path.join(path, "definitions"))
-            initiative = os.path.join(path, "initiative.json")
-            with open(initiative, encoding="utf-8") as file:
-                document = json.load(file)
-            properties = document["properties"]
-            properties["policyDefinitions"] = [reference for reference in properties["policyDefinitions"]
-                                               if reference["policyDefinitionReferenceId"] in SELECTION]
-            with open(initiative, "w", encoding="utf-8") as file:
-                json.dump(document, file, indent=2)
+            keep_checks(path, lambda name: name in SELECTION)
             self._selected = path
         return self._selected
 

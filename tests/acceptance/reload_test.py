@@ -5,7 +5,7 @@ import json
 import os
 import signal
 
-from harness import check, contains, equal, main, wait_for
+from harness import check, contains, equal, keep_checks, main, wait_for
 
 WORKSPACE = "law-contoso-security"
 REFERENCE = "PA-7.1-workspace-access-mode"
@@ -57,14 +57,7 @@ def a_parameter_takes_effect_and_opens_no_drift(test):
     equal(state_of(daemon)["state"], "Compliant", "state after the next pass")
 
     # Back again, and a check less: its verdicts go.
-    baseline = test.selected_baseline
-    with open(os.path.join(baseline, "initiative.json"), encoding="utf-8") as file:
-        initiative = json.load(file)
-    initiative["properties"]["policyDefinitions"] = [
-        reference for reference in initiative["properties"]["policyDefinitions"]
-        if reference["policyDefinitionReferenceId"] != REFERENCE]
-    with open(os.path.join(baseline, "initiative.json"), "w", encoding="utf-8") as file:
-        json.dump(initiative, file)
+    keep_checks(test.selected_baseline, lambda name: name != REFERENCE)
     rewrite(config, lambda text: text.replace(', "expected_mode": "WorkspaceOnly"', ""))
     hang_up(daemon, "reloaded")
     equal(daemon.results(reference=REFERENCE), [], "verdicts of a check that is gone")
@@ -113,31 +106,17 @@ def an_exemption_comes_and_goes(test):
     contains(daemon.log(), "exemptions.yaml:11:5: an exemption needs a `scope`", "log")
 
 
-def take_checks_out(test, *references):
-    """The baseline without these checks; returns the initiative's path and the text it had."""
-    path = os.path.join(test.selected_baseline, "initiative.json")
-    with open(path, encoding="utf-8") as file:
-        whole = file.read()
-    without = json.loads(whole)
-    without["properties"]["policyDefinitions"] = [
-        reference for reference in without["properties"]["policyDefinitions"]
-        if reference["policyDefinitionReferenceId"] not in references]
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(without, file)
-    return path, whole
-
-
 def a_check_on_a_type_never_asked_for(test):
     """It is decided on what a pass has found, not on what nobody had looked for, and opens no drift."""
     added = "IM-3.1-vm-identity"
     simulator = test.simulator()
-    path, whole = take_checks_out(test, added, "LT-4.1-resource-diagnostics")
+    restore = keep_checks(test.selected_baseline,
+                          lambda name: name not in (added, "LT-4.1-resource-diagnostics"))
     config = test.configure(simulator, sweep="1h", details="1h")
     daemon = test.serve(config, simulator)
     daemon.wait_passes(1)
     equal(daemon.results(reference=added), [], "verdicts before")
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(whole)
+    restore()
     hang_up(daemon, "reloaded")
     states = sorted(row["state"] for row in daemon.results(reference=added))
     equal(states, ["Compliant"] * 5 + ["NonCompliant"] * 3, "states right after")
@@ -149,15 +128,15 @@ def a_restart_asks_before_it_decides(test):
     """As a reload does: until a pass has asked for what a changed check reads, the old verdicts stand."""
     added = "IM-3.1-vm-identity"
     simulator = test.simulator()
-    path, whole = take_checks_out(test, added, "LT-4.1-resource-diagnostics")
+    restore = keep_checks(test.selected_baseline,
+                          lambda name: name not in (added, "LT-4.1-resource-diagnostics"))
     config = test.configure(simulator, sweep="1h", details="1h")
     daemon = test.serve(config, simulator)
     daemon.wait_passes(1)
     before = {(row["reference"], row["resource_key"], row["state"]) for row in daemon.results()}
     equal(daemon.stop(), 0, "exit code")
 
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(whole)
+    restore()
     simulator.set_faults([{"match": {"path_prefix": "/providers/Microsoft.ResourceGraph"}, "delay_ms": 3000}])
     daemon = test.serve(config, simulator)
     equal({(row["reference"], row["resource_key"], row["state"]) for row in daemon.results()}, before,
@@ -170,7 +149,7 @@ def a_restart_asks_before_it_decides(test):
 
     # `once` decides in the one pass that it makes.
     equal(daemon.stop(), 0, "exit code")
-    take_checks_out(test, added, "LT-4.1-resource-diagnostics")
+    keep_checks(test.selected_baseline, lambda name: name != added)
     done = test.once(config, simulator, "--format=csv")
     check(added not in done.stdout and "NonCompliant" in done.stdout, "verdicts of a check that is gone")
 

@@ -2,15 +2,19 @@
 """Metrics, health, API and page as HTTP clients meet them."""
 
 import json
+import os
+import re
 import shutil
 import socket
 import subprocess
+import zlib
 
-from harness import PRODUCTION, Skip, check, contains, equal, free_port, http_request, main
+from harness import (DEVELOPMENT, PRODUCTION, Skip, check, contains, equal, free_port, http_request, keep_checks,
+                     main)
 
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
            "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin"}
-API = ("status", "scores", "checks", "results", "drift", "transitions", "cycles")
+API = ("status", "scores", "controls", "checks", "results", "drift", "transitions", "cycles")
 
 
 def serving(test, *arguments, **options):
@@ -40,6 +44,13 @@ def metrics_are_well_formed(test):
     done = subprocess.run([promtool, "check", "metrics"], input=answer.body, capture_output=True, check=False,
                           timeout=60)
     equal((done.returncode, done.stdout.decode(), done.stderr.decode()), (0, "", ""), "promtool check metrics")
+    packed = http_request(daemon.port, "GET", "/metrics", headers={"Accept-Encoding": "gzip"})
+    equal((packed.headers["Content-Encoding"], answer.headers["Content-Encoding"]), ("gzip", None), "encodings")
+    inflate = zlib.decompressobj(31)
+    whole = inflate.decompress(packed.body)
+    check(inflate.eof and not inflate.unused_data, "more than one gzip member: browsers read the first only")
+    names = [{line.split("{")[0].split(" ")[0] for line in text.decode().splitlines()} for text in (whole, answer.body)]
+    equal(names[0], names[1], "metrics with gzip and without")
     samples = daemon.metrics()
     for name in ("compliance_score_ratio", "control_score_ratio", "subscription_score_ratio", "compliance_resources",
                  "noncompliant_resources", "evidence_coverage_ratio", "evidence_oldest_timestamp_seconds",
@@ -56,6 +67,48 @@ def metrics_are_well_formed(test):
     equal(daemon.metric("plumbline_resources"), 82, "plumbline_resources")
     equal(daemon.metric("plumbline_subscriptions", state="readable"), 3, "plumbline_subscriptions")
     check(not any("/subscriptions/" in sample for sample in samples), "a resource id is a label")
+
+
+def series_go_with_what_they_are_about(test):
+    """A control whose checks are no longer assigned, a subscription that leaves the assignment's scope."""
+    simulator = test.simulator()
+    config = test.configure(simulator, sweep="1h", details="1h")
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+
+    def of(label, value):
+        return {sample.partition("{")[0] for sample in daemon.metrics() if f'{label}="{value}"' in sample}
+    scored = {"plumbline_subscription_score_ratio", "plumbline_noncompliant_resources"}
+    equal(of("subscription_id", DEVELOPMENT) & scored, scored, "series of the subscription")
+    check("plumbline_control_score_ratio" in of("control", "NS-2"), "NS-2 has no score")
+    keep_checks(test.selected_baseline, lambda name: not name.startswith("NS-2."))
+    with open(config, encoding="utf-8") as file:
+        text = file.read()
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(text.replace("    - name: azure-monitor\n",
+                                f"    - name: azure-monitor\n      not_scopes: [/subscriptions/{DEVELOPMENT}]\n"))
+    equal(http_request(daemon.port, "POST", "/-/reload", timeout=120).status, 200, "reload")
+    equal(of("subscription_id", DEVELOPMENT) & scored, set(), "series of a subscription that is out of scope")
+    check(of("subscription_id", PRODUCTION) & scored, "no series of the other subscription")
+    check("plumbline_control_score_ratio" not in of("control", "NS-2"), "NS-2 still has a score")
+    check(not any('definition="NS-2.' in sample for sample in daemon.metrics()), "series of checks that are gone")
+
+
+def the_page_is_all_there(test):
+    daemon = serving(test)
+    root = os.path.join(test.source_dir, "daemon", "web", "assets")
+    files = {os.path.relpath(os.path.join(folder, name), root)
+             for folder, _, names in os.walk(root) for name in names}
+    scripts = {name for name in files if name.endswith(".js")}
+    check(len(scripts) > 10, f"scripts: {scripts}")
+    for name in scripts | {"style.css"}:
+        with open(os.path.join(root, name), "rb") as file:
+            equal(daemon.get("/assets/" + name).body, file.read(), f"/assets/{name}")
+    page = daemon.get("/").text()
+    equal(set(re.findall(r'rel="modulepreload" href="assets/([^"]+)"', page)), scripts - {"app.js"},
+          "modules that the page names ahead")
+    for name in files - scripts - {"style.css"}:
+        problem(daemon.get("/assets/" + name), 404, name)
 
 
 def methods_and_paths(test):
@@ -91,12 +144,12 @@ def methods_and_paths(test):
 def bad_parameters(test):
     daemon = serving(test)
     for path in ("results?limit=0", "results?limit=1001", "results?limit=x", "results?limit=-1", "results?limit=1e3",
-                 "results?state=Bad", "results?severity=urgent", "results?order=resource", "results?after=x",
+                 "results?state=Bad", "results?severity=urgent", "results?stat=Compliant", "results?limit=1&limit=2", "results?order=resource", "results?after=x",
                  "results?after=1", "results?after=1-x", "drift?open=maybe",
                  "drift?limit=0", "transitions?limit=none", "cycles?limit=99999999999999999999", "resource",
-                 "resource?id=", "explain?assignment=azure-monitor&reference=IM-3.1-vm-identity"):
+                 "resource?id=", "explain", "status?verbose=1", "explain?assignment=azure-monitor&reference=IM-3.1-vm-identity"):
         problem(daemon.get("/api/v1/" + path), 400, path)
-    for path in ("resource?id=/subscriptions/none", "explain?assignment=x&reference=y&resource=z", "explain",
+    for path in ("resource?id=/subscriptions/none", "explain?assignment=x&reference=y&resource=z",
                  "resource?id=%27%20OR%201%3D1--"):
         problem(daemon.get("/api/v1/" + path), 404, path)
     # Pages hold together: three at a time give what all at once give.
@@ -184,6 +237,64 @@ def versions_of_a_resource(test):
     problem(daemon.get("/api/v1/resource", id=identifier, version="new"), 400, "a version that is no number")
 
 
+def the_documents_keep_their_rows(test):
+    """Every control, feature and recommendation, in order; only what is the customer's has a score."""
+    daemon = serving(test, baseline=test.baseline)
+    controls = daemon.api("controls")["controls"]
+    with open(os.path.join(test.baseline, "initiative.json"), encoding="utf-8") as file:
+        groups = json.load(file)["properties"]["policyDefinitionGroups"]
+    equal([(row["name"], row["title"]) for row in controls],
+          [(group["name"], group["displayName"]) for group in groups], "controls in the order of the initiative")
+    with open(os.path.join(test.baseline, "features.json"), encoding="utf-8") as file:
+        structure = json.load(file)
+    checks = {row["reference"]: row for row in daemon.api("checks")["checks"]}
+    rows = {row["id"]: (control["name"], row)
+            for control in controls for row in control["features"] + control["recommendations"]}
+    expected = structure["features"] + structure["recommendations"]
+    equal(sorted(rows), sorted(row["id"] for row in expected), "rows")
+    seen = set()
+    for entry in expected:
+        control, row = rows[entry["id"]]
+        equal((control, row["name"], row["checks"]["references"], row["see_also"]),
+              (entry["control"], entry["name"], entry["checks"], entry["seeAlso"]), entry["id"])
+        counts = {}
+        for reference in entry["checks"]:
+            for state, number in checks[reference]["counts"].items():
+                counts[state] = counts.get(state, 0) + number
+        equal(row["checks"]["counts"], counts, f"counts under {entry['id']}")
+        if entry.get("state", "customer") == "customer":
+            equal(row["score"], row["checks"]["score"], f"score of {entry['id']}")
+        else:
+            equal(row["score"], None, f"score of {entry['id']}, which is {entry['state']}")
+            seen.add((entry["state"], row["checks"]["score"] is not None))
+        if "supported" in entry:
+            equal((row["supported"], row["enabled_by_default"], row["responsibility"], row["state"], row["summary"]),
+                  (entry["supported"], entry["enabledByDefault"], entry["responsibility"], entry["state"],
+                   entry["summary"]), f"answers of {entry['id']}")
+    equal(seen, {("inherited", True), ("notAvailable", True), ("notAvailable", False)},
+          "rows without a score of their own, and whether the checks under them have one")
+    equal(sorted(row["id"] for control in controls for feature in control["features"]
+                 for row in feature["information"]),
+          sorted(row["id"] for row in structure["informational"]), "rows for information")
+
+
+def the_report_keeps_the_rows(test):
+    simulator = test.simulator()
+    config = test.configure(simulator, baseline=test.baseline)
+    table = test.once(config, simulator).stdout
+    document = json.loads(test.once(config, simulator, "--format=json").stdout)
+    with open(os.path.join(test.baseline, "features.json"), encoding="utf-8") as file:
+        structure = json.load(file)
+    lines = {line.split()[0]: line for line in table.splitlines() if line.startswith("  ")}
+    for row in structure["features"] + structure["recommendations"]:
+        check(lines[row["id"]].endswith(row["name"]), f"{row['id']} in the report: {lines[row['id']]}")
+    check(re.search(r"^  LT-4.1 +inherited +true +true +Microsoft +- ", table, re.M), lines["LT-4.1"])
+    for row in structure["informational"]:
+        contains(table, row["name"], f"{row['id']} in the report")
+    equal([row["id"] for control in document["controls"] for row in control["features"]],
+          [row["id"] for row in structure["features"]], "features in the report as JSON")
+
+
 def garbage_on_the_socket(test):
     daemon = serving(test)
     for payload in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 200, b"GET\r\n\r\n",
@@ -231,5 +342,6 @@ def logs_as_json(test):
 
 
 if __name__ == "__main__":
-    main([metrics_are_well_formed, methods_and_paths, bad_parameters, filters_and_orders, versions_of_a_resource,
-          garbage_on_the_socket, beyond_loopback, healthcheck, logs_as_json])
+    main([metrics_are_well_formed, series_go_with_what_they_are_about, the_page_is_all_there, methods_and_paths,
+          bad_parameters, filters_and_orders, versions_of_a_resource, the_documents_keep_their_rows,
+          the_report_keeps_the_rows, garbage_on_the_socket, beyond_loopback, healthcheck, logs_as_json])

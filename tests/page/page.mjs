@@ -422,6 +422,31 @@ async function keyboard_reaches_an_explanation() {
   await blameless(page, 'keyboard');
 }
 
+async function rows_of_the_documents_are_kept() {
+  const page = await open('#/controls');
+  const { controls } = await ask('controls');
+  const features = controls.flatMap((control) => control.features);
+  assert.equal(features.length, 20);
+  const shown = await rows(page, 'Features of').locator('th a').allInnerTexts();
+  assert.deepEqual(
+    shown.map(plain),
+    features.map(({ id, name }) => `${id} ${name}`),
+  );
+  const inherited = rows(page, 'Features of').filter({ hasText: 'Azure Resource Logs' });
+  assert.match(plain(await inherited.innerText()), /inherited[^]*Microsoft[^]*no score/);
+  const recommendations = controls.flatMap((control) => control.recommendations);
+  assert.equal(await rows(page, 'Recommendations of').count(), recommendations.length);
+  assert.equal(
+    await rows(page, 'For information').count(),
+    features.flatMap((feature) => feature.information).length,
+  );
+  await inherited.locator('th a').click();
+  await page.locator('h1', { hasText: 'LT-4' }).waitFor();
+  await rows(page, 'Features of LT-4').filter({ hasText: 'Azure Resource Logs' }).waitFor();
+  assert.equal(await rows(page, 'Features of LT-4').count(), 1);
+  await blameless(page, 'controls');
+}
+
 async function what_azure_says_is_text() {
   const page = await open(`#/findings?state=any&q=${encodeURIComponent('onerror')}`);
   const names = await texts(page, 'tbody th a');
@@ -607,6 +632,7 @@ const kCases = [
   findings_filter_order_and_page,
   links_from_elsewhere_lead_where_they_say,
   keyboard_reaches_an_explanation,
+  rows_of_the_documents_are_kept,
   what_azure_says_is_text,
   exemptions_are_listed,
   health_tells_what_is_missing,

@@ -1,6 +1,7 @@
 #include "daemon/web/basic_auth.hpp"
 
 #include "tests/support/fakes.hpp"
+#include "tests/support/held_worker.hpp"
 
 #include <doctest/doctest.h>
 
@@ -8,7 +9,6 @@
 #include <atomic>
 #include <ctime>
 #include <functional>
-#include <thread>
 
 using namespace plumbline;
 using daemon::Login;
@@ -211,33 +211,18 @@ TEST_CASE("a login that has waited too long is not hashed any more") {
   net::Worker io("io", 1);
   net::Worker hashing("hashing", 1);
   daemon::Authenticator authenticator(hashing.executor(), clock);
-  // Work before it, during which the clock moves on.
-  const net::Event begun;
-  const net::Event go;
-  auto hold = [](net::Executor on, net::Event started, net::Event until) -> net::Task<void> {
-    auto job = [started, until]() {
-      started.set();
-      while (!until.is_set()) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-      }
-      return true;
-    };
-    co_await net::offload(on, std::move(job));
-  };
-  net::spawn(io.executor(), hold(hashing.executor(), begun, go));
-  net::run_blocking(io.executor(), wait(begun));
+  tests::HeldWorker busy(hashing.executor());
   Tally tally;
   const auto config = users(kSecret2b);
   net::spawn(io.executor(), count(&authenticator, config, kAlice, &tally, 1));
-  auto nothing = []() -> net::Task<void> { co_return; };
-  net::run_blocking(io.executor(), nothing());  // the login has been queued
+  tests::drain(io.executor());  // the login has been queued
   // What needs no hashing does not wait for it.
   Tally quick;
   net::spawn(io.executor(), count(&authenticator, config, "Basic nonsense!", &quick, 1));
   net::run_blocking(io.executor(), wait(quick.done));
   CHECK(quick.denied == 1);
   clock.advance(std::chrono::seconds(31));
-  go.set();
+  busy.release();
   net::run_blocking(io.executor(), wait(tally.done));
   CHECK(tally.busy == 1);
 }

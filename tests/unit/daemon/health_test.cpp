@@ -1,11 +1,10 @@
 #include "daemon/web/health.hpp"
 
 #include "tests/support/fakes.hpp"
+#include "tests/support/held_worker.hpp"
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
-
-#include <thread>
 
 using namespace plumbline;
 using daemon::HealthReport;
@@ -141,42 +140,23 @@ TEST_CASE("a thread that is held shows as such, and the others do not") {
   net::Worker io("io", 1);
   net::Worker cpu("cpu", 1);
   net::Worker storage("storage", 1);
-  const net::Event begun;
-  const net::Event release;
-  auto hold = [](net::Executor on, net::Event started, net::Event until) -> net::Task<void> {
-    auto job = [started, until]() {
-      started.set();
-      while (!until.is_set()) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-      }
-      return true;
-    };
-    co_await net::offload(on, std::move(job));
-  };
-  auto wait = [](net::Event event) -> net::Task<void> {
-    co_await event.wait_for(std::chrono::seconds(30));
-  };
-  net::spawn(io.executor(), hold(storage.executor(), begun, release));
-  net::run_blocking(io.executor(), wait(begun));
+  tests::HeldWorker busy(storage.executor());
   clock.advance(Heartbeats::kLimit + std::chrono::seconds(1));
   CHECK_FALSE(beats.healthy());
   beats.start(io.executor(), cpu.executor(), storage.executor());
   const auto fresh = [&](Heartbeats::Thread thread) {
     return beats.age(thread) < Heartbeats::kLimit;
   };
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (!(fresh(Heartbeats::Thread::kIo) && fresh(Heartbeats::Thread::kCpu)) &&
-         std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
+  // The first beat of each: given out by the I/O thread, then done by the thread it is about.
+  tests::drain(io.executor());
+  tests::drain(cpu.executor());
+  tests::drain(io.executor());
   CHECK(fresh(Heartbeats::Thread::kIo));
   CHECK(fresh(Heartbeats::Thread::kCpu));
   CHECK_FALSE(fresh(Heartbeats::Thread::kStorage));
   CHECK_FALSE(beats.healthy());
-  release.set();
-  while (!beats.healthy() && std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
+  busy.release();
+  tests::drain(storage.executor());
   CHECK(beats.healthy());
   // As the daemon ends: the I/O thread, to which the others' work refers, goes first.
   io.stop();

@@ -25,6 +25,28 @@ TEST_CASE("gzip round trips, over several members too") {
   CHECK(*unpacked == all);
 }
 
+TEST_CASE("parts that were compressed apart make one member") {
+  std::string large;
+  for (int i = 0; i < 100'000; ++i) {
+    large += std::to_string(i * 7919) + "\n";
+  }
+  const std::string texts[] = {"", "a", "plumbline 1\n", large};
+  for (const auto& first : texts) {
+    for (const auto& second : texts) {
+      const auto one = net::gzip_part(first, 6);
+      const auto two = net::gzip_part(second, 1);
+      REQUIRE(one);
+      REQUIRE(two);
+      const auto joined = net::gzip_join(*one, *two);
+      // One byte less, and the check of its end fails: there is no second member.
+      CHECK_FALSE(net::gzip_decompress(joined.substr(0, joined.size() - 1), 10'000'000));
+      const auto text = net::gzip_decompress(joined, 10'000'000);
+      REQUIRE(text);
+      CHECK((*text == first + second));
+    }
+  }
+}
+
 TEST_CASE("inflating stops at the bound, at the end of the data and at nonsense") {
   const std::string bomb = *gzip_compress(std::string(10'000'000, '0'));
   CHECK(bomb.size() < 20'000);

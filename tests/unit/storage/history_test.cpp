@@ -1,6 +1,7 @@
 #include "tests/unit/storage/filled_store.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <sqlite3.h>
 
 #include <algorithm>
@@ -152,6 +153,73 @@ TEST_CASE_FIXTURE(History, "what a resource was, and what was said of it, can be
   CHECK(snapshot()->drift(of_vault)->size() == 1);
   CHECK(snapshot()->committed_at(2).value() == bad);
   CHECK_FALSE(snapshot()->committed_at(99)->has_value());
+}
+
+TEST_CASE_FIXTURE(History, "the whole tenant as it was, in pages and in counts") {
+  day(R"({"a":"good"})");
+  day(R"({"a":"bad"})");
+  sweep({}, decide(), {kVault});
+  const auto states = [&](std::int64_t cycle) {
+    const auto rows = snapshot()->past_verdicts({}, cycle);
+    const auto counts = snapshot()->past_counts(cycle);
+    REQUIRE(rows);
+    REQUIRE(counts);
+    std::string text;
+    for (const auto& row : *rows) {
+      text += std::string(core::to_string(row.verdict.state)) + " " + row.reference;
+      CHECK(row.resource_key == kVault);
+      CHECK(row.verdict.since_cycle == cycle);
+    }
+    CHECK(counts->size() == rows->size());
+    for (const auto& entry : *counts) {
+      CHECK(entry.count == 1);
+      CHECK(fmt::format("{} {}", core::to_string(entry.state), entry.reference) == text);
+    }
+    return text;
+  };
+  CHECK(states(0).empty());
+  CHECK(states(1) == "Compliant NS-1");
+  CHECK(states(2) == "NonCompliant NS-1");
+  CHECK(states(3).empty());
+  core::VerdictFilter filter;
+  filter.state = ComplianceState::kCompliant;
+  CHECK(snapshot()->past_verdicts(filter, 2)->empty());
+  CHECK(snapshot()->past_verdicts(filter, 1)->size() == 1);
+  filter.after_resource = 1;
+  filter.after_check = 1;
+  CHECK(snapshot()->past_verdicts(filter, 1)->empty());
+
+  core::ResourceFilter wanted;
+  CHECK(snapshot()->resources(wanted)->empty());
+  wanted.cycle = 2;
+  REQUIRE(snapshot()->resources(wanted)->size() == 1);
+  CHECK(snapshot()->resources(wanted)->at(0).from_cycle == 2);
+  wanted.text = "no such text";
+  CHECK(snapshot()->resources(wanted)->empty());
+  wanted.text.clear();
+  wanted.after = 1;
+  CHECK(snapshot()->resources(wanted)->empty());
+}
+
+TEST_CASE_FIXTURE(History, "what happened is told in order, from any place in it") {
+  day(R"({"a":"good"})");
+  day(R"({"a":"bad"})");
+  day(R"({"a":"good again"})");
+  const auto all = snapshot()->transitions_after(0, 10);
+  REQUIRE(all->size() == 3);
+  CHECK(all->at(0).cycle == 1);
+  CHECK(all->at(2).cycle == 3);
+  CHECK(snapshot()->transitions_after(0, 2)->size() == 2);
+  CHECK(snapshot()->transitions_after(all->at(1).row, 10)->at(0).row == all->at(2).row);
+  const auto opened = snapshot()->drift_opened_after(0, 10);
+  REQUIRE(opened->size() == 1);
+  CHECK(opened->at(0).item.opened_cycle == 2);
+  CHECK(snapshot()->drift_opened_after(opened->at(0).item.id, 10)->empty());
+  const auto resolved = snapshot()->drift_resolved_after(0, 0, 10);
+  REQUIRE(resolved->size() == 1);
+  CHECK(resolved->at(0).item.resolved_cycle == 3);
+  CHECK(snapshot()->drift_resolved_after(3, resolved->at(0).item.id, 10)->empty());
+  CHECK(snapshot()->drift_resolved_after(3, resolved->at(0).item.id - 1, 10)->size() == 1);
 }
 
 TEST_CASE_FIXTURE(History, "verdicts end in history when their check is no longer assigned") {
