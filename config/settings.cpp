@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <filesystem>
@@ -21,6 +22,7 @@ using core::Status;
 namespace {
 
 constexpr std::size_t kMaxConfigBytes = std::size_t{1} << 20U;
+constexpr std::size_t kMaxDropIns = 200;
 
 struct KnownCloud {
   std::string_view name;
@@ -263,6 +265,50 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
   });
 }
 
+struct DropIns {
+  std::vector<std::string> files;
+  std::vector<std::string> ignored;
+};
+
+/// Nothing where there is no such directory.
+Result<DropIns> find_drop_ins(const std::string& directory) {
+  DropIns found;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(directory, error), end; !error && at != end;
+       at.increment(error)) {
+    const auto& path = at->path();
+    // Hidden ones are those of editors, and of the way in which Kubernetes mounts files.
+    if (!path.filename().string().starts_with('.')) {
+      (path.extension() == ".yaml" ? found.files : found.ignored).push_back(path.string());
+    }
+    if (found.files.size() + found.ignored.size() > kMaxDropIns) {
+      return Error{Errc::kLimit, fmt::format("{}: more than {} files", directory, kMaxDropIns)};
+    }
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    return Error{Errc::kIo, fmt::format("{}: {}", directory, error.message())};
+  }
+  std::ranges::sort(found.files);
+  std::ranges::sort(found.ignored);
+  return found;
+}
+
+/// The first layer is the configuration.
+Result<Settings> read_layers(std::vector<YamlLayer> layers) {
+  Settings settings;
+  use_cloud(kClouds[0], settings.cloud);
+  const auto base = std::filesystem::path(layers.front().file).parent_path();
+  Status status = Status::ok();
+  YamlReader root(std::move(layers), "", status);
+  if (status) {
+    read_document(root, base, settings);
+  }
+  if (!status) {
+    return status.error();
+  }
+  return settings;
+}
+
 }  // namespace
 
 std::vector<std::string> keys_needing_restart(const Settings& running, const Settings& wanted) {
@@ -318,25 +364,36 @@ Result<Settings> parse_settings(const std::string& text, const std::string& path
   if (!document) {
     return document.error();
   }
-  Settings settings;
-  use_cloud(kClouds[0], settings.cloud);
-  Status status = Status::ok();
-  YamlReader root(path, "", *document, status);
-  if (status) {
-    read_document(root, std::filesystem::path(path).parent_path(), settings);
-  }
-  if (!status) {
-    return status.error();
-  }
-  return settings;
+  return read_layers({{path, *document}});
 }
 
 Result<Settings> load_settings(const std::string& path) {
-  auto text = read_text_file(path, kMaxConfigBytes);
-  if (!text) {
-    return text.error();
+  auto found = find_drop_ins(path + ".d");
+  if (!found) {
+    return found.error();
   }
-  return parse_settings(*text, path);
+  found->files.insert(found->files.begin(), path);
+  std::vector<YamlLayer> layers;
+  for (const auto& file : found->files) {
+    auto text = read_text_file(file, kMaxConfigBytes);
+    if (!text) {
+      return text.error();
+    }
+    auto document = parse_yaml(*text, file);
+    if (!document) {
+      return document.error();
+    }
+    // A drop-in of nothing but comments is no mistake.
+    if (layers.empty() || !document->IsNull()) {
+      layers.push_back({file, *std::move(document)});
+    }
+  }
+  auto settings = read_layers(std::move(layers));
+  if (settings) {
+    settings->files = std::move(found->files);
+    settings->ignored = std::move(found->ignored);
+  }
+  return settings;
 }
 
 }  // namespace plumbline::config
