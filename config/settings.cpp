@@ -54,10 +54,6 @@ void use_cloud(const KnownCloud& known, Cloud& out) {
   out.audience = known.audience;
 }
 
-std::string resolve(const std::filesystem::path& base, const std::string& path) {
-  return path.empty() ? path : (base / path).lexically_normal().string();
-}
-
 void read_custom_cloud(YamlReader& cloud, const std::filesystem::path& base, Cloud& out) {
   cloud.allow({"custom"});
   cloud.mapping("custom", [&](YamlReader& custom) {
@@ -67,8 +63,7 @@ void read_custom_cloud(YamlReader& cloud, const std::filesystem::path& base, Clo
     custom.text("authority", out.authority);
     custom.text("resource_manager", out.resource_manager);
     custom.text("audience", out.audience);
-    custom.text("ca_file", out.ca_file);
-    out.ca_file = resolve(base, out.ca_file);
+    custom.path("ca_file", base, out.ca_file);
     if (!out.resource_manager.starts_with("https://")) {
       custom.fail("resource_manager",
                   "`resource_manager` must be an https:// origin: bearer tokens go there");
@@ -168,12 +163,11 @@ void read_assignment(YamlReader& reader, const std::filesystem::path& base, Sett
       reader.fail("not_scopes", fmt::format("`{}` is not a resource id", scope));
     }
   }
-  reader.text("initiative", assignment.initiative);
+  reader.path("initiative", base, assignment.initiative);
   if (assignment.initiative.empty()) {
     reader.fail("initiative",
                 "an assignment needs an `initiative`: a directory with initiative.json");
   }
-  assignment.initiative = resolve(base, assignment.initiative);
   std::string mode = "Default";
   // Plumbline evaluates either way; Azure's DoNotEnforce concerns denials only.
   reader.choice("enforcement_mode", {"Default", "DoNotEnforce"}, mode);
@@ -194,8 +188,7 @@ void read_assignment(YamlReader& reader, const std::filesystem::path& base, Sett
 
 void read_backup(YamlReader& backup, const std::filesystem::path& base, Backup& out) {
   backup.allow({"directory", "interval", "keep", "after", "restore"});
-  backup.text("directory", out.directory);
-  out.directory = resolve(base, out.directory);
+  backup.path("directory", base, out.directory);
   backup.duration("interval", std::chrono::seconds(5), out.interval);
   backup.integer("keep", 1, 10'000, out.keep);
   backup.text("after", out.after);
@@ -216,8 +209,7 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
   out.inventory_all = inventory == "all";
   root.mapping("baseline", [&](YamlReader& baseline) {
     baseline.allow({"assignments", "exemptions"});
-    baseline.text("exemptions", out.exemptions_file);
-    out.exemptions_file = resolve(base, out.exemptions_file);
+    baseline.path("exemptions", base, out.exemptions_file);
     baseline.sequence("assignments", [&](YamlReader& item) { read_assignment(item, base, out); });
   });
   if (out.assignments.empty()) {
@@ -233,10 +225,8 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
   });
   root.mapping("storage", [&](YamlReader& storage) {
     storage.allow({"path", "key_file", "retention", "max_size", "backup"});
-    storage.text("path", out.storage_path);
-    storage.text("key_file", out.key_file);
-    out.storage_path = resolve(base, out.storage_path);
-    out.key_file = resolve(base, out.key_file);
+    storage.path("path", base, out.storage_path);
+    storage.path("key_file", base, out.key_file);
     if (out.storage_path.empty()) {
       storage.fail("path", "`path` must not be empty");
     }
@@ -255,8 +245,7 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
     } else {
       web.fail("listen", address.error().message);
     }
-    web.text("config_file", out.web_config_file);
-    out.web_config_file = resolve(base, out.web_config_file);
+    web.path("config_file", base, out.web_config_file);
   });
   root.mapping("log", [&](YamlReader& log) {
     log.allow({"level", "format"});

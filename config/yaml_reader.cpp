@@ -1,5 +1,6 @@
 #include "config/yaml_reader.hpp"
 
+#include "config/credentials.hpp"
 #include "core/text.hpp"
 
 #include <fmt/format.h>
@@ -212,6 +213,24 @@ void YamlReader::text(std::string_view key, std::string& out) {
     return;
   }
   out = node.Scalar();
+}
+
+void YamlReader::path(std::string_view key, const std::filesystem::path& base, std::string& out) {
+  if (!has(key)) {
+    // A default stands, but starts where paths start.
+    out = out.empty() ? out : (base / out).lexically_normal().string();
+    return;
+  }
+  text(key, out);
+  if (out.empty()) {
+    return;
+  }
+  auto resolved = resolve_path(out, base);
+  if (resolved) {
+    out = *std::move(resolved);
+  } else {
+    fail(key, resolved.error().message);
+  }
 }
 
 void YamlReader::choice(std::string_view key,

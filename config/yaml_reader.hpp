@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <initializer_list>
 #include <span>
@@ -42,6 +43,8 @@ class YamlReader {
   [[nodiscard]] bool has(std::string_view key) const;
   [[nodiscard]] bool is_scalar(std::string_view key) const;
   void text(std::string_view key, std::string& out);
+  /// A path: absolute, below `$CREDENTIALS_DIRECTORY/`, or relative to `base`. Empty stays empty.
+  void path(std::string_view key, const std::filesystem::path& base, std::string& out);
   /// One of `choices`.
   void choice(std::string_view key,
               std::initializer_list<std::string_view> choices,
