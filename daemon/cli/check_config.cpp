@@ -9,7 +9,7 @@
 
 namespace plumbline::daemon {
 
-int run_check_config(const CommonOptions& options) {
+int run_check_config(const CommonOptions& options, bool online) {
   auto settings = load_settings_with(options);
   if (!settings) {
     fmt::print(stderr, "{}\n", settings.error().message);
@@ -59,7 +59,7 @@ int run_check_config(const CommonOptions& options) {
                    ? "all resources"
                    : fmt::format("{} types of resource", detail.parent_types.size()));
   }
-  return kExitOk;
+  return online ? check_online(*settings, **baseline) : kExitOk;
 }
 
 }  // namespace plumbline::daemon
