@@ -43,6 +43,8 @@ endif()
 file(WRITE ${CMAKE_BINARY_DIR}/packaging/plumbline.yaml "${installed}")
 install(FILES ${CMAKE_BINARY_DIR}/packaging/plumbline.yaml
   DESTINATION ${PLUMBLINE_CONFIG_DIR} COMPONENT system EXCLUDE_FROM_ALL)
+install(DIRECTORY DESTINATION ${PLUMBLINE_CONFIG_DIR}/plumbline.yaml.d
+  COMPONENT system EXCLUDE_FROM_ALL)
 
 install(FILES systemd/plumbline.service
   DESTINATION ${PLUMBLINE_UNIT_DIR} COMPONENT system EXCLUDE_FROM_ALL)

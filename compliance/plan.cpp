@@ -127,6 +127,30 @@ class Planner {
   std::set<std::string> detail_of_all_;
 };
 
+void add_check(Planner& planner, const Check& check) {
+  if (check.is_disabled()) {
+    return;  // switched off: nothing is asked for its sake
+  }
+  const auto& info = check.definition->info();
+  for (const auto& type : info.types) {
+    planner.add_type(type);
+  }
+  if (info.types.empty() && info.mode != policy::Mode::kProvider) {
+    planner.add_all_resources();
+  }
+  for (const auto& lookup : info.lookups) {
+    planner.add_lookup(lookup, info.types);
+  }
+  if (check.may_be("manual")) {
+    planner.add_detail("microsoft.policyinsights/attestations");
+  }
+  for (const Relation* relation : check.relations) {
+    for (const Relation* forward : forward_relations(*relation)) {
+      planner.add_relation(*forward);
+    }
+  }
+}
+
 }  // namespace
 
 core::CollectionPlan make_plan(const Baseline& baseline, bool everything) {
@@ -138,29 +162,31 @@ core::CollectionPlan make_plan(const Baseline& baseline, bool everything) {
     planner.add_everything();
   }
   for (const auto& check : baseline.checks) {
-    if (check.is_disabled()) {
-      continue;  // switched off: nothing is asked for its sake
-    }
-    const auto& info = check.definition->info();
-    for (const auto& type : info.types) {
-      planner.add_type(type);
-    }
-    if (info.types.empty() && info.mode != policy::Mode::kProvider) {
-      planner.add_all_resources();
-    }
-    for (const auto& lookup : info.lookups) {
-      planner.add_lookup(lookup, info.types);
-    }
-    if (check.may_be("manual")) {
-      planner.add_detail("microsoft.policyinsights/attestations");
-    }
-    for (const Relation* relation : check.relations) {
-      for (const Relation* forward : forward_relations(*relation)) {
-        planner.add_relation(*forward);
-      }
-    }
+    add_check(planner, check);
   }
   return planner.finish();
+}
+
+std::map<std::string, std::vector<std::string>> readers_of_types(const Baseline& baseline) {
+  std::map<std::string, std::set<std::string>> readers;
+  for (const auto& check : baseline.checks) {
+    Planner planner;
+    add_check(planner, check);
+    const auto plan = planner.finish();
+    for (const auto& table : plan.tables) {
+      for (const auto& type : table.types) {
+        readers[type].insert(check.reference);
+      }
+    }
+    for (const auto& detail : plan.details) {
+      readers[detail.type].insert(check.reference);
+    }
+  }
+  std::map<std::string, std::vector<std::string>> sorted;
+  for (const auto& [type, references] : readers) {
+    sorted.emplace(type, std::vector<std::string>(references.begin(), references.end()));
+  }
+  return sorted;
 }
 
 }  // namespace plumbline::compliance

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <filesystem>
@@ -22,6 +23,7 @@ using core::Status;
 namespace {
 
 constexpr std::size_t kMaxConfigBytes = std::size_t{1} << 20U;
+constexpr std::size_t kMaxDropIns = 200;
 
 struct KnownCloud {
   std::string_view name;
@@ -53,10 +55,6 @@ void use_cloud(const KnownCloud& known, Cloud& out) {
   out.audience = known.audience;
 }
 
-std::string resolve(const std::filesystem::path& base, const std::string& path) {
-  return path.empty() ? path : (base / path).lexically_normal().string();
-}
-
 void read_custom_cloud(YamlReader& cloud, const std::filesystem::path& base, Cloud& out) {
   cloud.allow({"custom"});
   cloud.mapping("custom", [&](YamlReader& custom) {
@@ -66,8 +64,7 @@ void read_custom_cloud(YamlReader& cloud, const std::filesystem::path& base, Clo
     custom.text("authority", out.authority);
     custom.text("resource_manager", out.resource_manager);
     custom.text("audience", out.audience);
-    custom.text("ca_file", out.ca_file);
-    out.ca_file = resolve(base, out.ca_file);
+    custom.path("ca_file", base, out.ca_file);
     if (!out.resource_manager.starts_with("https://")) {
       custom.fail("resource_manager",
                   "`resource_manager` must be an https:// origin: bearer tokens go there");
@@ -167,12 +164,11 @@ void read_assignment(YamlReader& reader, const std::filesystem::path& base, Sett
       reader.fail("not_scopes", fmt::format("`{}` is not a resource id", scope));
     }
   }
-  reader.text("initiative", assignment.initiative);
+  reader.path("initiative", base, assignment.initiative);
   if (assignment.initiative.empty()) {
     reader.fail("initiative",
                 "an assignment needs an `initiative`: a directory with initiative.json");
   }
-  assignment.initiative = resolve(base, assignment.initiative);
   std::string mode = "Default";
   // Plumbline evaluates either way; Azure's DoNotEnforce concerns denials only.
   reader.choice("enforcement_mode", {"Default", "DoNotEnforce"}, mode);
@@ -193,8 +189,7 @@ void read_assignment(YamlReader& reader, const std::filesystem::path& base, Sett
 
 void read_backup(YamlReader& backup, const std::filesystem::path& base, Backup& out) {
   backup.allow({"directory", "interval", "keep", "after", "restore"});
-  backup.text("directory", out.directory);
-  out.directory = resolve(base, out.directory);
+  backup.path("directory", base, out.directory);
   backup.duration("interval", std::chrono::seconds(5), out.interval);
   backup.integer("keep", 1, 10'000, out.keep);
   backup.text("after", out.after);
@@ -230,8 +225,7 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
   out.inventory_all = inventory == "all";
   root.mapping("baseline", [&](YamlReader& baseline) {
     baseline.allow({"assignments", "exemptions"});
-    baseline.text("exemptions", out.exemptions_file);
-    out.exemptions_file = resolve(base, out.exemptions_file);
+    baseline.path("exemptions", base, out.exemptions_file);
     baseline.sequence("assignments", [&](YamlReader& item) { read_assignment(item, base, out); });
   });
   if (out.assignments.empty()) {
@@ -248,10 +242,8 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
   });
   root.mapping("storage", [&](YamlReader& storage) {
     storage.allow({"path", "key_file", "retention", "max_size", "backup"});
-    storage.text("path", out.storage_path);
-    storage.text("key_file", out.key_file);
-    out.storage_path = resolve(base, out.storage_path);
-    out.key_file = resolve(base, out.key_file);
+    storage.path("path", base, out.storage_path);
+    storage.path("key_file", base, out.key_file);
     if (out.storage_path.empty()) {
       storage.fail("path", "`path` must not be empty");
     }
@@ -270,14 +262,57 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
     } else {
       web.fail("listen", address.error().message);
     }
-    web.text("config_file", out.web_config_file);
-    out.web_config_file = resolve(base, out.web_config_file);
+    web.path("config_file", base, out.web_config_file);
   });
   root.mapping("log", [&](YamlReader& log) {
     log.allow({"level", "format"});
     log.choice("level", {"debug", "info", "warn", "error"}, out.log_level);
     log.choice("format", {"logfmt", "json"}, out.log_format);
   });
+}
+
+struct DropIns {
+  std::vector<std::string> files;
+  std::vector<std::string> ignored;
+};
+
+/// Nothing where there is no such directory.
+Result<DropIns> find_drop_ins(const std::string& directory) {
+  DropIns found;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(directory, error), end; !error && at != end;
+       at.increment(error)) {
+    const auto& path = at->path();
+    // Hidden ones are those of editors, and of the way in which Kubernetes mounts files.
+    if (!path.filename().string().starts_with('.')) {
+      (path.extension() == ".yaml" ? found.files : found.ignored).push_back(path.string());
+    }
+    if (found.files.size() + found.ignored.size() > kMaxDropIns) {
+      return Error{Errc::kLimit, fmt::format("{}: more than {} files", directory, kMaxDropIns)};
+    }
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    return Error{Errc::kIo, fmt::format("{}: {}", directory, error.message())};
+  }
+  std::ranges::sort(found.files);
+  std::ranges::sort(found.ignored);
+  return found;
+}
+
+/// The first layer is the configuration.
+Result<Settings> read_layers(std::vector<YamlLayer> layers) {
+  Settings settings;
+  use_cloud(kClouds[0], settings.cloud);
+  const auto base = std::filesystem::path(layers.front().file).parent_path();
+  Status status = Status::ok();
+  YamlReader root(std::move(layers), "", status);
+  if (status) {
+    read_document(root, base, settings);
+  }
+  if (!status) {
+    return status.error();
+  }
+  return settings;
 }
 
 }  // namespace
@@ -336,25 +371,36 @@ Result<Settings> parse_settings(const std::string& text, const std::string& path
   if (!document) {
     return document.error();
   }
-  Settings settings;
-  use_cloud(kClouds[0], settings.cloud);
-  Status status = Status::ok();
-  YamlReader root(path, "", *document, status);
-  if (status) {
-    read_document(root, std::filesystem::path(path).parent_path(), settings);
-  }
-  if (!status) {
-    return status.error();
-  }
-  return settings;
+  return read_layers({{path, *document}});
 }
 
 Result<Settings> load_settings(const std::string& path) {
-  auto text = read_text_file(path, kMaxConfigBytes);
-  if (!text) {
-    return text.error();
+  auto found = find_drop_ins(path + ".d");
+  if (!found) {
+    return found.error();
   }
-  return parse_settings(*text, path);
+  found->files.insert(found->files.begin(), path);
+  std::vector<YamlLayer> layers;
+  for (const auto& file : found->files) {
+    auto text = read_text_file(file, kMaxConfigBytes);
+    if (!text) {
+      return text.error();
+    }
+    auto document = parse_yaml(*text, file);
+    if (!document) {
+      return document.error();
+    }
+    // A drop-in of nothing but comments is no mistake.
+    if (layers.empty() || !document->IsNull()) {
+      layers.push_back({file, *std::move(document)});
+    }
+  }
+  auto settings = read_layers(std::move(layers));
+  if (settings) {
+    settings->files = std::move(found->files);
+    settings->ignored = std::move(found->ignored);
+  }
+  return settings;
 }
 
 }  // namespace plumbline::config

@@ -74,6 +74,8 @@ struct Drift {
 };
 
 struct Settings {
+  std::vector<std::string> files;    // what was read: the configuration, then its drop-ins
+  std::vector<std::string> ignored;  // files beside the drop-ins whose names do not end in .yaml
   Cloud cloud;
   Credential credential;
   std::vector<std::string> subscriptions;  // empty: every subscription the identity can read
@@ -94,8 +96,10 @@ struct Settings {
   std::string log_format = "logfmt";
 };
 
-/// Reads a configuration. Every error reads `file:line:col: message`; the first one found is given.
-/// Relative paths are resolved against the file's directory.
+/// Reads a configuration and its drop-ins, `<path>.d/*.yaml`, in the order of their names: what a
+/// later one says goes before what an earlier one says, mappings are put together, anything else
+/// replaces. Every error reads `file:line:col: message` with the file concerned; the first one
+/// found is given. Relative paths are resolved against the directory of `path`, in drop-ins too.
 [[nodiscard]] core::Result<Settings> load_settings(const std::string& path);
 /// The same from text, for tests; `path` is what errors name.
 [[nodiscard]] core::Result<Settings> parse_settings(const std::string& text,

@@ -1,5 +1,6 @@
 #include "config/yaml_reader.hpp"
 
+#include "config/credentials.hpp"
 #include "core/text.hpp"
 
 #include <fmt/format.h>
@@ -90,6 +91,17 @@ void append_json(std::string& out, const YAML::Node& node) {
   }
 }
 
+YAML::Node member_of(const YAML::Node& node, std::string_view key) {
+  if (node.IsMap()) {
+    for (const auto& member : node) {
+      if (member.first.IsScalar() && member.first.Scalar() == key) {
+        return member.second;
+      }
+    }
+  }
+  return YAML::Node(YAML::NodeType::Undefined);
+}
+
 }  // namespace
 
 Result<YAML::Node> parse_yaml(const std::string& text, const std::string& file) {
@@ -109,77 +121,116 @@ Result<YAML::Node> parse_yaml(const std::string& text, const std::string& file) 
 }
 
 YamlReader::YamlReader(std::string file, std::string path, YAML::Node node, core::Status& status)
-    : file_(std::move(file)), path_(std::move(path)), node_(node), status_(&status) {
-  if (!node_.IsMap()) {
-    fail_at(node_, fmt::format("{} must be a mapping", path_.empty() ? "the document" : path_));
+    : YamlReader(std::vector<YamlLayer>{{std::move(file), node}}, std::move(path), status) {}
+
+YamlReader::YamlReader(std::vector<YamlLayer> layers, std::string path, core::Status& status)
+    : layers_(std::move(layers)), path_(std::move(path)), status_(&status) {
+  for (const auto& [file, node] : layers_) {
+    if (!node.IsMap()) {
+      fail_at(
+          file, node, fmt::format("{} must be a mapping", path_.empty() ? "the document" : path_));
+    }
   }
 }
 
-void YamlReader::fail_at(const YAML::Node& node, std::string_view message) {
+void YamlReader::fail_at(const std::string& file,
+                         const YAML::Node& node,
+                         std::string_view message) {
   if (*status_) {
-    *status_ = error_at(file_, node.Mark(), message);
+    *status_ = error_at(file, node.Mark(), message);
   }
 }
 
 void YamlReader::fail(std::string_view key, std::string_view message) {
-  const YAML::Node node = key.empty() ? node_ : find(key);
-  fail_at(node.IsDefined() ? node : node_, message);
+  if (key.empty()) {
+    fail_at(layers_.back().file, layers_.back().node, message);
+    return;
+  }
+  const auto [file, node] = find(key);
+  if (node.IsDefined()) {
+    fail_at(file, node, message);
+  } else {
+    fail_at(layers_.front().file, layers_.front().node, message);
+  }
 }
 
-YAML::Node YamlReader::find(std::string_view key) const {
-  if (node_.IsMap()) {
-    for (const auto& member : node_) {
-      if (member.first.IsScalar() && member.first.Scalar() == key) {
-        return member.second;
-      }
+YamlLayer YamlReader::find(std::string_view key) const {
+  YamlLayer found{layers_.front().file, YAML::Node(YAML::NodeType::Undefined)};
+  for (const auto& [file, node] : layers_) {
+    const auto value = member_of(node, key);
+    if (value.IsDefined() && (!value.IsNull() || !found.node.IsDefined())) {
+      found.file = file;
+      found.node.reset(value);
     }
   }
-  return YAML::Node(YAML::NodeType::Undefined);
+  return found;
 }
 
 std::string YamlReader::place() const {
-  return place_of(file_, node_.Mark());
+  return place_of(layers_.back().file, layers_.back().node.Mark());
 }
 
 std::string YamlReader::place(std::string_view key) const {
-  return place_of(file_, find(key).Mark());
+  const auto [file, node] = find(key);
+  return place_of(file, node.Mark());
 }
 
 bool YamlReader::has(std::string_view key) const {
-  return find(key).IsDefined();
+  return find(key).node.IsDefined();
 }
 
 bool YamlReader::is_scalar(std::string_view key) const {
-  const auto node = find(key);
+  const auto node = find(key).node;
   return node.IsDefined() && node.IsScalar();
 }
 
 void YamlReader::allow(std::initializer_list<std::string_view> keys) {
-  if (!node_.IsMap()) {
-    return;
-  }
-  std::set<std::string> seen;
-  for (const auto& member : node_) {
-    const std::string name = member.first.IsScalar() ? member.first.Scalar() : std::string();
-    if (std::ranges::find(keys, name) == keys.end()) {
-      fail_at(member.first,
-              fmt::format("unknown key `{}`; known here: {}", name, fmt::join(keys, ", ")));
-    } else if (!seen.insert(name).second) {
-      fail_at(member.first, fmt::format("the key `{}` is given twice", name));
+  for (const auto& [file, node] : layers_) {
+    if (!node.IsMap()) {
+      continue;
+    }
+    std::set<std::string> seen;
+    for (const auto& member : node) {
+      const std::string name = member.first.IsScalar() ? member.first.Scalar() : std::string();
+      if (std::ranges::find(keys, name) == keys.end()) {
+        fail_at(file,
+                member.first,
+                fmt::format("unknown key `{}`; known here: {}", name, fmt::join(keys, ", ")));
+      } else if (!seen.insert(name).second) {
+        fail_at(file, member.first, fmt::format("the key `{}` is given twice", name));
+      }
     }
   }
 }
 
 void YamlReader::text(std::string_view key, std::string& out) {
-  const auto node = find(key);
+  const auto [file, node] = find(key);
   if (!node.IsDefined()) {
     return;
   }
   if (!node.IsScalar()) {
-    fail_at(node, fmt::format("`{}` must be a string", key));
+    fail_at(file, node, fmt::format("`{}` must be a string", key));
     return;
   }
   out = node.Scalar();
+}
+
+void YamlReader::path(std::string_view key, const std::filesystem::path& base, std::string& out) {
+  if (!has(key)) {
+    // A default stands, but starts where paths start.
+    out = out.empty() ? out : (base / out).lexically_normal().string();
+    return;
+  }
+  text(key, out);
+  if (out.empty()) {
+    return;
+  }
+  auto resolved = resolve_path(out, base);
+  if (resolved) {
+    out = *std::move(resolved);
+  } else {
+    fail(key, resolved.error().message);
+  }
 }
 
 void YamlReader::choice(std::string_view key,
@@ -316,17 +367,17 @@ void YamlReader::duration_or_off(std::string_view key,
 }
 
 void YamlReader::texts(std::string_view key, std::vector<std::string>& out) {
-  const auto node = find(key);
+  const auto [file, node] = find(key);
   if (!node.IsDefined()) {
     return;
   }
   if (!node.IsSequence()) {
-    fail_at(node, fmt::format("`{}` must be a list of strings", key));
+    fail_at(file, node, fmt::format("`{}` must be a list of strings", key));
     return;
   }
   for (const auto& item : node) {
     if (!item.IsScalar()) {
-      fail_at(item, fmt::format("`{}` must be a list of strings", key));
+      fail_at(file, item, fmt::format("`{}` must be a list of strings", key));
       return;
     }
     out.push_back(item.Scalar());
@@ -337,33 +388,36 @@ void YamlReader::items(std::string_view key,
                        const std::function<std::string(std::string_view)>& read) {
   std::vector<std::string> values;
   texts(key, values);
-  const auto node = find(key);
+  const auto [file, node] = find(key);
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (const std::string wrong = read(values[i]); !wrong.empty()) {
-      fail_at(node[i], wrong);
+      fail_at(file, node[i], wrong);
     }
   }
 }
 
 void YamlReader::members(
     const std::function<std::string(std::string_view, std::string_view)>& read) {
-  if (!node_.IsMap()) {
-    return;
-  }
-  for (const auto& member : node_) {
-    if (!member.first.IsScalar() || !member.second.IsScalar()) {
-      // What is left out has no place of its own.
-      fail_at(member.second.IsNull() ? member.first : member.second,
-              fmt::format("every value of {} must be a string", path_));
-    } else if (const std::string wrong = read(member.first.Scalar(), member.second.Scalar());
-               !wrong.empty()) {
-      fail_at(member.second, wrong);
+  for (const auto& [file, node] : layers_) {
+    if (!node.IsMap()) {
+      continue;
+    }
+    for (const auto& member : node) {
+      if (!member.first.IsScalar() || !member.second.IsScalar()) {
+        // What is left out has no place of its own.
+        fail_at(file,
+                member.second.IsNull() ? member.first : member.second,
+                fmt::format("every value of {} must be a string", path_));
+      } else if (const std::string wrong = read(member.first.Scalar(), member.second.Scalar());
+                 !wrong.empty()) {
+        fail_at(file, member.second, wrong);
+      }
     }
   }
 }
 
 void YamlReader::json(std::string_view key, std::string& out) {
-  const auto node = find(key);
+  const auto [file, node] = find(key);
   if (node.IsDefined() && !node.IsNull()) {
     out.clear();
     append_json(out, node);
@@ -371,27 +425,40 @@ void YamlReader::json(std::string_view key, std::string& out) {
 }
 
 void YamlReader::mapping(std::string_view key, const std::function<void(YamlReader&)>& read) {
-  const auto node = find(key);
-  if (node.IsDefined() && !node.IsNull()) {
-    YamlReader reader(
-        file_, path_.empty() ? std::string(key) : path_ + "." + std::string(key), node, *status_);
-    if (node.IsMap()) {
-      read(reader);
+  std::vector<YamlLayer> below;
+  for (const auto& [file, node] : layers_) {
+    const auto value = member_of(node, key);
+    if (!value.IsDefined() || value.IsNull()) {
+      continue;
     }
+    if (!below.empty() && !(value.IsMap() && below.back().node.IsMap())) {
+      below.clear();
+    }
+    below.push_back({file, value});
+  }
+  if (below.empty()) {
+    return;
+  }
+  const bool is_map = below.back().node.IsMap();
+  YamlReader reader(std::move(below),
+                    path_.empty() ? std::string(key) : path_ + "." + std::string(key),
+                    *status_);
+  if (is_map) {
+    read(reader);
   }
 }
 
 void YamlReader::sequence(std::string_view key, const std::function<void(YamlReader&)>& read) {
-  const auto node = find(key);
+  const auto [file, node] = find(key);
   if (!node.IsDefined() || node.IsNull()) {
     return;
   }
   if (!node.IsSequence()) {
-    fail_at(node, fmt::format("`{}` must be a list", key));
+    fail_at(file, node, fmt::format("`{}` must be a list", key));
     return;
   }
   for (const auto& item : node) {
-    YamlReader reader(file_, std::string(key), item, *status_);
+    YamlReader reader(file, std::string(key), item, *status_);
     if (item.IsMap()) {
       read(reader);
     }

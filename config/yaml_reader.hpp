@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <initializer_list>
 #include <optional>
@@ -19,10 +20,22 @@
 
 namespace plumbline::config {
 
+/// What one file says of a mapping.
+struct YamlLayer {
+  std::string file;
+  YAML::Node node;
+};
+
 /// One mapping, and what may be in it. Collects the first error instead of returning each.
+///
+/// A mapping may be spread over layers, one for each file that has it: later ones go before earlier
+/// ones, mappings in them are put together, anything else replaces, and a key without a value
+/// changes nothing. Errors name the file of the layer that they are about.
 class YamlReader {
  public:
   YamlReader(std::string file, std::string path, YAML::Node node, core::Status& status);
+  /// At least one layer.
+  YamlReader(std::vector<YamlLayer> layers, std::string path, core::Status& status);
 
   /// Declares the keys that may occur; unknown and repeated ones are errors.
   void allow(std::initializer_list<std::string_view> keys);
@@ -32,6 +45,8 @@ class YamlReader {
   [[nodiscard]] bool has(std::string_view key) const;
   [[nodiscard]] bool is_scalar(std::string_view key) const;
   void text(std::string_view key, std::string& out);
+  /// A path: absolute, below `$CREDENTIALS_DIRECTORY/`, or relative to `base`. Empty stays empty.
+  void path(std::string_view key, const std::filesystem::path& base, std::string& out);
   /// One of `choices`.
   void choice(std::string_view key,
               std::initializer_list<std::string_view> choices,
@@ -68,12 +83,12 @@ class YamlReader {
   void fail(std::string_view key, std::string_view message);
 
  private:
-  [[nodiscard]] YAML::Node find(std::string_view key) const;
-  void fail_at(const YAML::Node& node, std::string_view message);
+  /// The value that is in force, and the file that it is from; undefined if there is none.
+  [[nodiscard]] YamlLayer find(std::string_view key) const;
+  void fail_at(const std::string& file, const YAML::Node& node, std::string_view message);
 
-  std::string file_;
+  std::vector<YamlLayer> layers_;
   std::string path_;
-  YAML::Node node_;
   core::Status* status_;
 };
 

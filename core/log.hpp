@@ -32,6 +32,7 @@ inline constexpr std::string_view kKind = "kind";
 inline constexpr std::string_view kObserved = "observed";
 inline constexpr std::string_view kPath = "path";
 inline constexpr std::string_view kReason = "reason";
+inline constexpr std::string_view kRepeated = "repeated";
 inline constexpr std::string_view kRequestId = "request_id";
 inline constexpr std::string_view kResourceId = "resource_id";
 inline constexpr std::string_view kScope = "scope";

@@ -2,6 +2,7 @@
 
 #include "compliance/judge.hpp"
 #include "compliance/plan.hpp"
+#include "daemon/azure_options.hpp"
 #include "daemon/baseline_files.hpp"
 #include "daemon/web/verdict_metrics.hpp"
 #include "storage/sqlite_store.hpp"
@@ -10,7 +11,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <set>
 
@@ -168,30 +168,15 @@ Status App::adopt() {
 }
 
 Status App::connect() {
-  net::ClientOptions client;
-  client.ca_file = settings_.cloud.ca_file;
-  client.user_agent = "plumbline/" PLUMBLINE_VERSION;
-  auto transport = net::make_http_client(io_.executor(), std::move(client));
+  auto transport = net::make_http_client(io_.executor(), client_options(settings_));
   if (!transport) {
     return transport.error();
   }
   transport_ = *std::move(transport);
-  collectors::ManagedIdentityOptions identity;
-  // The variable by which the SDKs' managed identity credential is pointed elsewhere.
-  if (const char* host =
-          std::getenv("AZURE_POD_IDENTITY_AUTHORITY_HOST")) {  // NOLINT(concurrency-mt-unsafe)
-    identity.endpoint = host;
-  }
-  identity.client_id = settings_.credential.client_id;
-  identity.object_id = settings_.credential.object_id;
-  identity.resource_id = settings_.credential.resource_id;
   identity_ = std::make_unique<collectors::ManagedIdentity>(
-      *transport_, clock_, *log_, collector_metrics_, std::move(identity));
-  collectors::AzureClientOptions azure;
-  azure.resource_manager = settings_.cloud.resource_manager;
-  azure.audience = settings_.cloud.audience;
+      *transport_, clock_, *log_, collector_metrics_, identity_options(settings_));
   azure_ = std::make_unique<collectors::AzureClient>(
-      *transport_, *identity_, clock_, *log_, collector_metrics_, std::move(azure));
+      *transport_, *identity_, clock_, *log_, collector_metrics_, azure_options(settings_));
   const collectors::Collection parts{
       .azure = *azure_,
       .store = *store_,

@@ -2,17 +2,23 @@
 
 #include "core/clock.hpp"
 #include "core/text.hpp"
+#include "daemon/log_repetition.hpp"
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <condition_variable>
 #include <cstdlib>
+#include <mutex>
+#include <thread>
 
 namespace plumbline::daemon {
 
 namespace {
+
+constexpr std::size_t kMostKinds = 1000;
 
 std::string_view name_of(core::LogLevel level) {
   switch (level) {
@@ -72,22 +78,64 @@ class StderrLog final : public core::Log {
     logger_.flush_on(spdlog::level::trace);
   }
 
+  ~StderrLog() override {
+    teller_.request_stop();
+    teller_.join();
+    const std::lock_guard lock(mutex_);
+    put_all(limiter_.take_all());
+  }
+
+  StderrLog(const StderrLog&) = delete;
+  StderrLog& operator=(const StderrLog&) = delete;
+  StderrLog(StderrLog&&) = delete;
+  StderrLog& operator=(StderrLog&&) = delete;
+
   void write(core::LogLevel level,
              std::string_view event,
              std::initializer_list<core::LogField> fields) override {
-    if (level >= level_) {
-      const core::SystemClock clock;
-      logger_.info("{}{}",
-                   to_journal_ ? journal_prefix(level) : "",
-                   format_line(format_, core::to_rfc3339(clock.now()), level, event, fields));
+    if (level < level_) {
+      return;
+    }
+    const std::span<const core::LogField> all(fields.begin(), fields.size());
+    const std::lock_guard lock(mutex_);
+    const auto now = clock_.steady_now();
+    put_all(limiter_.take_due(now));
+    if (limiter_.admit(level, event, all, now)) {
+      put(level, event, all);
     }
   }
 
  private:
+  void put(core::LogLevel level, std::string_view event, std::span<const core::LogField> fields) {
+    logger_.info("{}{}",
+                 to_journal_ ? journal_prefix(level) : "",
+                 format_line(format_, core::to_rfc3339(clock_.now()), level, event, fields));
+  }
+
+  void put_all(const std::vector<LogRecord>& records) {
+    for (const auto& record : records) {
+      put(record.level, record.event, record.fields);
+    }
+  }
+
+  /// What has ceased is summed up too, though nobody may write any more.
+  void tell(const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    while (!stop.stop_requested()) {
+      wake_.wait_for(lock, stop, kRepetitionInterval, [] { return false; });
+      put_all(limiter_.take_due(clock_.steady_now()));
+    }
+  }
+
+  core::SystemClock clock_;
   core::LogLevel level_;
   LogFormat format_;
   bool to_journal_;
   spdlog::logger logger_;
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  RepetitionLimiter limiter_{kRepetitionInterval, kMostKinds};
+  std::jthread teller_{[this](const std::stop_token& stop) { tell(stop); }};
 };
 
 }  // namespace
@@ -96,7 +144,7 @@ std::string format_line(LogFormat format,
                         std::string_view timestamp,
                         core::LogLevel level,
                         std::string_view event,
-                        std::initializer_list<core::LogField> fields) {
+                        std::span<const core::LogField> fields) {
   const auto append = format == LogFormat::kJson ? append_json : append_logfmt;
   std::string line;
   append(line, "ts", timestamp);

@@ -3,7 +3,9 @@
 
 #include "core/log.hpp"
 
+#include <chrono>
 #include <memory>
+#include <span>
 #include <string>
 
 namespace plumbline::daemon {
@@ -11,7 +13,11 @@ namespace plumbline::daemon {
 enum class LogFormat { kLogfmt, kJson };
 
 /// Thread-safe; each line is written whole. Lines to the journal begin with their priority.
+/// Warnings and errors that repeat are written once, then summed up every `kRepetitionInterval`
+/// and at the end (RepetitionLimiter).
 [[nodiscard]] std::unique_ptr<core::Log> make_log(core::LogLevel level, LogFormat format);
+
+inline constexpr std::chrono::minutes kRepetitionInterval{10};
 
 [[nodiscard]] core::LogLevel parse_log_level(const std::string& text);
 
@@ -23,6 +29,6 @@ enum class LogFormat { kLogfmt, kJson };
                                       std::string_view timestamp,
                                       core::LogLevel level,
                                       std::string_view event,
-                                      std::initializer_list<core::LogField> fields);
+                                      std::span<const core::LogField> fields);
 
 }  // namespace plumbline::daemon

@@ -8,8 +8,9 @@ COPY scripts/install-packages scripts/packages.txt scripts/
 RUN sed '/^# tests/,$d' scripts/packages.txt >/tmp/packages.txt \
  && echo ca-certificates >>/tmp/packages.txt \
  && scripts/install-packages /tmp/packages.txt
+ENV CCACHE_DIR=/ccache
 COPY . .
-RUN --mount=type=cache,target=/root/.cache/ccache \
+RUN --mount=type=cache,target=/ccache \
     cmake --preset release \
  && cmake --build --preset release --target plumbline-simulator \
  && DESTDIR=/image cmake --install build/release --prefix /usr --component simulator --strip

@@ -149,6 +149,15 @@ class Handler {
     if (path_.ends_with("/providers/microsoft.insights/eventtypes/management/values")) {
       return activity_log();
     }
+    if (segments_.size() == 5 &&
+        path_.ends_with("/providers/microsoft.authorization/permissions")) {
+      route_ = "arm.permissions";
+      return page(Json::array({{{"actions", {"*/read"}},
+                                {"notActions", Json::array()},
+                                {"dataActions", Json::array()},
+                                {"notDataActions", Json::array()}}}),
+                  false);
+    }
     return resource_or_list();
   }
 

@@ -106,6 +106,8 @@ def main() -> int:
                        {word for word in complete(script, [*typed, ""]) if word[0] != "-"}, found)
         values = complete(script, ["once", "--format", "="])
         expect("completion of values", values, {"table", "json", "csv"})
+        values = complete(script, ["doctor", "--format", "="])
+        expect("completion of values", values, {"table", "json"})
         values = complete(script, ["export", "--format", "="])
         expect("completion of values", values, {"jsonl", "csv"})
         values = complete(script, ["export", "--what", "="])

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Holds docs/troubleshooting.md and what the code can say equal.
 
-Usage: troubleshooting_documented.py SOURCE_DIR. Takes the error words, the log events of level warn and error and the
-exit codes out of the C++ sources, and the first columns of the tables on the page; exits 1 when either side has one
-that the other lacks, or a row is not filled in. The messages at the start are looked up in the sources. The test
-proves itself first.
+Usage: troubleshooting_documented.py SOURCE_DIR. Takes the error words, the log events of level warn and error, the names
+of log fields and the exit codes out of the C++ sources, and the first columns of the tables on the page; exits 1 when
+either side has one that the other lacks, or a row is not filled in. The messages at the start are looked up in the
+sources. The test proves itself first.
 """
 import pathlib
 import re
@@ -17,6 +17,7 @@ OTHER_REASON = re.compile(r"kNotCollected = \"(\w+)\"|count_error\([^;]*?, \"(\w
 EVENT = re.compile(r"(?:->|\.)(?:warn|error)\(\s*\"([a-z_]+)\"")
 # The level is decided at run time: every event it may write.
 CHOSEN = re.compile(r"(?:->|\.)write\([^{;]*LogLevel::k(?:Warn|Error)([^{;]*)\{")
+FIELD = re.compile(r"string_view k\w+ = \"(\w+)\";")
 EXIT = re.compile(r"constexpr int kExit\w+ = (\d+);")
 
 
@@ -79,11 +80,12 @@ def main():
     code = "\n".join(code_of(path.read_text(encoding="utf-8")) for folder in FOLDERS
                      for path in sorted((root / folder).rglob("*.[ch]pp")))
     page = (root / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    in_code = {"Error words": words(code), "Log events": events(code), "Exit codes": set(EXIT.findall(code))}
+    fields = set(FIELD.findall((root / "core" / "log.hpp").read_text(encoding="utf-8")))
+    in_code = {"Log fields": fields, "Error words": words(code), "Log events": events(code), "Exit codes": set(EXIT.findall(code))}
     found = []
-    for title, columns in (("Error words", 4), ("Log events", 4), ("Exit codes", 3)):
+    for title, columns in (("Log fields", 2), ("Error words", 4), ("Log events", 4), ("Exit codes", 3)):
         found += complaints(page, title, in_code[title], columns)
-    if len(in_code["Error words"]) < 19 or len(in_code["Log events"]) < 8 or len(in_code["Exit codes"]) < 4:
+    if len(fields) < 20 or len(in_code["Error words"]) < 19 or len(in_code["Log events"]) < 8 or len(in_code["Exit codes"]) < 4:
         found.append(f"the sources were not understood: {in_code}")
     messages = table(page, "Messages at the start")
     if len(messages) < 8:

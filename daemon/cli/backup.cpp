@@ -1,10 +1,12 @@
 #include "storage/backup.hpp"
 
 #include "daemon/cli/options.hpp"
+#include "daemon/cli/progress.hpp"
 
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <optional>
 
 namespace plumbline::daemon {
 
@@ -32,7 +34,10 @@ int run_backup(const CommonOptions& options, const std::string& file) {
   const auto path =
       file.empty() ? (std::filesystem::path(directory) / storage::backup_name(clock.now())).string()
                    : file;
-  if (auto done = storage::back_up(settings->storage_path, path, [] { return false; }); !done) {
+  auto progress = std::make_optional<Progress>("copying " + settings->storage_path, false);
+  const auto done = storage::back_up(settings->storage_path, path, [] { return false; });
+  progress.reset();
+  if (!done) {
     return report(done.error());
   }
   fmt::print("{}\n", path);
@@ -53,8 +58,10 @@ int run_restore(const CommonOptions& options, const std::string& file) {
     return kExitError;
   }
   const core::SystemClock clock;
+  auto progress = std::make_optional<Progress>("restoring " + file, false);
   const auto done =
       storage::restore_store(settings->storage_path, settings->key_file, file, clock.now());
+  progress.reset();
   if (!done) {
     return report(done.error());
   }

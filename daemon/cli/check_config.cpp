@@ -5,9 +5,11 @@
 
 #include <fmt/format.h>
 
+#include <span>
+
 namespace plumbline::daemon {
 
-int run_check_config(const CommonOptions& options) {
+int run_check_config(const CommonOptions& options, bool online) {
   auto settings = load_settings_with(options);
   if (!settings) {
     fmt::print(stderr, "{}\n", settings.error().message);
@@ -39,6 +41,12 @@ int run_check_config(const CommonOptions& options) {
              options.config_file,
              (*baseline)->assignments.size(),
              (*baseline)->checks.size());
+  for (const auto& file : std::span(settings->files).subspan(1)) {
+    fmt::print("  with {}\n", file);
+  }
+  for (const auto& file : settings->ignored) {
+    fmt::print("  without {}: its name does not end in .yaml\n", file);
+  }
   for (const auto& table : plan.tables) {
     fmt::print("  collects {} from Resource Graph table {}\n",
                table.types.empty() ? "everything" : fmt::format("{} types", table.types.size()),
@@ -51,7 +59,7 @@ int run_check_config(const CommonOptions& options) {
                    ? "all resources"
                    : fmt::format("{} types of resource", detail.parent_types.size()));
   }
-  return kExitOk;
+  return online ? check_online(*settings, **baseline) : kExitOk;
 }
 
 }  // namespace plumbline::daemon

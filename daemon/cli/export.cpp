@@ -1,5 +1,6 @@
 #include "core/text.hpp"
 #include "daemon/cli/options.hpp"
+#include "daemon/cli/progress.hpp"
 #include "daemon/cli/report.hpp"
 #include "storage/sqlite_store.hpp"
 
@@ -74,6 +75,7 @@ Status write(const config::Settings& settings, const ExportOptions& options) {
   if (!snapshot) {
     return snapshot.error();
   }
+  Progress progress("rows", true);
   bool first = true;
   bool written = true;
   auto done = (*snapshot)->for_each_export(
@@ -86,6 +88,7 @@ Status write(const config::Settings& settings, const ExportOptions& options) {
           text += "\r\n";
         }
         first = false;
+        progress.step();
         text += options.csv ? csv_line(cells) : json_line(cells);
         written = written && std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
       });

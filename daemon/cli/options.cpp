@@ -118,7 +118,29 @@ int run_command_line(int argc, char** argv) {
                                    "Check the configuration and everything it names; ask nobody");
   add_config(*check, common);
   add_web_config(*check, common);
-  check->callback([&] { code = run_check_config(common); });
+  bool online = false;
+  check->add_flag("--online", online, "Then ask Azure, as `doctor --online` does");
+  check->footer(
+      "Exit codes: 0 usable, 1 Azure cannot be asked as it must be, 2 not usable.\n"
+      "Example: plumbline check-config --config.file=plumbline.yaml --online");
+  check->callback([&] { code = run_check_config(common, online); });
+
+  auto* doctor = app.add_subcommand(
+      "doctor", "Look for what keeps the daemon from starting or from getting whole answers");
+  add_config(*doctor, common);
+  add_web_config(*doctor, common);
+  doctor->add_flag(
+      "--online", online, "Ask Azure too: reachability, TLS, clock, identity, permissions");
+  const std::map<std::string, Format> listings = {{"table", Format::kTable},
+                                                  {"json", Format::kJson}};
+  doctor->add_option("--format", common.format, "table or json")
+      ->transform(CLI::CheckedTransformer(listings).description("{table,json}"))
+      ->default_str("table");
+  doctor->footer(
+      "It changes nothing. Ask as root where the data are the daemon's alone.\n"
+      "Exit codes: 0 nothing is wrong (WARN is no failure), 1 something is.\n"
+      "Example: sudo plumbline doctor --online");
+  doctor->callback([&] { code = run_doctor(common, online); });
 
   auto* health =
       app.add_subcommand("healthcheck", "Ask a running daemon whether it is healthy and ready");
@@ -162,8 +184,6 @@ int run_command_line(int argc, char** argv) {
   add_config(*history, common);
   history->add_option("resource", past.resource, "Resource id")->required()->type_name("RESOURCE");
   history->add_option("--at", past.at, "As it was at an instant (RFC 3339)");
-  const std::map<std::string, Format> listings = {{"table", Format::kTable},
-                                                  {"json", Format::kJson}};
   history->add_option("--format", common.format, "table or json")
       ->transform(CLI::CheckedTransformer(listings).description("{table,json}"))
       ->default_str("table");

@@ -1,6 +1,7 @@
 // The command line: one binary, subcommands, Prometheus-style flags.
 #pragma once
 
+#include "compliance/baseline.hpp"
 #include "config/settings.hpp"
 #include "core/ports/snapshot.hpp"
 #include "core/result.hpp"
@@ -102,7 +103,8 @@ int run_command_line(int argc, char** argv);
 // The commands. Each prints errors to standard error and returns an exit code.
 int run_serve(const CommonOptions& options);
 int run_once(const CommonOptions& options);
-int run_check_config(const CommonOptions& options);
+int run_check_config(const CommonOptions& options, bool online);
+int run_doctor(const CommonOptions& options, bool online);
 int run_healthcheck(const CommonOptions& options);
 int run_backup(const CommonOptions& options, const std::string& file);
 int run_restore(const CommonOptions& options, const std::string& file);
@@ -118,5 +120,8 @@ int run_export(const CommonOptions& common, const ExportOptions& options);
 int run_policy_lint(const std::vector<std::string>& files);
 int run_policy_test(const PolicyTestOptions& options);
 int run_policy_explain(const PolicyExplainOptions& options);
+
+/// Asks Azure and prints what was found, for `check-config --online`.
+int check_online(const config::Settings& settings, const compliance::Baseline& baseline);
 
 }  // namespace plumbline::daemon

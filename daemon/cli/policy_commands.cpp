@@ -3,6 +3,7 @@
 #include "core/text.hpp"
 #include "daemon/baseline_files.hpp"
 #include "daemon/cli/options.hpp"
+#include "daemon/cli/progress.hpp"
 #include "daemon/explanation.hpp"
 #include "policy/case_runner.hpp"
 #include "policy/lint.hpp"
@@ -244,14 +245,18 @@ int run_policy_test(const PolicyTestOptions& options) {
     cases.divergences = *std::move(list);
   }
   policy::CaseRunner runner(std::move(cases), load);
+  auto progress = std::make_optional<Progress>("case files", false);
   for (const auto& file : *files) {
     auto content = load(file);
     if (!content) {
+      progress.reset();
       fmt::print(stderr, "plumbline: {}\n", content.error().message);
       return kExitError;
     }
     runner.run(file, *content);
+    progress->step();
   }
+  progress.reset();
   const auto& report = runner.report();
   for (const auto& line : report.log) {
     fmt::print("{}\n", line);

@@ -1,8 +1,11 @@
 #include "storage/verify.hpp"
 
 #include "daemon/cli/options.hpp"
+#include "daemon/cli/progress.hpp"
 
 #include <fmt/format.h>
+
+#include <optional>
 
 namespace plumbline::daemon {
 
@@ -16,7 +19,9 @@ int run_verify(const CommonOptions& options, const std::string& file, bool full)
     }
     path = settings->storage_path;
   }
+  auto progress = std::make_optional<Progress>("checking " + path, false);
   const auto report = storage::verify_store(path, full, [] { return false; });
+  progress.reset();
   if (!report) {
     fmt::print(stderr, "plumbline: {}\n", report.error().message);
     return kExitError;

@@ -154,6 +154,47 @@ def a_restart_asks_before_it_decides(test):
     check(added not in done.stdout and "NonCompliant" in done.stdout, "verdicts of a check that is gone")
 
 
+def drop_ins_are_read_again(test):
+    simulator = test.simulator()
+    config = test.configure(simulator, sweep="1h", details="1h")
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+    others = {(row["reference"], row["resource_key"], row["state"]) for row in daemon.results()
+              if row["reference"] != REFERENCE}
+    with open(os.path.join(test.scenario, "parameters.json"), encoding="utf-8") as file:
+        values = {**json.load(file), "expected_mode": "WorkspaceOnly"}
+    os.mkdir(config + ".d")
+    drop_in = os.path.join(config + ".d", "50-parameters.yaml")
+    assignment = {"name": "azure-monitor", "initiative": test.selected_baseline, "parameters": values}
+
+    def write(document):
+        with open(drop_in, "w", encoding="utf-8") as file:
+            json.dump(document, file)
+
+    write({"baseline": {"assignments": [assignment]}})
+    hang_up(daemon, "reloaded")
+    equal(state_of(daemon)["state"], "Compliant", "state with the drop-in")
+    equal({(row["reference"], row["resource_key"], row["state"]) for row in daemon.results()
+           if row["reference"] != REFERENCE}, others, "verdicts of other checks")
+    checked = test.run("check-config", "--config.file=" + config)
+    equal(checked.returncode, 0, "check-config: " + checked.stderr)
+    equal(checked.stdout.splitlines()[1], "  with " + drop_in, "second line of check-config")
+
+    write({"schedule": {"sweep": "soon"}})
+    hang_up(daemon, "reload_failed")
+    contains(daemon.log(), drop_in + ":1:24: `sweep` must be a duration", "log")
+    equal(state_of(daemon)["state"], "Compliant", "state after a wrong drop-in")
+    refused = test.run("check-config", "--config.file=" + config)
+    equal(refused.returncode, 2, "check-config")
+    contains(refused.stderr, drop_in + ":1:24: ", "what check-config says")
+
+    os.rename(drop_in, drop_in + ".off")
+    hang_up(daemon, "reloaded")
+    equal(state_of(daemon)["state"], "NonCompliant", "state without the drop-in")
+    contains(test.run("check-config", "--config.file=" + config).stdout,
+             f"  without {drop_in}.off: its name does not end in .yaml", "check-config")
+
+
 def what_cannot_be_used_changes_nothing(test):
     simulator = test.simulator()
     config = test.configure(simulator, sweep="1h", details="1h")
@@ -204,4 +245,5 @@ def while_a_pass_hangs(test):
 
 if __name__ == "__main__":
     main([a_parameter_takes_effect_and_opens_no_drift, an_exemption_comes_and_goes, a_check_on_a_type_never_asked_for,
-          a_restart_asks_before_it_decides, what_cannot_be_used_changes_nothing, while_a_pass_hangs])
+          a_restart_asks_before_it_decides, drop_ins_are_read_again,
+          what_cannot_be_used_changes_nothing, while_a_pass_hangs])

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 using namespace plumbline;
 
@@ -122,4 +123,38 @@ TEST_CASE("a check that is switched off asks for nothing") {
   };
   CHECK(types_with("{}") == std::vector<std::string>{"microsoft.operationalinsights/workspaces"});
   CHECK(types_with(R"({"effect":"Disabled"})").empty());
+  spec.parameters_json = R"({"effect":"Disabled"})";
+  const auto disabled =
+      compliance::compile_baseline({spec}, {}, **policy::AliasCatalogue::shipped());
+  REQUIRE(disabled);
+  CHECK(compliance::readers_of_types(**disabled).empty());
+}
+
+TEST_CASE("every type that is asked for on account of a check is one that the check reads") {
+  const auto baseline = compliance::compile_baseline(
+      {tests::make_assignment()}, {}, **policy::AliasCatalogue::shipped());
+  REQUIRE(baseline);
+  const auto readers = compliance::readers_of_types(**baseline);
+  std::set<std::string> read;
+  for (const auto& [type, references] : readers) {
+    CAPTURE(type);
+    CHECK_FALSE(references.empty());
+    read.insert(type);
+  }
+  std::set<std::string> asked;
+  const auto plan = compliance::make_plan(**baseline, false);
+  for (const auto& table : plan.tables) {
+    asked.insert(table.types.begin(), table.types.end());
+  }
+  for (const auto& detail : plan.details) {
+    asked.insert(detail.type);
+  }
+  // Whatever the checks are.
+  asked.erase("microsoft.resources/subscriptions");
+  asked.erase("microsoft.resources/subscriptions/resourcegroups");
+  read.erase("microsoft.resources/subscriptions");
+  read.erase("microsoft.resources/subscriptions/resourcegroups");
+  CHECK(read == asked);
+  CHECK(readers.at("microsoft.insights/diagnosticsettings") ==
+        std::vector<std::string>{"diagnostics"});
 }

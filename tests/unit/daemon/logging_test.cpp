@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -12,18 +13,29 @@ using namespace plumbline;
 using daemon::format_line;
 using daemon::LogFormat;
 
+namespace {
+
+std::string line_of(LogFormat format,
+                    std::string_view timestamp,
+                    core::LogLevel level,
+                    std::string_view event,
+                    std::initializer_list<core::LogField> fields) {
+  return format_line(format, timestamp, level, event, {fields.begin(), fields.size()});
+}
+
+}  // namespace
+
 TEST_CASE("a log line is one line whatever its fields hold") {
   const auto logfmt =
-      format_line(LogFormat::kLogfmt,
-                  "2026-01-01T00:00:00Z",
-                  core::LogLevel::kWarn,
-                  "event",
-                  {{"path", "/a"}, {"error", "two words\nand \"quotes\""}, {"empty", ""}});
+      line_of(LogFormat::kLogfmt,
+              "2026-01-01T00:00:00Z",
+              core::LogLevel::kWarn,
+              "event",
+              {{"path", "/a"}, {"error", "two words\nand \"quotes\""}, {"empty", ""}});
   CHECK(logfmt ==
         "ts=2026-01-01T00:00:00Z level=warn event=event path=/a error=\"two words\\nand "
         "\\\"quotes\\\"\" empty=\"\"");
-  const auto json =
-      format_line(LogFormat::kJson, "t", core::LogLevel::kError, "e", {{"a", "x\ny"}});
+  const auto json = line_of(LogFormat::kJson, "t", core::LogLevel::kError, "e", {{"a", "x\ny"}});
   CHECK(json == R"({"ts":"t","level":"error","event":"e","a":"x\ny"})");
 }
 
@@ -40,16 +52,28 @@ TEST_CASE("a line to the journal has its priority in front, one to anything else
     const int before = dup(STDERR_FILENO);
     REQUIRE(dup2(fileno(file), STDERR_FILENO) >= 0);
     setenv("JOURNAL_STREAM", stream.c_str(), 1);  // NOLINT(concurrency-mt-unsafe)
-    daemon::make_log(core::LogLevel::kInfo, LogFormat::kLogfmt)->warn("event", {});
+    {
+      const auto log = daemon::make_log(core::LogLevel::kInfo, LogFormat::kLogfmt);
+      log->warn("event", {});
+      log->warn("event", {});
+      log->info("other", {});
+      log->warn("event", {});
+    }
     unsetenv("JOURNAL_STREAM");  // NOLINT(concurrency-mt-unsafe)
     dup2(before, STDERR_FILENO);
     close(before);
     std::rewind(file);
-    std::string line(100, '\0');
+    std::string line(1000, '\0');
     line.resize(std::fread(line.data(), 1, line.size(), file));
     std::fclose(file);
     return line;
   };
   CHECK(written(true).starts_with("<4>ts="));
-  CHECK(written(false).starts_with("ts="));
+  const auto plain = written(false);
+  CHECK(plain.starts_with("ts="));
+  // What is held back is told when the log ends.
+  CAPTURE(plain);
+  CHECK(std::ranges::count(plain, '\n') == 3);
+  CHECK(plain.ends_with("level=warn event=event repeated=2\n"));
+  CHECK(std::ranges::count(written(true), '<') == 3);
 }

@@ -211,15 +211,13 @@ TEST_CASE_FIXTURE(History, "what happened is told in order, from any place in it
   CHECK(all->at(2).cycle == 3);
   CHECK(snapshot()->transitions_after(0, 2)->size() == 2);
   CHECK(snapshot()->transitions_after(all->at(1).row, 10)->at(0).row == all->at(2).row);
-  const auto opened = snapshot()->drift_opened_after(0, 10);
-  REQUIRE(opened->size() == 1);
-  CHECK(opened->at(0).item.opened_cycle == 2);
-  CHECK(snapshot()->drift_opened_after(opened->at(0).item.id, 10)->empty());
-  const auto resolved = snapshot()->drift_resolved_after(0, 0, 10);
-  REQUIRE(resolved->size() == 1);
-  CHECK(resolved->at(0).item.resolved_cycle == 3);
-  CHECK(snapshot()->drift_resolved_after(3, resolved->at(0).item.id, 10)->empty());
-  CHECK(snapshot()->drift_resolved_after(3, resolved->at(0).item.id - 1, 10)->size() == 1);
+  const auto steps = *snapshot()->drift_events(0, 10);
+  REQUIRE(steps.size() == 2);
+  CHECK(steps[0].step == core::DriftStep::kOpened);
+  CHECK(steps[1].step == core::DriftStep::kResolved);
+  CHECK(steps[1].cycle == 3);
+  CHECK(snapshot()->drift_events(steps[0].id, 10)->size() == 1);
+  CHECK(snapshot()->drift_events(steps[1].id, 10)->empty());
 }
 
 TEST_CASE_FIXTURE(History, "verdicts end in history when their check is no longer assigned") {

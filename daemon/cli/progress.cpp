@@ -1,0 +1,71 @@
+#include "daemon/cli/progress.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+#include <utility>
+
+namespace plumbline::daemon {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Read before there are threads.
+bool is_set(const char* name) {
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe)
+  return value != nullptr && *value != '\0';
+}
+
+bool can_be_rewritten() {
+  const char* terminal = std::getenv("TERM");  // NOLINT(concurrency-mt-unsafe)
+  return ::isatty(STDERR_FILENO) == 1 && !is_set("NO_COLOR") && terminal != nullptr &&
+         std::string_view(terminal) != "dumb";
+}
+
+}  // namespace
+
+Progress::Progress(std::string what, bool writes_results)
+    : what_(std::move(what)),
+      shown_(can_be_rewritten() && !(writes_results && ::isatty(STDOUT_FILENO) == 1)) {
+  if (shown_) {
+    show();
+    ticker_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  }
+}
+
+Progress::~Progress() {
+  if (!shown_) {
+    return;
+  }
+  ticker_.request_stop();
+  ticker_.join();
+  fmt::print(stderr, "\r{:{}}\r", "", width_);
+}
+
+void Progress::show() {
+  const auto seconds =
+      std::chrono::floor<std::chrono::seconds>(std::chrono::steady_clock::now() - began_).count();
+  const auto done = done_.load(std::memory_order_relaxed);
+  const std::string line = done > 0 ? fmt::format("{}: {}, {} s", what_, done, seconds)
+                                    : fmt::format("{}: {} s", what_, seconds);
+  // Blanks over what a longer line left: no terminal lacks them.
+  fmt::print(stderr, "\r{:<{}}", line, width_);
+  width_ = std::max(width_, line.size());
+}
+
+void Progress::run(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  while (!stop.stop_requested()) {
+    wake_.wait_for(lock, stop, 200ms, [] { return false; });
+    if (!stop.stop_requested()) {
+      show();
+    }
+  }
+}
+
+}  // namespace plumbline::daemon
