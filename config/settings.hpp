@@ -20,13 +20,26 @@ struct Cloud {
   bool operator==(const Cloud&) const = default;
 };
 
-/// How the daemon signs in.
+/// Where a secret is, never the secret. One of the three is set, where there is a secret at all.
+struct SecretPlace {
+  std::string file;
+  std::string credential;   // of systemd
+  std::string environment;  // name of a variable
+  bool operator==(const SecretPlace&) const = default;
+};
+
+/// How the daemon signs in. What a type has no use for is empty.
 struct Credential {
   std::string type = "managed_identity";
-  // At most one of these chooses among user-assigned identities.
+  std::string tenant_id;
+  // Of a managed identity at most one of these is set, and chooses among several.
   std::string client_id;
   std::string object_id;
   std::string resource_id;
+  SecretPlace secret;
+  SecretPlace certificate;
+  std::string algorithm = "PS256";
+  std::string token_file;
   bool operator==(const Credential&) const = default;
 };
 

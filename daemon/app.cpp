@@ -3,6 +3,7 @@
 #include "compliance/judge.hpp"
 #include "compliance/plan.hpp"
 #include "daemon/baseline_files.hpp"
+#include "daemon/sign_in.hpp"
 #include "daemon/web/verdict_metrics.hpp"
 #include "storage/sqlite_store.hpp"
 
@@ -11,7 +12,6 @@
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <set>
 
@@ -172,22 +172,22 @@ Status App::connect() {
     return transport.error();
   }
   transport_ = *std::move(transport);
-  collectors::ManagedIdentityOptions identity;
-  // The variable by which the SDKs' managed identity credential is pointed elsewhere.
-  if (const char* host =
-          std::getenv("AZURE_POD_IDENTITY_AUTHORITY_HOST")) {  // NOLINT(concurrency-mt-unsafe)
-    identity.endpoint = host;
+  auto credential = make_credential(
+      settings_,
+      {.transport = transport_.get(), .clock = &clock_, .metrics = &collector_metrics_},
+      collectors::process_environment(),
+      *log_);
+  if (!credential) {
+    return credential.error();
   }
-  identity.client_id = settings_.credential.client_id;
-  identity.object_id = settings_.credential.object_id;
-  identity.resource_id = settings_.credential.resource_id;
-  identity_ = std::make_unique<collectors::ManagedIdentity>(
-      *transport_, clock_, *log_, collector_metrics_, std::move(identity));
+  credential_ = *std::move(credential);
+  tokens_ = std::make_unique<collectors::TokenCache>(
+      io_.executor(), *credential_, clock_, *log_, collector_metrics_);
   collectors::AzureClientOptions azure;
   azure.resource_manager = settings_.cloud.resource_manager;
   azure.audience = settings_.cloud.audience;
   azure_ = std::make_unique<collectors::AzureClient>(
-      *transport_, *identity_, clock_, *log_, collector_metrics_, std::move(azure));
+      *transport_, *tokens_, clock_, *log_, collector_metrics_, std::move(azure));
   const collectors::Collection parts{
       .azure = *azure_,
       .store = *store_,

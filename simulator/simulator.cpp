@@ -126,7 +126,7 @@ struct Simulator::State {
   ArmAnswer answer_https(const net::ServerRequest& request) {
     const std::string path = core::to_lower(request.path);
     if (path.ends_with("/oauth2/v2.0/token")) {
-      return {"entra.token", identity.answer_entra(request)};
+      return {"entra.token", identity.answer_entra(request, arm.endpoint)};
     }
     if (path == "/metadata/endpoints") {
       return {"arm.endpoints", plain_reply(200, endpoints())};
@@ -181,6 +181,10 @@ struct Simulator::State {
     if (request.path == "/admin/tokens" && request.method == "DELETE") {
       identity.revoke_all();
       return plain_reply(200, {{"ok", true}});
+    }
+    if (request.path == "/admin/identity" && request.method == "PUT") {
+      const core::Result<Json> body = parse_json(request.body, "request body");
+      return body ? status_reply(identity.set_rules(*body)) : status_reply(body.error());
     }
     if (request.path == "/admin/delays" && request.method == "PUT") {
       return admin_delays(request);
@@ -262,6 +266,12 @@ struct Simulator::State {
     }
     if (path == "/metadata/identity/oauth2/token") {
       return {"imds.token", identity.answer_imds(request)};
+    }
+    if (path == "/msi/token") {
+      return {"app_service.token", identity.answer_app_service(request)};
+    }
+    if (path == "/arc/metadata/identity/oauth2/token") {
+      return {"azure_arc.token", identity.answer_arc(request)};
     }
     Reply missing;
     missing.status = 404;
