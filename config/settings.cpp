@@ -217,6 +217,26 @@ void read_credential(YamlReader& credential, const std::filesystem::path& base, 
   }
 }
 
+void read_proxy(YamlReader& proxy, const std::filesystem::path& base, Proxy& out) {
+  proxy.allow({"url", "login", "no_proxy"});
+  proxy.text("url", out.url);
+  const bool named = out.url.starts_with("http://") || out.url.starts_with("https://");
+  if (!named && out.url != "environment" && out.url != "none") {
+    proxy.fail("url", "`url` must be environment, none, or the http:// or https:// URL of a proxy");
+  } else if (out.url.contains('@')) {
+    // Without the value: it holds a password.
+    proxy.fail("url", "`url` must not hold a login; `login` says where that is");
+  }
+  read_secret_place(proxy, "login", base, out.login);
+  if (out.login != SecretPlace{} && !named) {
+    proxy.fail("login", "`login` needs the `url` of the proxy that it is for");
+  }
+  if (proxy.has("no_proxy")) {
+    out.no_proxy.emplace();
+    proxy.texts("no_proxy", *out.no_proxy);
+  }
+}
+
 /// Entra must be known to those who ask it; AZURE_AUTHORITY_HOST may tell a workload.
 void check_authority(YamlReader& azure, const Settings& out) {
   const bool asks =
@@ -230,7 +250,7 @@ void check_authority(YamlReader& azure, const Settings& out) {
 }
 
 void read_azure(YamlReader& azure, const std::filesystem::path& base, Settings& out) {
-  azure.allow({"cloud", "credential", "scope"});
+  azure.allow({"cloud", "credential", "proxy", "scope"});
   if (azure.is_scalar("cloud")) {
     std::string cloud(kClouds[0].name);
     azure.choice("cloud", {"AzurePublic", "AzureUSGovernment", "AzureChina"}, cloud);
@@ -245,6 +265,7 @@ void read_azure(YamlReader& azure, const std::filesystem::path& base, Settings& 
   azure.mapping("credential",
                 [&](YamlReader& credential) { read_credential(credential, base, out.credential); });
   check_authority(azure, out);
+  azure.mapping("proxy", [&](YamlReader& proxy) { read_proxy(proxy, base, out.proxy); });
   azure.mapping("scope", [&](YamlReader& scope) {
     scope.allow({"management_groups", "subscriptions"});
     std::vector<std::string> groups;
@@ -412,6 +433,7 @@ std::vector<std::string> keys_needing_restart(const Settings& running, const Set
   };
   compare("azure.cloud", running.cloud == wanted.cloud);
   compare("azure.credential", running.credential == wanted.credential);
+  compare("azure.proxy", running.proxy == wanted.proxy);
   compare("storage.path", running.storage_path == wanted.storage_path);
   compare("storage.key_file", running.key_file == wanted.key_file);
   compare("storage.retention",

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,15 @@ struct Credential {
   bool operator==(const Credential&) const = default;
 };
 
+/// How Azure is reached where there is no direct way.
+struct Proxy {
+  std::string url = "environment";  // or `none`, or an http or https origin
+  SecretPlace login;                // `user:password`
+  /// What is reached without it; nullopt: as the environment says.
+  std::optional<std::vector<std::string>> no_proxy;
+  bool operator==(const Proxy&) const = default;
+};
+
 struct AssignmentConfig {
   std::string name;
   std::string id;  // Azure's; empty: made of scope and name
@@ -74,6 +84,7 @@ struct Backup {
 struct Settings {
   Cloud cloud;
   Credential credential;
+  Proxy proxy;
   std::vector<std::string> subscriptions;  // empty: every subscription the identity can read
   bool inventory_all = false;
   std::vector<AssignmentConfig> assignments;

@@ -167,6 +167,11 @@ Status App::connect() {
   net::ClientOptions client;
   client.ca_file = settings_.cloud.ca_file;
   client.user_agent = "plumbline/" PLUMBLINE_VERSION;
+  auto proxy = make_proxy(settings_.proxy, collectors::process_environment());
+  if (!proxy) {
+    return proxy.error();
+  }
+  client.proxy = *std::move(proxy);
   auto transport = net::make_http_client(io_.executor(), std::move(client));
   if (!transport) {
     return transport.error();

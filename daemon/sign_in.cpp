@@ -4,6 +4,7 @@
 #include "collectors/identity/credential_chain.hpp"
 #include "collectors/identity/entra.hpp"
 #include "collectors/identity/managed_identity.hpp"
+#include "core/text.hpp"
 
 #include <fmt/format.h>
 
@@ -187,6 +188,37 @@ Result<std::unique_ptr<collectors::Credential>> make_credential(
     const collectors::Environment& environment,
     core::Log& log) {
   return Maker(settings, parts, environment, log).make();
+}
+
+Result<std::optional<net::ProxyOptions>> make_proxy(const config::Proxy& settings,
+                                                    const collectors::Environment& environment) {
+  const auto variable = [&](const char* lower, const char* upper) {
+    std::string value = environment(lower);
+    return value.empty() ? environment(upper) : value;
+  };
+  const bool from_environment = settings.url == "environment";
+  const std::string url = from_environment ? variable("https_proxy", "HTTPS_PROXY") : settings.url;
+  if (url.empty() || settings.url == "none") {
+    return std::optional<net::ProxyOptions>();
+  }
+  auto options = net::parse_proxy(url);
+  if (!options) {
+    return options.error().with_context(from_environment ? "HTTPS_PROXY" : "azure.proxy.url");
+  }
+  if (settings.login != config::SecretPlace{}) {
+    options->login = [source = source_of(settings.login), environment]() {
+      return collectors::read_secret(source, environment);
+    };
+  }
+  if (settings.no_proxy) {
+    options->no_proxy = *settings.no_proxy;
+    for (auto& entry : options->no_proxy) {
+      entry = core::to_lower(entry);
+    }
+  } else {
+    options->no_proxy = net::parse_no_proxy(variable("no_proxy", "NO_PROXY"));
+  }
+  return std::optional(*std::move(options));
 }
 
 }  // namespace plumbline::daemon

@@ -1,12 +1,14 @@
-// The credential that the configuration and the environment call for.
+// The credential and the proxy that the configuration and the environment call for.
 #pragma once
 
 #include "collectors/identity/credential.hpp"
 #include "collectors/identity/local_input.hpp"
 #include "config/settings.hpp"
 #include "core/log.hpp"
+#include "net/proxy.hpp"
 
 #include <memory>
+#include <optional>
 
 namespace plumbline::daemon {
 
@@ -17,5 +19,10 @@ namespace plumbline::daemon {
     collectors::IdentityParts parts,
     const collectors::Environment& environment,
     core::Log& log);
+
+/// Nullopt: none. HTTPS_PROXY and NO_PROXY are read (in lower case first) where nothing else is
+/// configured.
+[[nodiscard]] core::Result<std::optional<net::ProxyOptions>> make_proxy(
+    const config::Proxy& settings, const collectors::Environment& environment);
 
 }  // namespace plumbline::daemon

@@ -39,6 +39,7 @@ Delay local_retry_delay(const TokenAttempt& failed, int attempt) {
 net::HttpRequest local_request(std::string url) {
   net::HttpRequest request;
   request.url = std::move(url);
+  request.direct = true;
   request.deadlines.connect = 5s;
   request.deadlines.headers = 60s;
   return request;

@@ -78,7 +78,8 @@ def entra_secret(test):
     write(path, SECRET + "\n")
     signs_in(test, simulator, config, "entra.token")
     write(path, "FAKE-SECRET-wrong")
-    refused(test, simulator, config, "client secret: status 401 invalid_client AADSTS7000215 (the client secret is wrong)")
+    refused(test, simulator, config,
+            "client secret: status 401 invalid_client AADSTS7000215 (the client secret is wrong)")
 
     other = configure(test, simulator, f"type: client_secret, {COMMON}, secret: {{environment: APP_SECRET}}")
     refused(test, simulator, other, "$APP_SECRET is empty")
@@ -103,8 +104,8 @@ def entra_secret_is_replaced(test):
     simulator.admin("PUT", "identity", {"tenant_id": TENANT, "client_id": CLIENT, "client_secret": SECRET})
     path = os.path.join(test.directory("secrets"), "secret")
     write(path, SECRET)
-    config = test.configure(simulator, azure=f"  credential: {{type: client_secret, {COMMON}, secret: {{file: \"{path}\"}}}}\n",
-                            extra="log: {level: debug}\n", **FAST)
+    credential = f"type: client_secret, {COMMON}, secret: {{file: \"{path}\"}}"
+    config = test.configure(simulator, azure=f"  credential: {{{credential}}}\n", extra="log: {level: debug}\n", **FAST)
     daemon = test.serve(config, simulator)
     wait_for("verdicts", daemon.results, alive=[daemon])
     daemon.wait_passes(1)
@@ -166,8 +167,8 @@ def entra_certificate_has_ended(test):
         write(os.path.join(directory, name), text)
     subprocess.run(["openssl", "req", "-new", "-key", key, "-subj", "/CN=plumbline", "-out", "csr"], check=True,
                    capture_output=True, cwd=directory)
-    subprocess.run(["openssl", "ca", "-batch", "-selfsign", "-notext", "-config", "ca.conf", "-keyfile", key, "-in", "csr",
-                    "-out", public, "-startdate", "20200101000000Z", "-enddate", "20200201000000Z"], check=True,
+    subprocess.run(["openssl", "ca", "-batch", "-selfsign", "-notext", "-config", "ca.conf", "-keyfile", key, "-in",
+                    "csr", "-out", public, "-startdate", "20200101000000Z", "-enddate", "20200201000000Z"], check=True,
                    capture_output=True, cwd=directory)
     path = os.path.join(directory, "both.pem")
     write(path, read_text(public) + read_text(key))
@@ -179,15 +180,16 @@ def entra_certificate_has_ended(test):
 def workload_identity(test):
     simulator = test.simulator()
     path = os.path.join(test.directory("token"), "token")
+    known = {"tenant_id": TENANT, "client_id": CLIENT}
     test.variables = {"AZURE_CLIENT_ID": CLIENT, "AZURE_TENANT_ID": TENANT, "AZURE_FEDERATED_TOKEN_FILE": path,
                       "AZURE_AUTHORITY_HOST": f"https://127.0.0.1:{simulator.arm_port}/"}
-    simulator.admin("PUT", "identity", {"tenant_id": TENANT, "client_id": CLIENT, "federated_token": "a.FAKE-SECRET-1.c"})
+    simulator.admin("PUT", "identity", {**known, "federated_token": "a.FAKE-SECRET-1.c"})
     config = configure(test, simulator, "type: workload_identity")
     refused(test, simulator, config, "workload identity: " + path)
     write(path, "a.FAKE-SECRET-1.c")
     signs_in(test, simulator, config, "entra.token")
     # The kubelet replaces it: a daemon that runs takes the new one.
-    simulator.admin("PUT", "identity", {"tenant_id": TENANT, "client_id": CLIENT, "federated_token": "a.FAKE-SECRET-2.c"})
+    simulator.admin("PUT", "identity", {**known, "federated_token": "a.FAKE-SECRET-2.c"})
     refused(test, simulator, config, "AADSTS70021 (no federated credential of the application matches the token)")
     daemon = test.serve(config, simulator)
     wait_for("the refusal", lambda: "AADSTS70021" in daemon.get("/-/ready").text(), alive=[daemon])
@@ -345,7 +347,8 @@ def chain(test):
     done = signs_in(test, simulator, config, "imds.token")
     contains(done.stderr, "event=credential_chosen kind=\"managed identity\"", "log")
     simulator.admin("PUT", "identity", {"tenant_id": TENANT, "client_id": CLIENT, "client_secret": SECRET})
-    test.variables = {"PATH": empty, "AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": CLIENT, "AZURE_CLIENT_SECRET": SECRET}
+    test.variables = {"PATH": empty, "AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": CLIENT,
+                      "AZURE_CLIENT_SECRET": SECRET}
     done = signs_in(test, simulator, config, "entra.token")
     contains(done.stderr, "event=credential_chosen kind=\"client secret\"", "log")
     test.variables["AZURE_CLIENT_SECRET"] = "FAKE-SECRET-wrong"

@@ -142,6 +142,12 @@ TEST_CASE("bad configuration names file, line and column") {
        kMinimal + "azure: {credential: {type: magic}}\n",
        "`type` must be one of managed_identity, workload_identity, client_secret, "
        "client_certificate, azure_cli, default, not `magic`"},
+      {"a login in the clear",
+       kMinimal + "azure: {proxy: {url: 'http://u:hunter2@proxy'}}\n",
+       "c.yaml:4:22: `url` must not hold a login; `login` says where that is"},
+      {"a proxy of another kind",
+       kMinimal + "azure: {proxy: {url: 'socks5://proxy'}}\n",
+       "c.yaml:4:22: `url` must be environment, none, or the http:// or https:// URL of a proxy"},
       {"a secret in the clear",
        kMinimal + "azure: {credential: {type: client_secret, secret: hunter2}}\n",
        "c.yaml:4:51: `secret` says where it is: one of file, credential and environment; it never "
