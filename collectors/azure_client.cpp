@@ -234,8 +234,12 @@ net::Task<Result<net::HttpResponse>> AzureClient::send(net::HttpRequest request,
     }
     std::optional<std::chrono::seconds> asked;
     Error error;
+    std::string correlation;  // what Azure's support finds the request by
     if (response) {
       error = error_of_status(response->status, response->body);
+      if (const auto id = response->headers.get("x-ms-correlation-request-id")) {
+        correlation = fmt::format(" (correlation id {})", id->substr(0, 64));
+      }
       if (const auto after = response->headers.get("Retry-After")) {
         asked = net::parse_retry_after(*after, clock_->now());
       }
@@ -257,7 +261,7 @@ net::Task<Result<net::HttpResponse>> AzureClient::send(net::HttpRequest request,
                 again ? "azure_request_retried" : "azure_request_failed",
                 {{core::log_field::kPath, path},
                  {core::log_field::kReason, std::string(core::to_string(error.code))},
-                 {core::log_field::kError, error.message},
+                 {core::log_field::kError, error.message + correlation},
                  {core::log_field::kRequestId, request_id}});
     if (!again) {
       co_return error.with_context(path);

@@ -49,7 +49,11 @@ CollectorMetrics::CollectorMetrics(prometheus::Registry& registry)
       token_expiry_(&prometheus::BuildGauge()
                          .Name("plumbline_token_expiry_timestamp_seconds")
                          .Help("When the token in use expires.")
-                         .Register(registry)) {}
+                         .Register(registry)),
+      certificate_expiry_(&prometheus::BuildGauge()
+                               .Name("plumbline_client_certificate_expiry_timestamp_seconds")
+                               .Help("When the certificate that the daemon signs in with ends.")
+                               .Register(registry)) {}
 
 void CollectorMetrics::count_request(const std::string& service,
                                      const std::string& code,
@@ -83,6 +87,10 @@ void CollectorMetrics::count_missed_change() {
 
 void CollectorMetrics::set_token_expiry(const std::string& audience, double unix_seconds) {
   token_expiry_->Add({{"audience", audience}}).Set(unix_seconds);
+}
+
+void CollectorMetrics::set_certificate_expiry(double unix_seconds) {
+  certificate_expiry_->Add({}).Set(unix_seconds);
 }
 
 }  // namespace plumbline::collectors

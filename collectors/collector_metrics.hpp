@@ -16,8 +16,8 @@ class CollectorMetrics {
  public:
   explicit CollectorMetrics(prometheus::Registry& registry);
 
-  /// `service`: imds, resource_graph or resource_manager. `code`: the HTTP status, or the error's
-  /// word where there was no answer.
+  /// `service`: imds, app_service, azure_arc, entra, azure_cli, resource_graph or resource_manager.
+  /// `code`: the HTTP status (of az: its exit code), or the error's word where there was no answer.
   void count_request(const std::string& service,
                      const std::string& code,
                      std::chrono::duration<double> took);
@@ -30,6 +30,8 @@ class CollectorMetrics {
   /// A sweep found a change that the feed had not told of.
   void count_missed_change();
   void set_token_expiry(const std::string& audience, double unix_seconds);
+  /// Of the client certificate that the daemon signs in with.
+  void set_certificate_expiry(double unix_seconds);
 
  private:
   prometheus::Family<prometheus::Counter>* requests_;
@@ -41,6 +43,7 @@ class CollectorMetrics {
   prometheus::Family<prometheus::Histogram>* duration_;
   prometheus::Counter* missed_changes_;
   prometheus::Family<prometheus::Gauge>* token_expiry_;
+  prometheus::Family<prometheus::Gauge>* certificate_expiry_;
 };
 
 }  // namespace plumbline::collectors

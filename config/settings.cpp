@@ -7,11 +7,13 @@
 #include "core/text.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <filesystem>
+#include <span>
 
 namespace plumbline::config {
 
@@ -65,6 +67,9 @@ void read_custom_cloud(YamlReader& cloud, const std::filesystem::path& base, Clo
     custom.text("resource_manager", out.resource_manager);
     custom.text("audience", out.audience);
     custom.path("ca_file", base, out.ca_file);
+    if (!out.authority.empty() && !out.authority.starts_with("https://")) {
+      custom.fail("authority", "`authority` must be an https:// origin: secrets go there");
+    }
     if (!out.resource_manager.starts_with("https://")) {
       custom.fail("resource_manager",
                   "`resource_manager` must be an https:// origin: bearer tokens go there");
@@ -78,8 +83,171 @@ void read_custom_cloud(YamlReader& cloud, const std::filesystem::path& base, Clo
   });
 }
 
+/// Keys that a type of credential takes beside `type`; the first `needed` of them are required.
+struct CredentialKeys {
+  std::string_view type;
+  std::size_t needed;
+  std::vector<std::string_view> keys;
+};
+
+const std::vector<CredentialKeys>& credential_keys() {
+  static const std::vector<CredentialKeys> known = {
+      {"default", 0, {}},
+      {"managed_identity", 0, {"client_id", "object_id", "resource_id"}},
+      {"workload_identity", 0, {"tenant_id", "client_id", "token_file"}},
+      {"client_secret", 3, {"tenant_id", "client_id", "secret"}},
+      {"client_certificate", 3, {"tenant_id", "client_id", "certificate", "algorithm"}},
+      {"azure_cli", 0, {"tenant_id"}},
+  };
+  return known;
+}
+
+void read_secret_place(YamlReader& credential,
+                       std::string_view key,
+                       const std::filesystem::path& base,
+                       SecretPlace& out) {
+  if (credential.is_scalar(key)) {
+    credential.fail(key,
+                    fmt::format("`{}` says where it is: one of file, credential and environment; "
+                                "it never stands here itself",
+                                key));
+    return;
+  }
+  credential.mapping(key, [&](YamlReader& secret) {
+    secret.allow({"file", "credential", "environment"});
+    secret.text("file", out.file);
+    secret.text("credential", out.credential);
+    secret.text("environment", out.environment);
+    out.file = resolve(base, out.file);
+    const int places =
+        int{!out.file.empty()} + int{!out.credential.empty()} + int{!out.environment.empty()};
+    if (places != 1) {
+      secret.fail("", "exactly one of file, credential and environment says where it is");
+    }
+    if (out.credential.contains('/')) {
+      secret.fail("credential", "`credential` is the name of a systemd credential, not a path");
+    }
+  });
+}
+
+/// Those that are no GUID and no domain would end up in the path of a URL.
+bool is_tenant(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           c == '.';
+  });
+}
+
+void read_credential(YamlReader& credential, const std::filesystem::path& base, Credential& out) {
+  credential.allow({"type",
+                    "tenant_id",
+                    "client_id",
+                    "object_id",
+                    "resource_id",
+                    "secret",
+                    "certificate",
+                    "algorithm",
+                    "token_file"});
+  credential.choice("type",
+                    {"managed_identity",
+                     "workload_identity",
+                     "client_secret",
+                     "client_certificate",
+                     "azure_cli",
+                     "default"},
+                    out.type);
+  credential.text("tenant_id", out.tenant_id);
+  credential.text("client_id", out.client_id);
+  credential.text("object_id", out.object_id);
+  credential.text("resource_id", out.resource_id);
+  read_secret_place(credential, "secret", base, out.secret);
+  read_secret_place(credential, "certificate", base, out.certificate);
+  credential.choice("algorithm", {"PS256", "RS256"}, out.algorithm);
+  credential.text("token_file", out.token_file);
+  out.token_file = resolve(base, out.token_file);
+  if (!is_tenant(out.tenant_id)) {
+    credential.fail("tenant_id", "`tenant_id` is a GUID or the name of a domain");
+  }
+  const auto known = std::ranges::find(credential_keys(), out.type, &CredentialKeys::type);
+  if (known == credential_keys().end()) {
+    return;  // told by choice()
+  }
+  for (const std::string_view key : {"tenant_id",
+                                     "client_id",
+                                     "object_id",
+                                     "resource_id",
+                                     "secret",
+                                     "certificate",
+                                     "algorithm",
+                                     "token_file"}) {
+    if (credential.has(key) && std::ranges::find(known->keys, key) == known->keys.end()) {
+      credential.fail(
+          key,
+          fmt::format("`{}` means nothing to the credential type {}, which takes {}",
+                      key,
+                      out.type,
+                      known->keys.empty() ? "nothing else"
+                                          : fmt::format("{}", fmt::join(known->keys, ", "))));
+    }
+  }
+  const auto has_value = [&](std::string_view key) {
+    return key == "tenant_id"     ? !out.tenant_id.empty()
+           : key == "client_id"   ? !out.client_id.empty()
+           : key == "secret"      ? out.secret != SecretPlace{}
+           : key == "certificate" ? out.certificate != SecretPlace{}
+                                  : true;
+  };
+  const std::span needed(known->keys.data(), known->needed);
+  for (const std::string_view key : needed) {
+    if (!has_value(key)) {
+      credential.fail("",
+                      fmt::format("the credential type {} needs {}; `{}` is missing",
+                                  out.type,
+                                  fmt::join(needed, ", "),
+                                  key));
+    }
+  }
+  const int chosen =
+      int{!out.client_id.empty()} + int{!out.object_id.empty()} + int{!out.resource_id.empty()};
+  if (chosen > 1) {
+    credential.fail("", "at most one of client_id, object_id and resource_id chooses an identity");
+  }
+}
+
+void read_proxy(YamlReader& proxy, const std::filesystem::path& base, Proxy& out) {
+  proxy.allow({"url", "login", "no_proxy"});
+  proxy.text("url", out.url);
+  const bool named = out.url.starts_with("http://") || out.url.starts_with("https://");
+  if (!named && out.url != "environment" && out.url != "none") {
+    proxy.fail("url", "`url` must be environment, none, or the http:// or https:// URL of a proxy");
+  } else if (out.url.contains('@')) {
+    // Without the value: it holds a password.
+    proxy.fail("url", "`url` must not hold a login; `login` says where that is");
+  }
+  read_secret_place(proxy, "login", base, out.login);
+  if (out.login != SecretPlace{} && !named) {
+    proxy.fail("login", "`login` needs the `url` of the proxy that it is for");
+  }
+  if (proxy.has("no_proxy")) {
+    out.no_proxy.emplace();
+    proxy.texts("no_proxy", *out.no_proxy);
+  }
+}
+
+/// Entra must be known to those who ask it; AZURE_AUTHORITY_HOST may tell a workload.
+void check_authority(YamlReader& azure, const Settings& out) {
+  const bool asks =
+      out.credential.type == "client_secret" || out.credential.type == "client_certificate";
+  if (asks && out.cloud.authority.empty()) {
+    azure.fail(
+        "credential",
+        fmt::format("the credential type {} asks Entra: a custom cloud needs its `authority`",
+                    out.credential.type));
+  }
+}
+
 void read_azure(YamlReader& azure, const std::filesystem::path& base, Settings& out) {
-  azure.allow({"cloud", "credential", "scope"});
+  azure.allow({"cloud", "credential", "proxy", "scope"});
   if (azure.is_scalar("cloud")) {
     std::string cloud(kClouds[0].name);
     azure.choice("cloud", {"AzurePublic", "AzureUSGovernment", "AzureChina"}, cloud);
@@ -91,20 +259,10 @@ void read_azure(YamlReader& azure, const std::filesystem::path& base, Settings& 
   } else {
     azure.mapping("cloud", [&](YamlReader& custom) { read_custom_cloud(custom, base, out.cloud); });
   }
-  azure.mapping("credential", [&](YamlReader& credential) {
-    credential.allow({"type", "client_id", "object_id", "resource_id"});
-    credential.choice("type", {"managed_identity"}, out.credential.type);
-    credential.text("client_id", out.credential.client_id);
-    credential.text("object_id", out.credential.object_id);
-    credential.text("resource_id", out.credential.resource_id);
-    const int chosen = int{!out.credential.client_id.empty()} +
-                       int{!out.credential.object_id.empty()} +
-                       int{!out.credential.resource_id.empty()};
-    if (chosen > 1) {
-      credential.fail("",
-                      "at most one of client_id, object_id and resource_id chooses an identity");
-    }
-  });
+  azure.mapping("credential",
+                [&](YamlReader& credential) { read_credential(credential, base, out.credential); });
+  check_authority(azure, out);
+  azure.mapping("proxy", [&](YamlReader& proxy) { read_proxy(proxy, base, out.proxy); });
   azure.mapping("scope", [&](YamlReader& scope) {
     scope.allow({"management_groups", "subscriptions"});
     std::vector<std::string> groups;
@@ -326,6 +484,7 @@ std::vector<std::string> keys_needing_restart(const Settings& running, const Set
   };
   compare("azure.cloud", running.cloud == wanted.cloud);
   compare("azure.credential", running.credential == wanted.credential);
+  compare("azure.proxy", running.proxy == wanted.proxy);
   compare("storage.path", running.storage_path == wanted.storage_path);
   compare("storage.key_file", running.key_file == wanted.key_file);
   compare("storage.retention",

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,14 +22,36 @@ struct Cloud {
   bool operator==(const Cloud&) const = default;
 };
 
-/// How the daemon signs in.
+/// Where a secret is, never the secret. One of the three is set, where there is a secret at all.
+struct SecretPlace {
+  std::string file;
+  std::string credential;   // of systemd
+  std::string environment;  // name of a variable
+  bool operator==(const SecretPlace&) const = default;
+};
+
+/// How the daemon signs in. What a type has no use for is empty.
 struct Credential {
   std::string type = "managed_identity";
-  // At most one of these chooses among user-assigned identities.
+  std::string tenant_id;
+  // Of a managed identity at most one of these is set, and chooses among several.
   std::string client_id;
   std::string object_id;
   std::string resource_id;
+  SecretPlace secret;
+  SecretPlace certificate;
+  std::string algorithm = "PS256";
+  std::string token_file;
   bool operator==(const Credential&) const = default;
+};
+
+/// How Azure is reached where there is no direct way.
+struct Proxy {
+  std::string url = "environment";  // or `none`, or an http or https origin
+  SecretPlace login;                // `user:password`
+  /// What is reached without it; nullopt: as the environment says.
+  std::optional<std::vector<std::string>> no_proxy;
+  bool operator==(const Proxy&) const = default;
 };
 
 struct AssignmentConfig {
@@ -78,6 +101,7 @@ struct Settings {
   std::vector<std::string> ignored;  // files beside the drop-ins whose names do not end in .yaml
   Cloud cloud;
   Credential credential;
+  Proxy proxy;
   std::vector<std::string> subscriptions;  // empty: every subscription the identity can read
   bool inventory_all = false;
   std::vector<AssignmentConfig> assignments;

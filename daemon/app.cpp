@@ -4,6 +4,7 @@
 #include "compliance/plan.hpp"
 #include "daemon/azure_options.hpp"
 #include "daemon/baseline_files.hpp"
+#include "daemon/sign_in.hpp"
 #include "daemon/web/verdict_metrics.hpp"
 #include "storage/sqlite_store.hpp"
 
@@ -168,15 +169,29 @@ Status App::adopt() {
 }
 
 Status App::connect() {
-  auto transport = net::make_http_client(io_.executor(), client_options(settings_));
+  const auto environment = collectors::process_environment();
+  auto client = client_options(settings_, environment);
+  if (!client) {
+    return client.error();
+  }
+  auto transport = net::make_http_client(io_.executor(), *std::move(client));
   if (!transport) {
     return transport.error();
   }
   transport_ = *std::move(transport);
-  identity_ = std::make_unique<collectors::ManagedIdentity>(
-      *transport_, clock_, *log_, collector_metrics_, identity_options(settings_));
+  auto credential = make_credential(
+      settings_,
+      {.transport = transport_.get(), .clock = &clock_, .metrics = &collector_metrics_},
+      environment,
+      *log_);
+  if (!credential) {
+    return credential.error();
+  }
+  credential_ = *std::move(credential);
+  tokens_ = std::make_unique<collectors::TokenCache>(
+      io_.executor(), *credential_, clock_, *log_, collector_metrics_);
   azure_ = std::make_unique<collectors::AzureClient>(
-      *transport_, *identity_, clock_, *log_, collector_metrics_, azure_options(settings_));
+      *transport_, *tokens_, clock_, *log_, collector_metrics_, azure_options(settings_));
   const collectors::Collection parts{
       .azure = *azure_,
       .store = *store_,

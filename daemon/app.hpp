@@ -5,7 +5,7 @@
 #include "collectors/activity/change_watch.hpp"
 #include "collectors/azure_client.hpp"
 #include "collectors/collector_metrics.hpp"
-#include "collectors/identity/managed_identity.hpp"
+#include "collectors/identity/token_cache.hpp"
 #include "collectors/inventory.hpp"
 #include "compliance/baseline.hpp"
 #include "compliance/drift.hpp"
@@ -191,7 +191,8 @@ class App {
   net::Event stopped_;
   std::atomic<bool> scheduled_ = false;
   std::unique_ptr<net::HttpTransport> transport_;
-  std::unique_ptr<collectors::ManagedIdentity> identity_;
+  std::unique_ptr<collectors::Credential> credential_;
+  std::unique_ptr<collectors::TokenCache> tokens_;
   std::unique_ptr<collectors::AzureClient> azure_;
   std::unique_ptr<collectors::Inventory> inventory_;
   std::unique_ptr<collectors::ChangeWatch> watch_;

@@ -2,15 +2,15 @@
 #pragma once
 
 #include "collectors/azure_client.hpp"
-#include "collectors/identity/managed_identity.hpp"
+#include "collectors/identity/local_input.hpp"
 #include "config/settings.hpp"
 #include "net/http_client.hpp"
 
 namespace plumbline::daemon {
 
-[[nodiscard]] net::ClientOptions client_options(const config::Settings& settings);
-/// Reads AZURE_POD_IDENTITY_AUTHORITY_HOST.
-[[nodiscard]] collectors::ManagedIdentityOptions identity_options(const config::Settings& settings);
+/// Fails with kInvalidArgument where the proxy of the environment is none.
+[[nodiscard]] core::Result<net::ClientOptions> client_options(
+    const config::Settings& settings, const collectors::Environment& environment);
 [[nodiscard]] collectors::AzureClientOptions azure_options(const config::Settings& settings);
 
 }  // namespace plumbline::daemon

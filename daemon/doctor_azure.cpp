@@ -1,10 +1,12 @@
 #include "collectors/collection.hpp"
+#include "collectors/identity/token_cache.hpp"
 #include "collectors/resource_manager/arm_list.hpp"
 #include "collectors/resource_manager/permissions.hpp"
 #include "compliance/plan.hpp"
 #include "core/log.hpp"
 #include "daemon/azure_options.hpp"
 #include "daemon/doctor.hpp"
+#include "daemon/sign_in.hpp"
 #include "storage/sqlite_store.hpp"
 
 #include <fmt/format.h>
@@ -39,6 +41,14 @@ class NoLog final : public core::Log {
   void write(core::LogLevel /*level*/,
              std::string_view /*event*/,
              std::initializer_list<core::LogField> /*fields*/) override {}
+};
+
+/// What collectors need beside Azure, and nobody looks at here.
+struct Surroundings {
+  core::SystemClock clock;
+  NoLog log;
+  std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
+  collectors::CollectorMetrics metrics{*registry};
 };
 
 std::string some_of(const std::vector<std::string>& items) {
@@ -81,13 +91,20 @@ class Examination {
  public:
   Examination(const config::Settings& settings,
               const compliance::Baseline& baseline,
-              net::HttpTransport& transport)
+              net::HttpTransport& transport,
+              collectors::Credential& credential,
+              Surroundings& around,
+              net::Executor io)
       : settings_(&settings),
         transport_(&transport),
-        registry_(std::make_shared<prometheus::Registry>()),
-        metrics_(*registry_),
-        identity_(transport, clock_, log_, metrics_, identity_options(settings)),
-        azure_(transport, identity_, clock_, log_, metrics_, impatient(azure_options(settings))),
+        clock_(&around.clock),
+        tokens_(std::move(io), credential, around.clock, around.log, around.metrics),
+        azure_(transport,
+               tokens_,
+               around.clock,
+               around.log,
+               around.metrics,
+               impatient(azure_options(settings))),
         readers_(compliance::readers_of_types(baseline)),
         types_(actions_of(compliance::make_plan(baseline, settings.inventory_all))) {}
 
@@ -162,7 +179,7 @@ class Examination {
       co_return false;
     }
     add({.check = "tls", .detail = "the certificate is trusted and names the host"});
-    const auto now = clock_.now();
+    const auto now = clock_->now();
     const auto text = answer->headers.get("Date");
     const auto date = text ? net::parse_http_date(*text, now) : std::nullopt;
     if (date) {
@@ -177,19 +194,21 @@ class Examination {
   }
 
   net::Task<bool> sign_in() {
-    const auto token = co_await identity_.token(settings_->cloud.audience);
+    const auto token = co_await tokens_.token(settings_->cloud.audience);
     if (!token) {
       add({.check = "identity",
            .health = Health::kFail,
            .detail = token.error().message,
            .remedy =
                token.error().code == Errc::kUnauthorized
-                   ? "Attach an identity to this machine (scripts/az-setup); with several, set "
-                     "azure.credential.client_id."
-                   : "169.254.169.254 must be reachable, and never through a proxy."});
+                   ? "Look at azure.credential; a managed identity must be attached to this "
+                     "machine "
+                     "(scripts/az-setup), and with several be chosen by client_id."
+                   : "For a managed identity 169.254.169.254 must be reachable, never through a "
+                     "proxy; for others, Entra."});
       co_return false;
     }
-    add({.check = "identity", .detail = "the identity endpoint gives a token"});
+    add({.check = "identity", .detail = "there is a token"});
     co_return true;
   }
 
@@ -328,11 +347,8 @@ class Examination {
 
   const config::Settings* settings_;
   net::HttpTransport* transport_;
-  core::SystemClock clock_;
-  NoLog log_;
-  std::shared_ptr<prometheus::Registry> registry_;
-  collectors::CollectorMetrics metrics_;
-  collectors::ManagedIdentity identity_;
+  const core::Clock* clock_;
+  collectors::TokenCache tokens_;
   collectors::AzureClient azure_;
   std::map<std::string, std::vector<std::string>> readers_;
   std::vector<std::string> types_;
@@ -362,15 +378,32 @@ Finding judge_clock(core::Microseconds ahead) {
 
 std::vector<Finding> examine_azure(const config::Settings& settings,
                                    const compliance::Baseline& baseline) {
-  net::Worker io("io", 1);
-  auto transport = net::make_http_client(io.executor(), client_options(settings));
-  if (!transport) {
-    return {{.check = "tls",
-             .health = Health::kFail,
-             .detail = transport.error().message,
-             .remedy = "Correct azure.cloud.custom.ca_file."}};
+  const auto refused = [](const core::Error& error, std::string check, std::string remedy) {
+    return std::vector<Finding>{{.check = std::move(check),
+                                 .health = Health::kFail,
+                                 .detail = error.message,
+                                 .remedy = std::move(remedy)}};
+  };
+  const auto environment = collectors::process_environment();
+  auto client = client_options(settings, environment);
+  if (!client) {
+    return refused(client.error(), "tls", "Correct azure.proxy, or HTTPS_PROXY.");
   }
-  Examination examination(settings, baseline, **transport);
+  Surroundings around;
+  net::Worker io("io", 1);
+  auto transport = net::make_http_client(io.executor(), *std::move(client));
+  if (!transport) {
+    return refused(transport.error(), "tls", "Correct azure.cloud.custom.ca_file.");
+  }
+  auto credential = make_credential(
+      settings,
+      {.transport = transport->get(), .clock = &around.clock, .metrics = &around.metrics},
+      environment,
+      around.log);
+  if (!credential) {
+    return refused(credential.error(), "identity", "Correct azure.credential.");
+  }
+  Examination examination(settings, baseline, **transport, **credential, around, io.executor());
   net::run_blocking(io.executor(), examination.run());
   return examination.take();
 }

@@ -68,8 +68,9 @@ struct Url {
 
 /// How long each part of an exchange may take.
 struct Deadlines {
-  std::chrono::milliseconds connect{10'000};  // name lookup, TCP and TLS together
+  std::chrono::milliseconds connect{10'000};  // name lookup, TCP, a proxy and TLS together
   std::chrono::milliseconds headers{60'000};  // from the request's last byte to the header's end
+  std::chrono::milliseconds body{90'000};     // from there to the body's end
   std::chrono::milliseconds total{120'000};
 };
 
@@ -80,6 +81,8 @@ struct HttpRequest {
   std::string body;
   Deadlines deadlines;
   std::size_t max_body_bytes = std::size_t{32} << 20U;
+  /// Never by way of a proxy: for endpoints of the own machine.
+  bool direct = false;
 };
 
 struct HttpResponse {

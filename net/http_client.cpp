@@ -42,6 +42,9 @@ constexpr int kMaxInformational = 8;
 
 using PlainStream = beast::tcp_stream;
 using TlsStream = beast::ssl_stream<beast::tcp_stream>;
+// Through a proxy that is reached by TLS. Asio's own streams: Beast's does not go over itself.
+using ProxyTlsStream = ssl::stream<beast::tcp_stream>;
+using TlsInTlsStream = ssl::stream<ProxyTlsStream>;
 
 /// What one attempt over one connection came to.
 struct Attempt {
@@ -57,7 +60,9 @@ struct Outgoing {
   http::request<http::string_body> message;
   std::string origin;
   std::size_t max_body_bytes = 0;
+  std::string pool;  // of connections: those through a proxy are kept apart
   std::chrono::milliseconds headers_within{};
+  std::chrono::milliseconds body_within{};
   SteadyTime deadline;
 };
 
@@ -102,6 +107,23 @@ Error body_error(const std::string& origin, const boost::system::error_code& err
   return Error{code, fmt::format("{}: reading the body: {}", origin, error.message())};
 }
 
+Error handshake_error(SSL* handle,
+                      const std::string& origin,
+                      const boost::system::error_code& error) {
+  if (error == beast::error::timeout) {
+    return Error{Errc::kTimeout, fmt::format("{}: TLS handshake timed out", origin)};
+  }
+  if (error.category() != asio::error::get_ssl_category()) {
+    return Error{Errc::kNetwork, fmt::format("{}: TLS handshake: {}", origin, error.message())};
+  }
+  const long verified = SSL_get_verify_result(handle);
+  return Error{Errc::kTls,
+               fmt::format("{}: TLS handshake: {}",
+                           origin,
+                           verified == X509_V_OK ? error.message()
+                                                 : X509_verify_cert_error_string(verified))};
+}
+
 /// A connection to one origin. Used by one coroutine at a time.
 class Connection {
  public:
@@ -137,11 +159,11 @@ class BasicConnection final : public Connection {
   Stream& stream() { return stream_; }
 
   Task<core::Status> handshake(SteadyTime deadline, std::string origin) override {
-    if constexpr (std::is_same_v<Stream, TlsStream>) {
+    if constexpr (!std::is_same_v<Stream, PlainStream>) {
       transport().expires_at(deadline);
       const auto [error] = co_await stream_.async_handshake(ssl::stream_base::client, kToken);
       if (error) {
-        co_return handshake_error(origin, error);
+        co_return handshake_error(stream_.native_handle(), origin, error);
       }
     }
     co_return core::Status::ok();
@@ -182,7 +204,8 @@ class BasicConnection final : public Connection {
       }
     } while (parser->get().result_int() >= 100 && parser->get().result_int() < 200);
 
-    transport().expires_at(outgoing->deadline);
+    transport().expires_at(
+        std::min(std::chrono::steady_clock::now() + outgoing->body_within, outgoing->deadline));
     if (!parser->is_done()) {
       const auto [error, read] = co_await http::async_read(stream_, buffer_, *parser, kToken);
       if (error) {
@@ -197,23 +220,6 @@ class BasicConnection final : public Connection {
   }
 
  private:
-  Error handshake_error(const std::string& origin, const boost::system::error_code& error) {
-    if (error == beast::error::timeout) {
-      return Error{Errc::kTimeout, fmt::format("{}: TLS handshake timed out", origin)};
-    }
-    if (error.category() != asio::error::get_ssl_category()) {
-      return Error{Errc::kNetwork, fmt::format("{}: TLS handshake: {}", origin, error.message())};
-    }
-    std::string why = error.message();
-    if constexpr (std::is_same_v<Stream, TlsStream>) {
-      const long verified = SSL_get_verify_result(stream_.native_handle());
-      if (verified != X509_V_OK) {
-        why = X509_verify_cert_error_string(verified);
-      }
-    }
-    return Error{Errc::kTls, fmt::format("{}: TLS handshake: {}", origin, why)};
-  }
-
   static core::Result<HttpResponse> take_response(http::response_parser<http::string_body>& parser,
                                                   const Outgoing& outgoing) {
     HttpResponse response;
@@ -283,6 +289,7 @@ core::Result<std::shared_ptr<Outgoing>> make_outgoing(HttpRequest request,
   outgoing->origin = url.origin();
   outgoing->max_body_bytes = request.max_body_bytes;
   outgoing->headers_within = request.deadlines.headers;
+  outgoing->body_within = request.deadlines.body;
   outgoing->deadline = std::chrono::steady_clock::now() + request.deadlines.total;
 
   auto& message = outgoing->message;
@@ -414,13 +421,7 @@ struct ClientState {
   std::map<std::string, std::vector<std::unique_ptr<Connection>>> idle;
 };
 
-core::Result<std::unique_ptr<Connection>> make_connection(ClientState& client, const Url& url) {
-  if (url.scheme != "https") {
-    return std::unique_ptr<Connection>(
-        std::make_unique<BasicConnection<PlainStream>>(client.executor));
-  }
-  auto connection = std::make_unique<BasicConnection<TlsStream>>(client.executor, client.tls);
-  SSL* const handle = connection->stream().native_handle();
+core::Status expect_host(SSL* handle, const Url& url) {
   X509_VERIFY_PARAM* const expected = SSL_get0_param(handle);
   X509_VERIFY_PARAM_set_hostflags(expected, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
   boost::system::error_code not_literal;
@@ -432,21 +433,27 @@ core::Result<std::unique_ptr<Connection>> make_connection(ClientState& client, c
   if (!prepared) {
     return Error{Errc::kTls, fmt::format("{}: cannot prepare host verification", url.origin())};
   }
+  return core::Status::ok();
+}
+
+using MadeConnection = core::Result<std::unique_ptr<Connection>>;
+
+/// TLS with `url` over whatever leads there; the handshake is still to come.
+template <class Below>
+MadeConnection make_tls(ClientState& client, Below below, const Url& url) {
+  using Stream = std::conditional_t<std::is_same_v<Below, PlainStream>, TlsStream, TlsInTlsStream>;
+  auto connection = std::make_unique<BasicConnection<Stream>>(std::move(below), client.tls);
+  if (auto expected = expect_host(connection->stream().native_handle(), url); !expected) {
+    return expected.error();
+  }
   return std::unique_ptr<Connection>(std::move(connection));
 }
 
-Task<core::Result<std::unique_ptr<Connection>>> connect(std::shared_ptr<ClientState> client,
-                                                        Url url,
-                                                        SteadyTime deadline) {
+Task<core::Status> connect_tcp(beast::tcp_stream& transport, Url url, SteadyTime deadline) {
   const core::Result<std::vector<tcp::endpoint>> endpoints = co_await resolve(url, deadline);
   if (!endpoints) {
     co_return endpoints.error();
   }
-  core::Result<std::unique_ptr<Connection>> connection = make_connection(*client, url);
-  if (!connection) {
-    co_return connection.error();
-  }
-  beast::tcp_stream& transport = (*connection)->transport();
   transport.expires_at(deadline);
   const auto [error, endpoint] = co_await transport.async_connect(*endpoints, kToken);
   if (error == beast::error::timeout) {
@@ -458,11 +465,139 @@ Task<core::Result<std::unique_ptr<Connection>>> connect(std::shared_ptr<ClientSt
   }
   boost::system::error_code ignored;
   transport.socket().set_option(tcp::no_delay(true), ignored);
+  co_return core::Status::ok();
+}
+
+/// What a proxy's answer to CONNECT means, other than 2xx.
+Error tunnel_refused(const std::string& proxy, int status) {
+  // A gateway's 5xx is about the way, which may be open again soon.
+  const Errc code = status >= 500 ? Errc::kNetwork : Errc::kHttp;
+  return Error{
+      code,
+      fmt::format(
+          "proxy {}: status {}{}", proxy, status, status == 407 ? ": it wants another login" : "")};
+}
+
+template <class Stream>
+Task<core::Status> open_tunnel(Stream& stream,
+                               std::shared_ptr<http::request<http::empty_body>> message,
+                               std::string proxy) {
+  const auto [write_error, written] = co_await http::async_write(stream, *message, kToken);
+  if (write_error) {
+    co_return exchange_error("proxy " + proxy, "sending", write_error);
+  }
+  beast::flat_buffer buffer(kMaxHeaderBytes);
+  http::response_parser<http::empty_body> parser;
+  parser.header_limit(kMaxHeaderBytes);
+  parser.skip(true);
+  const auto [error, read] = co_await http::async_read_header(stream, buffer, parser, kToken);
+  if (error) {
+    co_return exchange_error("proxy " + proxy, "reading the header", error);
+  }
+  const int status = static_cast<int>(parser.get().result_int());
+  if (status < 200 || status >= 300) {
+    co_return tunnel_refused(proxy, status);
+  }
+  if (buffer.size() != 0) {  // whatever this is, it is not the origin: that one waits for us
+    co_return Error{Errc::kHttp, fmt::format("proxy {}: sent more than its answer", proxy)};
+  }
+  co_return core::Status::ok();
+}
+
+core::Result<std::shared_ptr<http::request<http::empty_body>>> make_connect(
+    const ClientState& client, const Url& url) {
+  const bool ipv6 = url.host.find(':') != std::string::npos;
+  const std::string target =
+      ipv6 ? fmt::format("[{}]:{}", url.host, url.port) : fmt::format("{}:{}", url.host, url.port);
+  auto message = std::make_shared<http::request<http::empty_body>>();
+  message->version(11);
+  message->method(http::verb::connect);
+  message->target(target);
+  message->set(http::field::host, target);
+  message->set(http::field::user_agent, client.options.user_agent);
+  if (client.options.proxy->login) {
+    const auto login = client.options.proxy->login();
+    if (!login) {
+      return login.error().with_context("login of the proxy");
+    }
+    message->set(http::field::proxy_authorization, basic_authorization(*login));
+  }
+  return message;
+}
+
+/// A connection to the origin through a tunnel; the handshake with the origin is still to come.
+Task<MadeConnection> connect_by_proxy(std::shared_ptr<ClientState> client,
+                                      Url url,
+                                      SteadyTime deadline) {
+  const core::Result<Url> proxy = parse_url(client->options.proxy->url);
+  if (!proxy) {
+    co_return proxy.error();
+  }
+  const auto message = make_connect(*client, url);
+  if (!message) {
+    co_return message.error();
+  }
+  const std::string name = proxy->origin();
+  beast::tcp_stream transport(client->executor);
+  const core::Status reached = co_await connect_tcp(transport, *proxy, deadline);
+  if (!reached) {
+    co_return reached.error().with_context("proxy");
+  }
+  if (proxy->scheme == "http") {
+    const core::Status opened = co_await open_tunnel(transport, *message, name);
+    if (!opened) {
+      co_return opened.error();
+    }
+    co_return make_tls(*client, std::move(transport), url);
+  }
+  ProxyTlsStream outer(std::move(transport), client->tls);
+  if (auto expected = expect_host(outer.native_handle(), *proxy); !expected) {
+    co_return expected.error();
+  }
+  const auto [error] = co_await outer.async_handshake(ssl::stream_base::client, kToken);
+  if (error) {
+    co_return handshake_error(outer.native_handle(), "proxy " + name, error);
+  }
+  const core::Status opened = co_await open_tunnel(outer, *message, name);
+  if (!opened) {
+    co_return opened.error();
+  }
+  co_return make_tls(*client, std::move(outer), url);
+}
+
+Task<MadeConnection> connect_directly(std::shared_ptr<ClientState> client,
+                                      Url url,
+                                      SteadyTime deadline) {
+  beast::tcp_stream transport(client->executor);
+  const core::Status reached = co_await connect_tcp(transport, url, deadline);
+  if (!reached) {
+    co_return reached.error();
+  }
+  if (url.scheme == "https") {
+    co_return make_tls(*client, std::move(transport), url);
+  }
+  co_return std::unique_ptr<Connection>(
+      std::make_unique<BasicConnection<PlainStream>>(std::move(transport)));
+}
+
+Task<MadeConnection> connect(std::shared_ptr<ClientState> client,
+                             Url url,
+                             bool by_proxy,
+                             SteadyTime deadline) {
+  MadeConnection connection;
+  if (by_proxy) {
+    connection = co_await connect_by_proxy(client, url, deadline);
+  } else {
+    connection = co_await connect_directly(client, url, deadline);
+  }
+  if (!connection) {
+    co_return connection;
+  }
   const core::Status shaken = co_await (*connection)->handshake(deadline, url.origin());
   if (!shaken) {
     co_return shaken.error();
   }
-  co_return std::move(connection);
+  co_return connection;
 }
 
 // Holds the client's state, not the client, so that a request under way may outlive it.
@@ -472,17 +607,21 @@ Task<core::Result<HttpResponse>> send_with(std::shared_ptr<ClientState> client,
   if (!url) {
     co_return url.error();
   }
+  const std::optional<ProxyOptions>& proxy = client->options.proxy;
+  const bool by_proxy =
+      proxy && url->scheme == "https" && !request.direct && !bypasses_proxy(proxy->no_proxy, *url);
   const std::chrono::milliseconds connect_within = request.deadlines.connect;
   const auto prepared = make_outgoing(std::move(request), *url, client->options.user_agent);
   if (!prepared) {
     co_return prepared.error();
   }
   const std::shared_ptr<Outgoing>& outgoing = *prepared;
+  outgoing->pool = by_proxy ? "proxy " + outgoing->origin : outgoing->origin;
 
-  if (std::unique_ptr<Connection> kept = client->take_idle(outgoing->origin)) {
+  if (std::unique_ptr<Connection> kept = client->take_idle(outgoing->pool)) {
     Attempt attempt = co_await kept->exchange(outgoing);
     if (attempt.reusable) {
-      client->keep(outgoing->origin, std::move(kept));
+      client->keep(outgoing->pool, std::move(kept));
     }
     if (!attempt.closed_unanswered || !is_idempotent(outgoing->message.method())) {
       co_return std::move(attempt.result);
@@ -491,13 +630,14 @@ Task<core::Result<HttpResponse>> send_with(std::shared_ptr<ClientState> client,
 
   const SteadyTime connect_by =
       std::min(std::chrono::steady_clock::now() + connect_within, outgoing->deadline);
-  core::Result<std::unique_ptr<Connection>> connection = co_await connect(client, *url, connect_by);
+  core::Result<std::unique_ptr<Connection>> connection =
+      co_await connect(client, *url, by_proxy, connect_by);
   if (!connection) {
     co_return connection.error();
   }
   Attempt attempt = co_await (*connection)->exchange(outgoing);
   if (attempt.reusable) {
-    client->keep(outgoing->origin, *std::move(connection));
+    client->keep(outgoing->pool, *std::move(connection));
   }
   co_return std::move(attempt.result);
 }

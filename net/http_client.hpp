@@ -3,9 +3,11 @@
 
 #include "core/result.hpp"
 #include "net/http.hpp"
+#include "net/proxy.hpp"
 #include "net/task.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace plumbline::net {
@@ -13,8 +15,8 @@ namespace plumbline::net {
 /// Sends one request and gives its answer, whatever its status. Errors are those of the exchange
 /// itself: kInvalidArgument (URL), kNetwork, kTls (the certificate is not trusted or does not name
 /// the host), kTimeout, kLimit (body too large), kTruncated (the body ended early), kHttp
-/// (malformed answer). Follows no redirect, retries nothing, adds no credentials. Must be called on
-/// the I/O thread.
+/// (malformed answer, or a proxy that refuses). Follows no redirect, retries nothing, adds no
+/// credentials. Must be called on the I/O thread.
 class HttpTransport {
  public:
   virtual ~HttpTransport() = default;
@@ -30,6 +32,9 @@ struct ClientOptions {
   std::size_t max_idle_connections_per_origin = 8;
   std::chrono::seconds idle_timeout{60};
   std::string user_agent = "plumbline";
+  /// For https requests that are neither `direct` nor excepted: a tunnel (CONNECT), so that TLS is
+  /// with the origin and the proxy sees no more than its name. Plain http never goes there.
+  std::optional<ProxyOptions> proxy;
 };
 
 /// A transport over sockets: HTTP/1.1, keep-alive pool per origin, TLS 1.2 or newer with

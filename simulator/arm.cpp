@@ -101,6 +101,12 @@ class Handler {
                        "MissingApiVersionParameter",
                        "Requests to the resource manager name an api-version in their query.");
     }
+    constexpr std::string_view kStates =
+        "/providers/microsoft.policyinsights/policystates/latest/queryresults";
+    if (request_.method == "POST" && segments_[0] == "subscriptions" && segments_.size() > 2 &&
+        path_.ends_with(kStates)) {
+      return policy_states();
+    }
     if (request_.method != "GET") {
       return arm_error(405, "MethodNotAllowed", "The simulator's resource manager is read-only.");
     }
@@ -111,6 +117,27 @@ class Handler {
       return below_tenant();
     }
     return not_found("NotFound", "The path");
+  }
+
+  /// What the scenario says that Azure Policy found; the rows are those of `policyresources`.
+  Reply policy_states() {
+    if (auto missing = missing_container(store_, segments_)) {
+      route_ = "arm.missing";
+      return *std::move(missing);
+    }
+    route_ = "arm.policystates";
+    Json items = Json::array();
+    for (const auto& [key, resource] : store_.resources()) {
+      if (resource.id.type == "microsoft.policyinsights/policystates" &&
+          resource.id.subscription == segments_[1]) {
+        const auto properties = resource.body.find("properties");
+        items.push_back(properties == resource.body.end() ? Json::object() : *properties);
+      }
+    }
+    const std::size_t count = items.size();
+    Reply reply = page(std::move(items), false, "@odata.nextLink");
+    reply.body["@odata.count"] = count;
+    return reply;
   }
 
   Reply below_subscription() {

@@ -2,6 +2,8 @@
 
 #include "core/digest.hpp"
 #include "core/text.hpp"
+#include "net/client_assertion.hpp"
+#include "simulator/json.hpp"
 
 #include <fmt/format.h>
 
@@ -100,7 +102,15 @@ Reply Identity::answer_imds(const net::ServerRequest& request) {
                        "invalid_resource",
                        fmt::format("AADSTS500011: the resource '{}' is unknown.", *resource));
   }
-  const auto token = issue(*resource);
+  Reply reply = token_reply(*resource, true);
+  if (reply.status == 200 && request.query_value("client_id")) {
+    reply.body["client_id"] = *request.query_value("client_id");
+  }
+  return reply;
+}
+
+Reply Identity::token_reply(const std::string& resource, bool with_expires_in) {
+  const auto token = issue(resource);
   if (!token) {
     return oauth_error(500, "unknown", "Failed to retrieve token.");
   }
@@ -110,19 +120,174 @@ Reply Identity::answer_imds(const net::ServerRequest& request) {
   };
   Reply reply;
   reply.body = {{"access_token", *token},
-                {"client_id",
-                 request.query_value("client_id").value_or("5e1d2c3b-7a60-4f8e-9b1d-0c2a4e6f8a10")},
-                {"refresh_token", ""},
-                {"expires_in", std::to_string(lifetime_.count())},
+                {"client_id", "5e1d2c3b-7a60-4f8e-9b1d-0c2a4e6f8a10"},
                 {"expires_on", text(now + lifetime_)},
-                {"ext_expires_in", std::to_string(lifetime_.count())},
-                {"not_before", text(now - std::chrono::minutes(5))},
-                {"resource", *resource},
+                {"resource", resource},
                 {"token_type", "Bearer"}};
+  if (with_expires_in) {
+    reply.body["refresh_token"] = "";
+    reply.body["expires_in"] = std::to_string(lifetime_.count());
+    reply.body["ext_expires_in"] = std::to_string(lifetime_.count());
+    reply.body["not_before"] = text(now - std::chrono::minutes(5));
+  }
   return reply;
 }
 
-Reply Identity::answer_entra(const net::ServerRequest& request) {
+Reply Identity::answer_app_service(const net::ServerRequest& request) {
+  const auto fail = [](int status, std::string_view message) {
+    Reply reply;
+    reply.status = status;
+    reply.body = {
+        {"statusCode", status}, {"message", message}, {"correlationId", core::random_uuid()}};
+    return reply;
+  };
+  if (rules_.identity_header.empty()) {
+    return fail(404, "No identity header is registered.");
+  }
+  if (request.method != "GET" || request.query_value("api-version") != "2019-08-01") {
+    return fail(400, "GET with api-version=2019-08-01.");
+  }
+  if (request.headers.get("X-IDENTITY-HEADER") != rules_.identity_header) {
+    return fail(401, "The identity header is missing or wrong.");
+  }
+  if (request.headers.get("X-Forwarded-For") || request.headers.get("Via")) {
+    return fail(400, "The request came through a proxy.");
+  }
+  int selectors = 0;
+  for (const char* const name : {"client_id", "principal_id", "object_id", "mi_res_id"}) {
+    selectors += request.query_value(name) ? 1 : 0;
+  }
+  const auto resource = request.query_value("resource");
+  if (selectors > 1 || !resource || host_of(*resource).empty()) {
+    return fail(400, "One resource and at most one identity.");
+  }
+  return token_reply(*resource, false);
+}
+
+Reply Identity::answer_arc(const net::ServerRequest& request) {
+  if (rules_.arc_directory.empty()) {
+    return oauth_error(404, "not_found", "No directory of keys is registered.");
+  }
+  const auto resource = request.query_value("resource");
+  if (request.method != "GET" || request.headers.get("Metadata") != "true" ||
+      !request.query_value("api-version") || !resource || host_of(*resource).empty()) {
+    return oauth_error(400, "invalid_request", "GET with Metadata, api-version and resource.");
+  }
+  constexpr std::string_view kBasic = "Basic ";
+  const std::string_view header = request.headers.get("Authorization").value_or("");
+  if (header.starts_with(kBasic)) {
+    if (arc_keys_.erase(std::string(header.substr(kBasic.size()))) == 1) {
+      return token_reply(*resource, true);
+    }
+    return oauth_error(401, "unauthorized_client", "The key is not one of this agent's.");
+  }
+  const auto random = core::random_bytes(32);
+  if (!random || arc_keys_.size() > 1000) {
+    return oauth_error(500, "unknown", "No key can be made.");
+  }
+  const std::string key = core::to_hex(*random);
+  const std::string name = core::random_uuid() + ".key";
+  if (!write_file(rules_.arc_directory + "/" + name, key)) {
+    return oauth_error(500, "unknown", "The key cannot be written.");
+  }
+  arc_keys_.insert(key);
+  Reply reply = oauth_error(401, "unauthorized_client", "The key in the named file is wanted.");
+  reply.headers.add("Www-Authenticate", "Basic realm=" + rules_.arc_realm + "/" + name);
+  return reply;
+}
+
+core::Status Identity::set_rules(const Json& rules) {
+  Rules wanted;
+  const std::map<std::string, std::string*, std::less<>> members = {
+      {"tenant_id", &wanted.tenant_id},
+      {"client_id", &wanted.client_id},
+      {"client_secret", &wanted.client_secret},
+      {"certificate", &wanted.certificate},
+      {"federated_token", &wanted.federated_token},
+      {"identity_header", &wanted.identity_header},
+      {"arc_directory", &wanted.arc_directory},
+      {"arc_realm", &wanted.arc_realm}};
+  const auto bad = [](const std::string& why) {
+    return core::Error{core::Errc::kInvalidArgument, why};
+  };
+  if (!rules.is_object()) {
+    return bad("an object is wanted");
+  }
+  for (const auto& [name, value] : rules.items()) {
+    const auto member = members.find(name);
+    if (member == members.end() || !value.is_string()) {
+      return bad(name + ": no such member, or not a string");
+    }
+    *member->second = value.get<std::string>();
+  }
+  if (!wanted.certificate.empty()) {
+    if (const auto facts = net::read_certificate(wanted.certificate); !facts) {
+      return facts.error();
+    }
+  }
+  if (wanted.arc_realm.empty()) {
+    wanted.arc_realm = wanted.arc_directory;
+  }
+  rules_ = std::move(wanted);
+  return core::Status::ok();
+}
+
+int Identity::judge_assertion(const std::string& assertion,
+                              const std::string& client_id,
+                              const std::string& token_url) const {
+  if (!rules_.federated_token.empty() && assertion == rules_.federated_token) {
+    return 0;
+  }
+  if (rules_.certificate.empty()) {
+    return rules_.federated_token.empty() ? 0 : 70021;
+  }
+  const auto parts = core::split(assertion, '.');
+  if (parts.size() != 3) {
+    return rules_.federated_token.empty() ? 50027 : 70021;
+  }
+  const auto decoded = [](std::string_view part) {
+    return Json::parse(net::base64url_decode(part).value_or(""), nullptr, false);
+  };
+  const Json header = decoded(parts[0]);
+  const Json claims = decoded(parts[1]);
+  const auto signature = net::base64url_decode(parts[2]);
+  const auto facts = net::read_certificate(rules_.certificate);
+  if (!header.is_object() || !claims.is_object() || !signature || !facts) {
+    return 50027;
+  }
+  const std::string algorithm = string_member(header, "alg");
+  const bool named = string_member(header, "x5t#S256") == facts->x5t_s256 ||
+                     string_member(header, "x5t") == facts->x5t;
+  const core::Time now = clock_->now();
+  if (!named || (algorithm != "PS256" && algorithm != "RS256") || now < facts->not_before ||
+      now >= facts->not_after ||
+      !net::is_signed_by(
+          rules_.certificate,
+          algorithm == "PS256" ? net::AssertionAlgorithm::kPs256 : net::AssertionAlgorithm::kRs256,
+          assertion.substr(0, parts[0].size() + 1 + parts[1].size()),
+          *signature)) {
+    return 700027;
+  }
+  if (string_member(claims, "aud") != token_url) {
+    return 700023;
+  }
+  if (string_member(claims, "iss") != client_id || string_member(claims, "sub") != client_id ||
+      string_member(claims, "jti").empty()) {
+    return 700021;
+  }
+  const auto time = [&](const char* name) {
+    const auto member = claims.find(name);
+    const bool number = member != claims.end() && member->is_number_integer();
+    return core::Time(std::chrono::seconds(number ? member->get<std::int64_t>() : 0));
+  };
+  constexpr std::chrono::minutes kSkew{5};
+  if (time("nbf") > now + kSkew || time("exp") + kSkew <= now || time("exp") <= time("nbf")) {
+    return 700024;
+  }
+  return 0;
+}
+
+Reply Identity::answer_entra(const net::ServerRequest& request, const std::string& origin) {
   std::map<std::string, std::string> form;
   for (auto& [key, value] : net::parse_query(request.body)) {
     form[key] = std::move(value);
@@ -143,6 +308,29 @@ Reply Identity::answer_entra(const net::ServerRequest& request) {
   }
   if (form["client_secret"].empty() && form["client_assertion"].empty()) {
     return fail(401, "invalid_client", 7000218, "The body has no secret and no assertion.");
+  }
+  const std::string tenant(core::split(request.path, '/').at(1));
+  if (!rules_.tenant_id.empty() && !core::iequals(tenant, rules_.tenant_id)) {
+    return fail(400, "invalid_request", 90002, "The tenant was not found.");
+  }
+  if (!rules_.client_id.empty() && form["client_id"] != rules_.client_id) {
+    return fail(400, "unauthorized_client", 700016, "The application was not found.");
+  }
+  if (!form["client_secret"].empty()) {
+    const bool other_proof = !rules_.certificate.empty() || !rules_.federated_token.empty();
+    const bool wrong =
+        rules_.client_secret.empty() ? other_proof : form["client_secret"] != rules_.client_secret;
+    if (wrong) {
+      return fail(401, "invalid_client", 7000215, "The client secret is not the right one.");
+    }
+  } else if (form["client_assertion_type"] !=
+             "urn:ietf:params:oauth:client-assertion-type:jwt-bearer") {
+    return fail(400, "invalid_request", 90014, "The type of the assertion is missing or unknown.");
+  } else if (const int code = judge_assertion(
+                 form["client_assertion"], form["client_id"], origin + request.path);
+             code != 0) {
+    return code == 70021 ? fail(400, "invalid_request", code, "No federated identity matches.")
+                         : fail(401, "invalid_client", code, "The assertion does not hold.");
   }
   constexpr std::string_view kDefault = "/.default";
   std::string audience = form["scope"];

@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 namespace plumbline::simulator {
@@ -102,6 +103,7 @@ struct Simulator::State {
   std::string certificate;
   std::map<std::string, std::uint64_t> by_route;
   std::map<std::string, std::uint64_t> by_status;
+  std::set<std::string> queries;  // of Resource Graph, each once
   std::uint64_t requests = 0;
   std::map<std::string, Bucket> reads;
   net::Event ready;  // everything above is in place
@@ -126,7 +128,12 @@ struct Simulator::State {
   ArmAnswer answer_https(const net::ServerRequest& request) {
     const std::string path = core::to_lower(request.path);
     if (path.ends_with("/oauth2/v2.0/token")) {
-      return {"entra.token", identity.answer_entra(request)};
+      return {"entra.token", identity.answer_entra(request, arm.endpoint)};
+    }
+    constexpr std::string_view kDiscovery = "/v2.0/.well-known/openid-configuration";
+    if (path.ends_with(kDiscovery) && request.method == "GET") {
+      return {"entra.discovery",
+              plain_reply(200, discovery(path.substr(1, path.size() - 1 - kDiscovery.size())))};
     }
     if (path == "/metadata/endpoints") {
       return {"arm.endpoints", plain_reply(200, endpoints())};
@@ -141,6 +148,7 @@ struct Simulator::State {
                           "MissingApiVersionParameter",
                           "Requests to the resource manager name an api-version in their query.")};
       }
+      remember_query(request);
       return {"arg.query", graph.answer(request)};
     }
     ArmAnswer answer = answer_arm(store, arm, request);
@@ -153,6 +161,22 @@ struct Simulator::State {
                                std::to_string(take_read("")));
     }
     return answer;
+  }
+
+  /// What Microsoft's libraries ask for before they ask for a token.
+  [[nodiscard]] Json discovery(const std::string& tenant) const {
+    const std::string base = arm.endpoint + "/" + tenant;
+    return {{"token_endpoint", base + "/oauth2/v2.0/token"},
+            {"authorization_endpoint", base + "/oauth2/v2.0/authorize"},
+            {"jwks_uri", base + "/discovery/v2.0/keys"},
+            {"issuer", base + "/v2.0"}};
+  }
+
+  void remember_query(const net::ServerRequest& request) {
+    constexpr std::size_t kMaxQueries = 10'000;
+    if (queries.size() < kMaxQueries) {
+      queries.insert(string_member(Json::parse(request.body, nullptr, false), "query"));
+    }
   }
 
   [[nodiscard]] Json endpoints() const {
@@ -175,12 +199,19 @@ struct Simulator::State {
     if (request.path == "/admin/requests" && request.method == "GET") {
       return plain_reply(200, {{"total", requests}, {"routes", by_route}, {"statuses", by_status}});
     }
+    if (request.path == "/admin/queries" && request.method == "GET") {
+      return plain_reply(200, {{"queries", queries}});
+    }
     if (request.path == "/admin/faults") {
       return admin_faults(request);
     }
     if (request.path == "/admin/tokens" && request.method == "DELETE") {
       identity.revoke_all();
       return plain_reply(200, {{"ok", true}});
+    }
+    if (request.path == "/admin/identity" && request.method == "PUT") {
+      const core::Result<Json> body = parse_json(request.body, "request body");
+      return body ? status_reply(identity.set_rules(*body)) : status_reply(body.error());
     }
     if (request.path == "/admin/delays" && request.method == "PUT") {
       return admin_delays(request);
@@ -262,6 +293,12 @@ struct Simulator::State {
     }
     if (path == "/metadata/identity/oauth2/token") {
       return {"imds.token", identity.answer_imds(request)};
+    }
+    if (path == "/msi/token") {
+      return {"app_service.token", identity.answer_app_service(request)};
+    }
+    if (path == "/arc/metadata/identity/oauth2/token") {
+      return {"azure_arc.token", identity.answer_arc(request)};
     }
     Reply missing;
     missing.status = 404;

@@ -25,7 +25,9 @@ INITIATIVE = {"properties": {
                                                       "policyDefinitionReferenceId": "one"}]}}
 # Where each variable of settings.cpp stands in the document.
 PLACES = {"root": (), "azure": ("azure",), "cloud": ("azure", "cloud"), "custom": ("azure", "cloud", "custom"),
-          "credential": ("azure", "credential"), "scope": ("azure", "scope"), "baseline": ("baseline",),
+          "credential": ("azure", "credential"), "scope": ("azure", "scope"),
+          "proxy": ("azure", "proxy"), "secret": ("azure", "credential", "secret"),
+          "baseline": ("baseline",),
           "reader": ("baseline", "assignments", "[]"), "schedule": ("schedule",), "storage": ("storage",),
           "backup": ("storage", "backup"),
           "web": ("web",), "log": ("log",), "drift": ("drift",), "include": ("drift", "include", "[]"),
@@ -34,6 +36,8 @@ PLACES = {"root": (), "azure": ("azure",), "cloud": ("azure", "cloud"), "custom"
 ASSIGNMENT = "baseline: {assignments: [{name: a, initiative: base, %s}]}\n"
 EXPECTED = "drift: {expected: [{name: x, effect: accept, %s}]}\n"
 MINIMAL = "baseline: {assignments: [{name: a, initiative: base}]}\n"
+SECRET = MINIMAL + "azure: {credential: {type: client_secret, tenant_id: t, client_id: c, %s}}\n"
+CERTIFICATE = MINIMAL + "azure: {credential: {type: client_certificate, tenant_id: t, client_id: c, %s}}\n"
 ACCEPTED = {
     "the least": MINIMAL,
     "sections without contents": MINIMAL + "azure:\nschedule:\nstorage:\nweb:\nlog:\n",
@@ -41,6 +45,23 @@ ACCEPTED = {
     "a cloud by name": MINIMAL + "azure: {cloud: AzureChina}\n",
     "a cloud by hand": MINIMAL + "azure: {cloud: {custom: {resource_manager: 'https://arm.example/'}}}\n",
     "one identity": MINIMAL + "azure: {credential: {type: managed_identity, client_id: a, object_id: ''}}\n",
+    "a workload": MINIMAL + "azure: {credential: {type: workload_identity, tenant_id: t, client_id: c, "
+                          "token_file: f}}\n",
+    "a workload that the environment tells of": MINIMAL + "azure: {credential: {type: workload_identity}}\n",
+    "a secret in a file": SECRET % "secret: {file: f}",
+    "a secret of systemd": SECRET % "secret: {credential: azure, file: ''}",
+    "a secret in the environment": SECRET % "secret: {environment: SECRET}",
+    "a certificate": CERTIFICATE % "certificate: {file: c.pem}",
+    "a certificate and how to sign": CERTIFICATE % "certificate: {file: c.pem}, algorithm: RS256",
+    "somebody's account": MINIMAL + "azure: {credential: {type: azure_cli, tenant_id: contoso.example}}\n",
+    "whatever there is": MINIMAL + "azure: {credential: {type: default}}\n",
+    "a proxy": MINIMAL + "azure: {proxy: {url: 'http://proxy.example:3128', login: {file: f}, "
+                         "no_proxy: [a, .b, 10.0.0.0/8]}}\n",
+    "a proxy with TLS": MINIMAL + "azure: {proxy: {url: 'https://proxy.example'}}\n",
+    "no proxy": MINIMAL + "azure: {proxy: {url: none}}\n",
+    "the environment's proxy": MINIMAL + "azure: {proxy: {url: environment, no_proxy: []}}\n",
+    "a cloud with Entra": MINIMAL + "azure: {cloud: {custom: {authority: 'https://login.example', "
+                                    "resource_manager: 'https://arm.example'}}}\n",
     "subscriptions": MINIMAL + "azure: {scope: {management_groups: [], subscriptions: [AAA, 12]}}\n",
     "everything": MINIMAL + "inventory: all\n",
     "a subscription": "baseline: {assignments: [{name: a, initiative: base, scope: /subscriptions/x}]}\n",
@@ -96,7 +117,31 @@ REFUSED = {
     "a cloud that is a list": MINIMAL + "azure: {cloud: [AzurePublic]}\n",
     "a cloud without an origin": MINIMAL + "azure: {cloud: {custom: {}}}\n",
     "plain http for tokens": MINIMAL + "azure: {cloud: {custom: {resource_manager: 'http://x'}}}\n",
-    "another credential": MINIMAL + "azure: {credential: {type: workload_identity}}\n",
+    "another credential": MINIMAL + "azure: {credential: {type: magic}}\n",
+    "a secret itself": SECRET % "secret: FAKE-SECRET",
+    "a secret nowhere": SECRET % "secret: {file: ''}",
+    "a secret in two places": SECRET % "secret: {file: f, environment: E}",
+    "a secret at a path of systemd": SECRET % "secret: {credential: ../x}",
+    "no secret": SECRET % "",
+    "a secret and a certificate": SECRET % "secret: {file: f}, certificate: {file: f}",
+    "no certificate": CERTIFICATE % "algorithm: RS256",
+    "another algorithm": CERTIFICATE % "certificate: {file: f}, algorithm: none",
+    "no tenant": MINIMAL + "azure: {credential: {type: client_secret, client_id: c, secret: {file: f}}}\n",
+    "an empty tenant": MINIMAL + "azure: {credential: {type: client_secret, tenant_id: '', client_id: c, "
+                                 "secret: {file: f}}}\n",
+    "no client": MINIMAL + "azure: {credential: {type: client_secret, tenant_id: t, secret: {file: f}}}\n",
+    "a tenant that is a path": MINIMAL + "azure: {credential: {type: azure_cli, tenant_id: a/b}}\n",
+    "a secret of a machine": MINIMAL + "azure: {credential: {secret: {file: f}}}\n",
+    "a choice of an identity for whatever there is": MINIMAL + "azure: {credential: {type: default, client_id: a}}\n",
+    "a resource id of a workload": MINIMAL + "azure: {credential: {type: workload_identity, resource_id: a}}\n",
+    "a secret for a cloud without Entra": "azure: {cloud: {custom: {resource_manager: 'https://x'}}, credential: "
+                                          "{type: client_secret, tenant_id: t, client_id: c, secret: {file: f}}}\n" + MINIMAL,
+    "a proxy of another kind": MINIMAL + "azure: {proxy: {url: 'socks5://proxy'}}\n",
+    "a proxy with its login": MINIMAL + "azure: {proxy: {url: 'http://u:p@proxy'}}\n",
+    "a login for nobody": MINIMAL + "azure: {proxy: {login: {file: f}}}\n",
+    "exceptions by name": MINIMAL + "azure: {proxy: {url: 'http://p', no_proxy: a}}\n",
+    "plain http for secrets": MINIMAL + "azure: {cloud: {custom: {authority: 'http://x', "
+                                        "resource_manager: 'https://x'}}}\n",
     "two identities": MINIMAL + "azure: {credential: {client_id: a, object_id: b}}\n",
     "two other identities": MINIMAL + "azure: {credential: {client_id: a, resource_id: b}}\n",
     "management groups": MINIMAL + "azure: {scope: {management_groups: [a]}}\n",

@@ -1,68 +1,44 @@
-// Managed identity from the instance metadata service (contracts 1.2, 1.8).
+// Managed identities: of virtual machines (IMDS), of App Service, Functions and Container Apps, and
+// of machines with Azure Arc (contracts 1.1 to 1.4).
 #pragma once
 
-#include "collectors/collector_metrics.hpp"
-#include "collectors/identity/token_source.hpp"
-#include "core/clock.hpp"
-#include "core/log.hpp"
-#include "net/http_client.hpp"
+#include "collectors/identity/credential.hpp"
+#include "collectors/identity/local_input.hpp"
 
-#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 
 namespace plumbline::collectors {
 
-struct ManagedIdentityOptions {
-  /// Origin of the metadata service; AZURE_POD_IDENTITY_AUTHORITY_HOST replaces it in the SDKs.
-  std::string endpoint = "http://169.254.169.254";
+/// Which identity, where there are several; at most one is set.
+struct IdentityChoice {
   std::string client_id;
   std::string object_id;
   std::string resource_id;
 };
 
-/// A token as an identity endpoint gave it.
-struct AccessToken {
-  std::string value;
-  core::Time expires_at;
-  core::Time refresh_at;
+struct ManagedIdentityOptions {
+  IdentityChoice identity;
+  /// In a chain the metadata service may not exist: it is probed first, and that it knows no
+  /// identity leads to the next credential.
+  bool in_chain = false;
+  /// Where Arc's agent puts its keys; nothing else is opened.
+  std::string arc_keys = "/var/opt/azcmagent/tokens";
+  /// Its presence means Arc where no variable speaks of it.
+  std::string arc_agent = "/opt/azcmagent/bin/himds";
 };
 
-/// Reads the endpoint's 200 body. `expires_in` and `expires_on` may be numbers or numeric strings.
-/// Errors hold no part of the body.
-[[nodiscard]] core::Result<AccessToken> parse_token_response(std::string_view body, core::Time now);
+/// The kind that the environment's variables call for. Fails with kInvalidArgument where they make
+/// no sense, or where the kind cannot do what is asked.
+[[nodiscard]] core::Result<std::unique_ptr<Credential>> make_managed_identity(
+    IdentityParts parts, const Environment& environment, const ManagedIdentityOptions& options);
 
-/// How long to wait before retry `attempt` (0 first) after `status`; nullopt: do not retry. 410
-/// means the service is being updated and comes back within 70 s.
+/// How long to wait before retry `attempt` (0 first) after `status` of IMDS; nullopt: do not retry.
+/// 410 means the service is being updated and comes back within 70 s.
 [[nodiscard]] std::optional<std::chrono::milliseconds> imds_retry_delay(int status, int attempt);
 
-class ManagedIdentity final : public TokenSource {
- public:
-  /// All references must outlive it.
-  ManagedIdentity(net::HttpTransport& transport,
-                  const core::Clock& clock,
-                  core::Log& log,
-                  CollectorMetrics& metrics,
-                  ManagedIdentityOptions options);
-
-  net::Task<core::Result<std::string>> token(std::string audience) override;
-  void discard(const std::string& audience) override;
-
- private:
-  struct Pending;
-  struct Attempt;
-
-  net::Task<core::Result<AccessToken>> fetch(std::string audience);
-  net::Task<Attempt> fetch_once(std::string audience);
-
-  net::HttpTransport* transport_;
-  const core::Clock* clock_;
-  core::Log* log_;
-  CollectorMetrics* metrics_;
-  ManagedIdentityOptions options_;
-  std::map<std::string, AccessToken> cache_;
-  std::map<std::string, std::shared_ptr<Pending>> pending_;  // one request at a time per audience
-};
+/// The file that an Arc challenge names, if it is one that may be opened.
+[[nodiscard]] core::Result<std::string> arc_key_path(std::string_view challenge,
+                                                     std::string_view directory);
 
 }  // namespace plumbline::collectors

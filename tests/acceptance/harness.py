@@ -360,6 +360,7 @@ class Test:
         self._processes = []
         self._directories = 0
         self._selected = None
+        self.variables = {}  # of the environment, for every daemon that is started
 
     @property
     def scenario(self):
@@ -399,14 +400,20 @@ class Test:
         self._processes.append(process)
 
     def environment(self, simulator=None, imds_port=None):
-        environment = dict(os.environ)
+        # What signs in or leads elsewhere on a developer's machine does not count here.
+        environment = {name: value for name, value in os.environ.items()
+                       if not name.startswith(("AZURE_", "IDENTITY_", "IMDS_", "MSI_")) and
+                       name.lower() not in ("http_proxy", "https_proxy", "all_proxy", "no_proxy")}
         port = simulator.imds_port if simulator else imds_port
         if port:
             environment["AZURE_POD_IDENTITY_AUTHORITY_HOST"] = f"http://127.0.0.1:{port}"
+        environment.update(self.variables)
         return environment
 
     def config_text(self, simulator, inventory="baseline", sweep="5s", details="5s", changes="off", activity="off",
-                    listen="127.0.0.1:0", parameters=True, arm_port=None, extra="", baseline=None):
+                    listen="127.0.0.1:0", parameters=True, arm_port=None, extra="", baseline=None,
+                    azure=""):
+        """`azure`: further lines of the section, each with its two blanks."""
         arm = f"https://127.0.0.1:{arm_port or simulator.arm_port}"
         values = "{}"
         if parameters:
@@ -415,6 +422,7 @@ class Test:
         return (f"azure:\n"
                 f"  cloud: {{custom: {{authority: \"{arm}\", resource_manager: \"{arm}\",\n"
                 f"                   audience: \"https://management.azure.com/\", ca_file: \"{simulator.ca_file}\"}}}}\n"
+                f"{azure}"
                 f"inventory: {inventory}\n"
                 f"baseline:\n"
                 f"  assignments:\n"

@@ -140,7 +140,34 @@ TEST_CASE("bad configuration names file, line and column") {
        "at most one of client_id"},
       {"other credential",
        kMinimal + "azure: {credential: {type: magic}}\n",
-       "`type` must be one of managed_identity, not `magic`"},
+       "`type` must be one of managed_identity, workload_identity, client_secret, "
+       "client_certificate, azure_cli, default, not `magic`"},
+      {"a login in the clear",
+       kMinimal + "azure: {proxy: {url: 'http://u:hunter2@proxy'}}\n",
+       "c.yaml:4:22: `url` must not hold a login; `login` says where that is"},
+      {"a proxy of another kind",
+       kMinimal + "azure: {proxy: {url: 'socks5://proxy'}}\n",
+       "c.yaml:4:22: `url` must be environment, none, or the http:// or https:// URL of a proxy"},
+      {"a secret in the clear",
+       kMinimal + "azure: {credential: {type: client_secret, secret: hunter2}}\n",
+       "c.yaml:4:51: `secret` says where it is: one of file, credential and environment; it never "
+       "stands here itself"},
+      {"a key of another type",
+       kMinimal + "azure: {credential: {token_file: x}}\n",
+       "c.yaml:4:34: `token_file` means nothing to the credential type managed_identity, which "
+       "takes client_id, object_id, resource_id"},
+      {"a missing key",
+       kMinimal + "azure: {credential: {type: client_secret, client_id: c, secret: {file: f}}}\n",
+       "c.yaml:4:21: the credential type client_secret needs tenant_id, client_id, secret; "
+       "`tenant_id` is missing"},
+      {"two places of a secret",
+       kMinimal + "azure: {credential: {type: client_secret, tenant_id: t, client_id: c, secret: "
+                  "{file: f, environment: E}}}\n",
+       "exactly one of file, credential and environment says where it is"},
+      {"nobody to show the secret to",
+       kMinimal + "azure: {cloud: {custom: {resource_manager: 'https://x'}}, credential: {type: "
+                  "client_secret, tenant_id: t, client_id: c, secret: {file: f}}}\n",
+       "the credential type client_secret asks Entra: a custom cloud needs its `authority`"},
       {"bad scope",
        "baseline: {assignments: [{name: a, initiative: x, scope: prod}]}\n",
        "`scope` must be / (everything collected)"},
