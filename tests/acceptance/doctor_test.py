@@ -277,7 +277,7 @@ def no_identity(test):
                            "body": '{"error": "invalid_request", "error_description": "Identity not found"}'}])
     findings = online(test, config, simulator, code=1)
     equal(failed(findings), ["identity"], "an endpoint that refuses")
-    contains(only(findings, "identity")["remedy"], "Attach an identity", "remedy")
+    contains(only(findings, "identity")["remedy"], "must be attached to this machine", "remedy")
 
 
 def permissions(test):
