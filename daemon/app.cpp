@@ -77,6 +77,7 @@ Status App::open_store() {
   options.key_file = settings_.key_file;
   options.restore = settings_.backup.restore;
   options.backups = settings_.backup.directory;
+  options.actors = settings_.actors;
   auto opened = storage::open_store(options, clock_);
   if (!opened) {
     return opened.error();
@@ -569,7 +570,7 @@ Collection App::collection() const {
 }
 
 std::string App::metrics_text() {
-  daemon_metrics_.refresh(store_->size_bytes());
+  daemon_metrics_.refresh(store_->size_bytes(), store_->writable());
   const prometheus::TextSerializer serializer;
   return published()->verdict_metrics + serializer.Serialize(registry_->Collect());
 }
