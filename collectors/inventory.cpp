@@ -497,6 +497,9 @@ net::Task<Status> Inventory::sweep(std::vector<std::string> subscriptions,
   };
   auto begun = co_await net::offload(parts_.storage, std::move(begin));
   if (!begun) {
+    parts_.log.error("cycle_failed",
+                     {{core::log_field::kReason, std::string(core::to_string(begun.error().code))},
+                      {core::log_field::kError, begun.error().message}});
     co_return begun.error();
   }
   state->cycle = *std::move(begun);

@@ -376,7 +376,15 @@ void read_drift(YamlReader& drift, const std::filesystem::path& base, Drift& out
 }
 
 void read_document(YamlReader& root, const std::filesystem::path& base, Settings& out) {
-  root.allow({"azure", "inventory", "baseline", "drift", "schedule", "storage", "web", "log"});
+  root.allow({"azure",
+              "inventory",
+              "baseline",
+              "drift",
+              "schedule",
+              "storage",
+              "privacy",
+              "web",
+              "log"});
   root.mapping("azure", [&](YamlReader& azure) { read_azure(azure, base, out); });
   std::string inventory = "baseline";
   root.choice("inventory", {"baseline", "all"}, inventory);
@@ -408,6 +416,14 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
     storage.duration("retention", std::chrono::days(1), out.retention);
     storage.size("max_size", std::int64_t{16} << 20U, out.max_size);
     storage.mapping("backup", [&](YamlReader& backup) { read_backup(backup, base, out.backup); });
+  });
+  root.mapping("privacy", [&](YamlReader& privacy) {
+    privacy.allow({"actors"});
+    std::string actors = "full";
+    privacy.choice("actors", {"full", "pseudonym", "off"}, actors);
+    out.actors = actors == "full"        ? core::ActorPrivacy::kFull
+                 : actors == "pseudonym" ? core::ActorPrivacy::kPseudonym
+                                         : core::ActorPrivacy::kOff;
   });
   root.mapping("web", [&](YamlReader& web) {
     web.allow({"listen", "config_file"});
@@ -490,6 +506,7 @@ std::vector<std::string> keys_needing_restart(const Settings& running, const Set
   compare("storage.retention",
           running.retention == wanted.retention && running.max_size == wanted.max_size);
   compare("drift.socket", running.drift.socket == wanted.drift.socket);
+  compare("privacy.actors", running.actors == wanted.actors);
   compare("storage.backup", running.backup == wanted.backup);
   compare(
       "web.listen",

@@ -1,6 +1,7 @@
 // The configuration file as immutable, validated values. config/plumbline.yaml documents every key.
 #pragma once
 
+#include "core/actors.hpp"
 #include "core/model/drift_rules.hpp"
 #include "core/result.hpp"
 
@@ -113,6 +114,7 @@ struct Settings {
   std::chrono::seconds retention{std::chrono::days(400)};
   std::int64_t max_size = 0;  // bytes; 0: no limit
   Backup backup;
+  core::ActorPrivacy actors = core::ActorPrivacy::kFull;
   std::string listen_address = "127.0.0.1";
   std::uint16_t listen_port = 9837;
   std::string web_config_file;  // empty: plain HTTP, no users

@@ -82,6 +82,7 @@ Status App::open_store() {
   options.key_file = settings_.key_file;
   options.restore = settings_.backup.restore;
   options.backups = settings_.backup.directory;
+  options.actors = settings_.actors;
   auto opened = storage::open_store(options, clock_);
   if (!opened) {
     return opened.error();
@@ -661,7 +662,7 @@ Collection App::collection() const {
 }
 
 Exposition App::metrics(bool compressed) {
-  daemon_metrics_.refresh(store_->size_bytes());
+  daemon_metrics_.refresh(store_->size_bytes(), store_->writable());
   return expose(published()->verdict_metrics, *registry_, compressed);
 }
 

@@ -41,6 +41,9 @@ DaemonMetrics::DaemonMetrics(prometheus::Registry& registry)
       storage_size_(&gauge(registry,
                            "plumbline_storage_size_bytes",
                            "Size of the database and its write-ahead log.")),
+      storage_writable_(&gauge(registry,
+                               "plumbline_storage_writable",
+                               "Whether the last attempt to write to the database succeeded.")),
       cpu_seconds_(&prometheus::BuildCounter()
                         .Name("process_cpu_seconds_total")
                         .Help("Total user and system CPU time spent in seconds.")
@@ -75,8 +78,9 @@ void DaemonMetrics::count_cycle(const core::CycleReport& report) {
   cycle_duration_->Add({{"kind", report.row.kind}}, kCycleBuckets).Observe(took.count());
 }
 
-void DaemonMetrics::refresh(std::int64_t storage_bytes) {
+void DaemonMetrics::refresh(std::int64_t storage_bytes, bool storage_writable) {
   storage_size_->Set(static_cast<double>(storage_bytes));
+  storage_writable_->Set(storage_writable ? 1 : 0);
   const double cpu = static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
   if (cpu > cpu_seconds_->Value()) {
     cpu_seconds_->Increment(cpu - cpu_seconds_->Value());

@@ -16,7 +16,7 @@ class DaemonMetrics {
   void count_cycle(const core::CycleReport& report);
   void set_reload(bool successful, core::Time at);
   /// Reads the process's own figures from /proc.
-  void refresh(std::int64_t storage_bytes);
+  void refresh(std::int64_t storage_bytes, bool storage_writable);
 
  private:
   prometheus::Family<prometheus::Counter>* cycles_;
@@ -24,6 +24,7 @@ class DaemonMetrics {
   prometheus::Gauge* reload_successful_;
   prometheus::Gauge* reload_time_;
   prometheus::Gauge* storage_size_;
+  prometheus::Gauge* storage_writable_;
   prometheus::Counter* cpu_seconds_;
   prometheus::Gauge* resident_memory_;
   prometheus::Gauge* open_descriptors_;

@@ -248,4 +248,78 @@ Result<ChainReport> check_chain(Connection& connection) {
   return report;
 }
 
+std::string next_link(std::string_view link,
+                      std::string_view tag,
+                      const std::vector<std::optional<std::string>>& values) {
+  std::string item(link);
+  item += tag;
+  for (const auto& value : values) {
+    item += value ? fmt::format("|{}:", value->size()) + *value : "|-";
+  }
+  return std::string(as_bytes(core::sha256(item)));
+}
+
+Status for_each_chain_item(Connection& connection,
+                           std::int64_t first,
+                           std::int64_t last,
+                           const std::function<Status(const ChainItem&)>& visit) {
+  const auto item_of = [](std::string_view tag, const Statement& row, int columns) {
+    ChainItem item;
+    item.tag = tag;
+    for (int column = 0; column < columns; ++column) {
+      item.values.push_back(row.is_null(column) ? std::nullopt
+                                                : std::optional<std::string>(row.blob(column)));
+    }
+    return item;
+  };
+  std::vector<Use> streams;
+  streams.reserve(kParts.size());
+  std::array<bool, kParts.size()> more{};
+  for (std::size_t i = 0; i < kParts.size(); ++i) {
+    const auto& part = kParts.at(i);
+    streams.emplace_back(
+        connection.prepare(fmt::format("{} WHERE {} BETWEEN ? AND ? ORDER BY {}, {}",
+                                       part.select,
+                                       part.cycle,
+                                       part.cycle,
+                                       part.row)));
+    streams.back()->bind(1, first).bind(2, last);
+    const auto row = streams.back()->step();
+    if (!row) {
+      return row.error();
+    }
+    more.at(i) = *row;
+  }
+  const Use cycles(connection.prepare(
+      fmt::format("{} WHERE number BETWEEN ? AND ? ORDER BY number", kCycleRow)));
+  cycles->bind(1, first).bind(2, last);
+  for (;;) {
+    const auto row = cycles->step();
+    if (!row) {
+      return row.error();
+    }
+    if (!*row) {
+      return Status::ok();
+    }
+    auto own = item_of("cycle", *cycles, kChainColumn);
+    own.link = cycles->blob(kChainColumn);
+    if (auto done = visit(own); !done) {
+      return done;
+    }
+    for (std::size_t i = 0; i < kParts.size(); ++i) {
+      while (more.at(i) && streams.at(i)->integer(0) == cycles->integer(0)) {
+        auto& stream = *streams.at(i);
+        if (auto done = visit(item_of(kParts.at(i).tag, stream, stream.columns())); !done) {
+          return done;
+        }
+        const auto next = stream.step();
+        if (!next) {
+          return next.error();
+        }
+        more.at(i) = *next;
+      }
+    }
+  }
+}
+
 }  // namespace plumbline::storage

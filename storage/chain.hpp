@@ -9,6 +9,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace plumbline::storage {
@@ -37,5 +38,26 @@ struct ChainReport {
 
 /// Recomputes every link that can be, in one pass with bounded memory. Inside a read transaction.
 [[nodiscard]] core::Result<ChainReport> check_chain(Connection& connection);
+
+/// A row as the chain hashes it. The first value is the cycle, the second, but of a cycle's own
+/// row, the row's id.
+struct ChainItem {
+  std::string_view tag;  // `cycle`, `version`, ...: docs/schema.md
+  std::vector<std::optional<std::string>> values;
+  std::string link;  // of a cycle's own row: the link once all its rows are folded in
+};
+
+/// The rows of the cycles from `first` to `last`, each cycle's own row before what it changed. An
+/// error of `visit` ends it.
+[[nodiscard]] core::Status for_each_chain_item(
+    Connection& connection,
+    std::int64_t first,
+    std::int64_t last,
+    const std::function<core::Status(const ChainItem&)>& visit);
+
+/// The link that follows `link` once a row is folded in.
+[[nodiscard]] std::string next_link(std::string_view link,
+                                    std::string_view tag,
+                                    const std::vector<std::optional<std::string>>& values);
 
 }  // namespace plumbline::storage

@@ -1,6 +1,7 @@
 #include "storage/sqlite.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <stdexcept>
 
@@ -13,8 +14,13 @@ using core::Status;
 
 namespace {
 
-Error to_error(sqlite3* handle, int code) {
+/// `writable` is told when the disk is to blame.
+Error to_error(sqlite3* handle, int code, std::atomic<bool>* writable = nullptr) {
   const int primary = code & 0xff;
+  if (writable != nullptr && (primary == SQLITE_FULL || primary == SQLITE_IOERR ||
+                              primary == SQLITE_READONLY || primary == SQLITE_CANTOPEN)) {
+    *writable = false;
+  }
   Errc errc = Errc::kIo;
   if (primary == SQLITE_BUSY || primary == SQLITE_LOCKED) {
     errc = Errc::kBusy;
@@ -62,7 +68,7 @@ Result<bool> Statement::step() {
   if (code == SQLITE_DONE) {
     return false;
   }
-  return to_error(sqlite3_db_handle(statement_.get()), code);
+  return to_error(sqlite3_db_handle(statement_.get()), code, writable_);
 }
 
 Status Statement::run() {
@@ -131,7 +137,7 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::string& path, Ac
 
 Status Connection::execute(const char* sql) {
   const int code = sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr);
-  return code == SQLITE_OK ? Status::ok() : Status(to_error(handle_.get(), code));
+  return code == SQLITE_OK ? Status::ok() : Status(to_error(handle_.get(), code, &writable_));
 }
 
 Statement& Connection::prepare(std::string_view sql) {
@@ -151,8 +157,8 @@ Statement& Connection::prepare(std::string_view sql) {
     throw std::logic_error(
         fmt::format("cannot prepare `{}`: {}", sql, sqlite3_errmsg(handle_.get())));
   }
-  auto prepared =
-      code == SQLITE_OK ? Statement(statement) : Statement(to_error(handle_.get(), code));
+  auto prepared = code == SQLITE_OK ? Statement(statement, &writable_)
+                                    : Statement(to_error(handle_.get(), code, &writable_));
   return statements_.insert_or_assign(key, std::move(prepared)).first->second;
 }
 
@@ -161,9 +167,9 @@ Result<std::int64_t> Connection::query_integer(std::string_view sql) {
   const int code =
       sqlite3_prepare_v2(handle_.get(), sql.data(), static_cast<int>(sql.size()), &raw, nullptr);
   if (code != SQLITE_OK) {
-    return to_error(handle_.get(), code);
+    return to_error(handle_.get(), code, &writable_);
   }
-  Statement statement(raw);
+  Statement statement(raw, &writable_);
   const auto row = statement.step();
   if (!row) {
     return row.error();
@@ -177,6 +183,37 @@ std::int64_t Connection::last_insert_row() const {
 
 std::int64_t Connection::rows_changed() const {
   return sqlite3_changes64(handle_.get());
+}
+
+std::int64_t Connection::total_changes() const {
+  return sqlite3_total_changes64(handle_.get());
+}
+
+Status Connection::remember_files(const std::string& path) {
+  for (const char* suffix : {"", "-wal", "-shm"}) {
+    struct stat status = {};
+    if (::stat((path + suffix).c_str(), &status) != 0) {
+      return Error{Errc::kIo, fmt::format("{}{}: is not there", path, suffix)};
+    }
+    files_.push_back({path + suffix, status.st_dev, status.st_ino});
+  }
+  return Status::ok();
+}
+
+Status Connection::check_files() {
+  for (const auto& file : files_) {
+    struct stat status = {};
+    if (::stat(file.path.c_str(), &status) != 0 || status.st_dev != file.device ||
+        status.st_ino != file.inode) {
+      writable_ = false;
+      return Error{Errc::kIo,
+                   fmt::format("{}: was deleted or replaced while in use. Nothing is read or "
+                               "written until it is back: put it back, or stop the daemon and "
+                               "restore a copy",
+                               file.path)};
+    }
+  }
+  return Status::ok();
 }
 
 Status Connection::copy_to(Connection& destination,
@@ -225,6 +262,9 @@ Status quick_check(Connection& connection) {
 }
 
 Result<std::unique_ptr<Transaction>> Transaction::begin(Connection& connection) {
+  if (auto there = connection.check_files(); !there) {
+    return there.error();
+  }
   if (auto begun = connection.execute("BEGIN IMMEDIATE"); !begun) {
     return begun.error();
   }
@@ -239,9 +279,15 @@ Transaction::~Transaction() {
 }
 
 Status Transaction::commit() {
+  if (auto there = connection_->check_files(); !there) {
+    return there;
+  }
   auto committed = connection_->execute("COMMIT");
   if (committed) {
     open_ = false;
+    if (connection_->total_changes() > changes_before_) {
+      connection_->writable_ = true;
+    }
   }
   return committed;
 }

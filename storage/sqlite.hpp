@@ -5,6 +5,7 @@
 
 #include <sqlite3.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -20,7 +21,8 @@ namespace plumbline::storage {
 /// blobs are copied by SQLite when bound.
 class Statement {
  public:
-  explicit Statement(sqlite3_stmt* statement) : statement_(statement) {}
+  explicit Statement(sqlite3_stmt* statement, std::atomic<bool>* writable = nullptr)
+      : statement_(statement), writable_(writable) {}
 
   /// One that could not be prepared because the file cannot be read: gives this error when run.
   explicit Statement(core::Error failure) : failure_(std::move(failure)) {}
@@ -50,6 +52,7 @@ class Statement {
   };
 
   std::unique_ptr<sqlite3_stmt, Finalizer> statement_;
+  std::atomic<bool>* writable_ = nullptr;  // of its connection
   core::Error failure_;
 };
 
@@ -121,7 +124,17 @@ class Connection {
   /// The first column of the first row; 0 when there is none.
   [[nodiscard]] core::Result<std::int64_t> query_integer(std::string_view sql);
   [[nodiscard]] std::int64_t last_insert_row() const;
-  [[nodiscard]] std::int64_t rows_changed() const;  // by the last statement
+  [[nodiscard]] std::int64_t rows_changed() const;   // by the last statement
+  [[nodiscard]] std::int64_t total_changes() const;  // by all of them
+
+  /// From now on `check_files` wants the database and its log where they are now: whoever writes to
+  /// files that have lost their names writes what nobody will find.
+  [[nodiscard]] core::Status remember_files(const std::string& path);
+  /// Fails with kIo when one of them was deleted or replaced. Thread-safe.
+  [[nodiscard]] core::Status check_files();
+
+  /// Whether the disk took what was written last; true before the first. Thread-safe.
+  [[nodiscard]] bool writable() const { return writable_; }
 
   /// Copies every page into `destination`, `pages_per_step` at a time; `between` is called after
   /// each step and ends the copy with kCancelled by true. The caller holds a read transaction, or
@@ -137,8 +150,18 @@ class Connection {
     void operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
   };
 
+  friend class Transaction;
+
+  struct RememberedFile {
+    std::string path;
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+  };
+
   Connection() = default;
 
+  std::vector<RememberedFile> files_;
+  std::atomic<bool> writable_ = true;
   std::function<bool()> stopped_;  // before the handle, which calls it
   std::unique_ptr<sqlite3, Closer> handle_;
   std::unordered_map<std::string, Statement> statements_;
@@ -160,9 +183,11 @@ class Transaction {
   [[nodiscard]] core::Status commit();
 
  private:
-  explicit Transaction(Connection& connection) : connection_(&connection) {}
+  explicit Transaction(Connection& connection)
+      : connection_(&connection), changes_before_(connection.total_changes()) {}
 
   Connection* connection_;
+  std::int64_t changes_before_;
   bool open_ = true;
 };
 

@@ -297,16 +297,18 @@ Status write_watermark(Connection& connection, std::string_view source, core::Ti
 }
 
 SqliteCycle::SqliteCycle(Connection& connection,
+                         const core::ActorNames& actors,
                          const core::Clock& clock,
                          std::string kind,
                          std::string scope)
-    : connection_(&connection), clock_(&clock) {
+    : connection_(&connection), actors_(&actors), clock_(&clock) {
   row_.kind = std::move(kind);
   row_.scope = std::move(scope);
   row_.started_at = clock.now();
 }
 
 Result<std::unique_ptr<core::Cycle>> SqliteCycle::begin(Connection& connection,
+                                                        const core::ActorNames& actors,
                                                         const core::Clock& clock,
                                                         std::string kind,
                                                         std::string scope) {
@@ -314,7 +316,7 @@ Result<std::unique_ptr<core::Cycle>> SqliteCycle::begin(Connection& connection,
     return emptied.error();
   }
   return std::unique_ptr<core::Cycle>(
-      new SqliteCycle(connection, clock, std::move(kind), std::move(scope)));
+      new SqliteCycle(connection, actors, clock, std::move(kind), std::move(scope)));
 }
 
 Status SqliteCycle::stage_one(const core::Observation& observation) {
@@ -416,6 +418,7 @@ Status SqliteCycle::stage_evidence(core::Evidence evidence) {
 }
 
 Status SqliteCycle::stage_change(core::ChangeRecord change) {
+  actors_->apply(change);
   change_records_.push_back(std::move(change));
   return Status::ok();
 }

@@ -1,6 +1,7 @@
 // A cycle over the writing connection. Private to storage/.
 #pragma once
 
+#include "core/actors.hpp"
 #include "core/clock.hpp"
 #include "core/ports/store.hpp"
 #include "storage/sqlite.hpp"
@@ -19,10 +20,12 @@ namespace plumbline::storage {
 
 class SqliteCycle final : public core::Cycle {
  public:
-  [[nodiscard]] static core::Result<std::unique_ptr<core::Cycle>> begin(Connection& connection,
-                                                                        const core::Clock& clock,
-                                                                        std::string kind,
-                                                                        std::string scope);
+  [[nodiscard]] static core::Result<std::unique_ptr<core::Cycle>> begin(
+      Connection& connection,
+      const core::ActorNames& actors,
+      const core::Clock& clock,
+      std::string kind,
+      std::string scope);
 
   core::Status stage(std::vector<core::Observation> page) override;
   core::Result<std::vector<std::string>> unseen(std::string_view source,
@@ -38,6 +41,7 @@ class SqliteCycle final : public core::Cycle {
 
  private:
   SqliteCycle(Connection& connection,
+              const core::ActorNames& actors,
               const core::Clock& clock,
               std::string kind,
               std::string scope);
@@ -53,6 +57,7 @@ class SqliteCycle final : public core::Cycle {
   core::Status close_version(std::int64_t resource, std::int64_t cycle);
 
   Connection* connection_;
+  const core::ActorNames* actors_;
   const core::Clock* clock_;
   core::CycleRow row_;
   // Rows rather than keys: eight bytes a resource.

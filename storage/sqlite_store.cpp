@@ -29,14 +29,16 @@ class SqliteStore final : public core::Store {
   SqliteStore(std::string path,
               InstanceLock lock,
               std::unique_ptr<Connection> writer,
+              core::ActorNames actors,
               const core::Clock& clock)
       : path_(std::move(path)),
         lock_(std::move(lock)),
         writer_(std::move(writer)),
+        actors_(std::move(actors)),
         clock_(&clock) {}
 
   Result<std::unique_ptr<core::Cycle>> begin_cycle(std::string kind, std::string scope) override {
-    return SqliteCycle::begin(*writer_, *clock_, std::move(kind), std::move(scope));
+    return SqliteCycle::begin(*writer_, actors_, *clock_, std::move(kind), std::move(scope));
   }
 
   Status put_watermarks(const std::vector<std::pair<std::string, core::Time>>& positions) override {
@@ -74,8 +76,13 @@ class SqliteStore final : public core::Store {
   Result<std::int64_t> used_bytes() override { return storage::used_bytes(*writer_); }
 
   Result<std::unique_ptr<core::Snapshot>> snapshot() override {
+    if (auto there = writer_->check_files(); !there) {
+      return there.error();
+    }
     return SqliteSnapshot::open(path_);
   }
+
+  [[nodiscard]] bool writable() const override { return writer_->writable(); }
 
   [[nodiscard]] std::int64_t size_bytes() const override {
     std::int64_t total = 0;
@@ -91,6 +98,7 @@ class SqliteStore final : public core::Store {
   std::string path_;
   InstanceLock lock_;
   std::unique_ptr<Connection> writer_;
+  core::ActorNames actors_;
   const core::Clock* clock_;
 };
 
@@ -133,6 +141,9 @@ Result<std::unique_ptr<Connection>> open_writer(const std::string& path) {
   if (auto ready = prepare_writer(**connection); !ready) {
     return ready.error().with_context(path);
   }
+  if (auto known = (*connection)->remember_files(path); !known) {
+    return known.error();
+  }
   return connection;
 }
 
@@ -172,6 +183,16 @@ Result<OpenedStore> open_store(const StoreOptions& options, const core::Clock& c
   if (!lock) {
     return lock.error();
   }
+  // SQLite would throw the log away and begin an empty history.
+  if (const auto log = options.path + "-wal"; !existed && std::filesystem::exists(log, ignored) &&
+                                              std::filesystem::file_size(log, ignored) > 0) {
+    return Error{Errc::kNotFound,
+                 fmt::format("{}: the database is gone, but {} is there, which belongs to it. Put "
+                             "the database back, or run `plumbline restore`; to begin anew, remove "
+                             "the log",
+                             options.path,
+                             log)};
+  }
   if (!existed && std::filesystem::exists(replacement_path(options.path), ignored)) {
     return Error{
         Errc::kNotFound,
@@ -201,8 +222,11 @@ Result<OpenedStore> open_store(const StoreOptions& options, const core::Clock& c
   if (!connection) {
     return connection.error();
   }
-  opened.store =
-      std::make_unique<SqliteStore>(options.path, *std::move(lock), *std::move(connection), clock);
+  opened.store = std::make_unique<SqliteStore>(options.path,
+                                               *std::move(lock),
+                                               *std::move(connection),
+                                               core::ActorNames(options.actors, *key),
+                                               clock);
   opened.redaction_key = *std::move(key);
   return opened;
 }

@@ -1,6 +1,7 @@
 // The store over SQLite.
 #pragma once
 
+#include "core/actors.hpp"
 #include "core/clock.hpp"
 #include "core/ports/store.hpp"
 #include "storage/backup.hpp"
@@ -20,6 +21,8 @@ struct StoreOptions {
   /// Replace a damaged database by the newest sound copy in `backups`.
   bool restore = false;
   std::string backups = {};
+  /// Of the people named in change records; pseudonyms are made with the redaction key.
+  core::ActorPrivacy actors = core::ActorPrivacy::kFull;
 };
 
 /// A damaged database was set aside and a copy took its place.

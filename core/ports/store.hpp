@@ -148,6 +148,8 @@ class Store {
   virtual Result<std::unique_ptr<Snapshot>> snapshot() = 0;
   /// Bytes of the database's pages that hold something. Storage thread.
   virtual Result<std::int64_t> used_bytes() = 0;
+  /// Whether the last attempt to write succeeded; true before the first. Thread-safe.
+  [[nodiscard]] virtual bool writable() const = 0;
   /// Bytes of the database file and its WAL. Thread-safe.
   [[nodiscard]] virtual std::int64_t size_bytes() const = 0;
 };

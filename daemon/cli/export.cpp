@@ -1,7 +1,9 @@
+#include "config/text_file.hpp"
 #include "core/text.hpp"
 #include "daemon/cli/options.hpp"
 #include "daemon/cli/progress.hpp"
 #include "daemon/cli/report.hpp"
+#include "storage/evidence.hpp"
 #include "storage/sqlite_store.hpp"
 
 #include <fmt/format.h>
@@ -98,6 +100,50 @@ Status write(const config::Settings& settings, const ExportOptions& options) {
   return done;
 }
 
+constexpr std::size_t kMaxKeyBytes = 64UL * 1024;
+
+Status write_pack(const config::Settings& settings, const ExportOptions& options) {
+  const auto from = instant(options.from, core::Time::min());
+  const auto to = instant(options.to, core::Time::max());
+  if (!from || !to) {
+    return !from ? from.error() : to.error();
+  }
+  if (options.key.empty()) {
+    return Error{Errc::kInvalidArgument,
+                 "--evidence needs --key: a file made with `openssl genpkey -algorithm ed25519`"};
+  }
+  const auto key = config::read_text_file(options.key, kMaxKeyBytes);
+  if (!key) {
+    return key.error();
+  }
+  storage::EvidenceRequest request;
+  request.store = settings.storage_path;
+  request.directory = options.evidence;
+  request.from = *from;
+  request.to = *to;
+  request.scope = core::to_lower(options.scope);
+  if (request.scope.ends_with('/')) {
+    request.scope.pop_back();
+  }
+  request.private_key = *key;
+  request.now = core::SystemClock().now();
+  const auto pack = storage::write_evidence(request);
+  if (!pack) {
+    return pack.error();
+  }
+  fmt::print(
+      "{}: cycles {} to {}, {} versions, {} transitions, {} verdicts\nlast link {}\nsigned by {}\n",
+      options.evidence,
+      pack->first_cycle,
+      pack->last_cycle,
+      pack->versions,
+      pack->transitions,
+      pack->verdicts,
+      pack->last_link,
+      pack->key);
+  return Status::ok();
+}
+
 }  // namespace
 
 int run_export(const CommonOptions& common, const ExportOptions& options) {
@@ -106,7 +152,9 @@ int run_export(const CommonOptions& common, const ExportOptions& options) {
     fmt::print(stderr, "{}\n", settings.error().message);
     return kExitError;
   }
-  if (auto done = write(*settings, options); !done) {
+  if (auto done =
+          options.evidence.empty() ? write(*settings, options) : write_pack(*settings, options);
+      !done) {
     fmt::print(stderr, "plumbline: {}\n", done.error().message);
     return kExitError;
   }

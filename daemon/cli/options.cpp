@@ -169,14 +169,20 @@ int run_command_line(int argc, char** argv) {
   restore->callback([&] { code = run_restore(common, backup_file); });
 
   bool full = false;
+  ExportOptions extract;
   auto* verify = app.add_subcommand(
       "verify", "Check that the database is what was committed: chain, checksums, verdicts");
   add_config(*verify, common);
   verify->add_flag("--full", full, "Also check every index and reference");
-  verify->add_option("file", backup_file, "A copy to check (default: the configured database)")
+  verify
+      ->add_option("file",
+                   backup_file,
+                   "A copy, or an audit pack, to check (default: the configured database)")
       ->type_name("FILE");
+  verify->add_option("--key", extract.key, "Public key that must have signed an audit pack (PEM)")
+      ->type_name("PATH");
   verify->footer("Exit codes: 0 sound, 1 not what was committed, 2 cannot be read.");
-  verify->callback([&] { code = run_verify(common, backup_file, full); });
+  verify->callback([&] { code = run_verify(common, backup_file, full, extract.key); });
 
   HistoryOptions past;
   auto* history = app.add_subcommand(
@@ -271,7 +277,15 @@ int run_command_line(int argc, char** argv) {
   drift_import->add_option("file", acceptances_file, "The file")->required()->type_name("FILE");
   drift_import->callback([&] { code = run_drift_import(common, acceptances_file); });
 
-  ExportOptions extract;
+  PastOptions instant;
+  auto* report = app.add_subcommand("report", "Show score and states as they were at an instant");
+  add_config(*report, common);
+  report->add_option("--at", instant.at, "The instant (RFC 3339)")->required();
+  report->add_option("--format", common.format, "table or json")
+      ->transform(CLI::CheckedTransformer(listings).description("{table,json}"))
+      ->default_str("table");
+  report->callback([&] { code = run_report(common, instant); });
+
   auto* exported = app.add_subcommand("export", "Write rows of the database as JSON lines or CSV");
   add_config(*exported, common);
   const std::map<std::string, core::ExportOf> kinds = {
@@ -280,11 +294,12 @@ int run_command_line(int argc, char** argv) {
       {"verdicts", core::ExportOf::kVerdicts},
       {"transitions", core::ExportOf::kTransitions},
       {"drift", core::ExportOf::kDrift}};
-  exported
-      ->add_option("--what", extract.what, "resources, versions, verdicts, transitions or drift")
-      ->required()
-      ->transform(CLI::CheckedTransformer(kinds).description(
-          "{resources,versions,verdicts,transitions,drift}"));
+  auto* what =
+      exported
+          ->add_option(
+              "--what", extract.what, "resources, versions, verdicts, transitions or drift")
+          ->transform(CLI::CheckedTransformer(kinds).description(
+              "{resources,versions,verdicts,transitions,drift}"));
   exported->add_option("--from", extract.from, "First instant (RFC 3339; default: all)");
   exported->add_option("--to", extract.to, "First instant that is left out");
   const std::map<std::string, bool> shapes = {{"jsonl", false}, {"csv", true}};
@@ -293,7 +308,21 @@ int run_command_line(int argc, char** argv) {
       ->default_str("jsonl");
   exported->footer(
       "Example: plumbline export --what transitions --from 2026-11-01 > november.jsonl");
-  exported->callback([&] { code = run_export(common, extract); });
+  auto* evidence =
+      exported
+          ->add_option(
+              "--evidence", extract.evidence, "Write a signed audit pack into a new directory")
+          ->type_name("PATH")
+          ->excludes(what);
+  exported->add_option("--key", extract.key, "Ed25519 key that signs it (PEM)")->type_name("PATH");
+  exported->add_option("--scope", extract.scope, "Only what lies under this id (audit pack)")
+      ->type_name("ID");
+  exported->callback([&, what, evidence] {
+    if (what->count() + evidence->count() == 0) {
+      throw CLI::RequiredError("--what or --evidence");
+    }
+    code = run_export(common, extract);
+  });
 
   auto* policy = app.add_subcommand("policy", "Work with Azure Policy definitions offline");
   policy->require_subcommand(1);

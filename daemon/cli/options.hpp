@@ -92,6 +92,13 @@ struct ExportOptions {
   std::string from;  // RFC 3339; empty: the first
   std::string to;    // empty: the last
   bool csv = false;
+  std::string evidence;  // directory of an audit pack instead of `what`; empty: none
+  std::string key;       // file with the key that signs it
+  std::string scope;     // id of what it is about; empty: everything
+};
+
+struct PastOptions {
+  std::string at;  // RFC 3339
 };
 
 /// Parses the command line and runs the command. Returns the process's exit code.
@@ -108,7 +115,11 @@ int run_doctor(const CommonOptions& options, bool online);
 int run_healthcheck(const CommonOptions& options);
 int run_backup(const CommonOptions& options, const std::string& file);
 int run_restore(const CommonOptions& options, const std::string& file);
-int run_verify(const CommonOptions& options, const std::string& file, bool full);
+int run_verify(const CommonOptions& options,
+               const std::string& file,
+               bool full,
+               const std::string& key);
+int run_report(const CommonOptions& common, const PastOptions& options);
 int run_history(const CommonOptions& common, const HistoryOptions& options);
 int run_drift_list(const CommonOptions& common, const DriftListOptions& options);
 int run_drift_accept(const CommonOptions& common, const DriftAcceptOptions& options);

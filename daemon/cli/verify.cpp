@@ -1,7 +1,9 @@
 #include "storage/verify.hpp"
 
+#include "config/text_file.hpp"
 #include "daemon/cli/options.hpp"
 #include "daemon/cli/progress.hpp"
+#include "storage/evidence.hpp"
 
 #include <fmt/format.h>
 
@@ -9,7 +11,57 @@
 
 namespace plumbline::daemon {
 
-int run_verify(const CommonOptions& options, const std::string& file, bool full) {
+namespace {
+
+constexpr std::size_t kMaxKeyBytes = 64UL * 1024;
+
+int verify_pack(const std::string& directory, const std::string& key_file) {
+  std::string key;
+  if (!key_file.empty()) {
+    auto read = config::read_text_file(key_file, kMaxKeyBytes);
+    if (!read) {
+      fmt::print(stderr, "plumbline: {}\n", read.error().message);
+      return kExitError;
+    }
+    key = *std::move(read);
+  }
+  const auto pack = storage::verify_evidence(directory, key);
+  if (!pack) {
+    fmt::print(stderr, "plumbline: {}\n", pack.error().message);
+    return kExitError;
+  }
+  for (const auto& problem : pack->problems) {
+    fmt::print("{}\n", problem);
+  }
+  const bool sound = pack->problems.empty();
+  fmt::print(
+      "{}: {}: cycles {} to {} fit their chain; {} versions ({} begun before), {} "
+      "transitions, {} verdicts ({} older)\nlast link {}\n",
+      directory,
+      sound ? "ok" : "NOT SOUND",
+      pack->first_cycle,
+      pack->last_cycle,
+      pack->versions,
+      pack->older_versions,
+      pack->transitions,
+      pack->verdicts,
+      pack->older_verdicts,
+      pack->last_link);
+  fmt::print("{} {}\n",
+             key.empty() ? "signed by a key that came with the pack: compare" : "signed by",
+             pack->key);
+  return sound ? kExitOk : kExitNonCompliant;
+}
+
+}  // namespace
+
+int run_verify(const CommonOptions& options,
+               const std::string& file,
+               bool full,
+               const std::string& key) {
+  if (!file.empty() && storage::is_evidence(file)) {
+    return verify_pack(file, key);
+  }
   std::string path = file;
   if (path.empty()) {
     const auto settings = load_settings_with(options);

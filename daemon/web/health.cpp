@@ -57,7 +57,7 @@ json details(const HealthReport& report) {
              running_since ? json(seconds_between(*running_since, report.now)) : json(nullptr)}}},
           {"evidence", std::move(evidence)},
           {"last_cycle", std::move(cycle)},
-          {"store", {{"size_bytes", report.store_bytes}}}};
+          {"store", {{"size_bytes", report.store_bytes}, {"writable", report.store_writable}}}};
 }
 
 bool wants_details(const net::ServerRequest& request) {
@@ -112,6 +112,7 @@ HealthReport examine(App& app) {
   }
   report.collection = app.collection();
   report.store_bytes = app.store().size_bytes();
+  report.store_writable = app.store().writable();
   report.now = app.clock().now();
   return report;
 }

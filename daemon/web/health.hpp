@@ -29,6 +29,7 @@ struct HealthReport {
   std::map<std::string, core::Time> oldest_evidence;  // by source
   std::optional<core::CycleRow> last_cycle;
   std::int64_t store_bytes = 0;
+  bool store_writable = true;
   core::Time now;
 
   [[nodiscard]] bool is_healthy() const;

@@ -2,6 +2,8 @@
 """Nothing that looks like a secret, and no token, comes out of the daemon by any door."""
 
 import os
+import shutil
+import subprocess
 import urllib.parse
 
 from harness import check, equal, last_segment, main, read_text, sqlite, wait_for
@@ -19,6 +21,11 @@ def planted(test):
                     found.add("FAKE-SECRET-" + part[:length])
     check(len(found) >= 8, f"the scenario plants {len(found)} secrets only")
     return found
+
+
+def latin(path):
+    with open(path, "rb") as file:
+        return file.read().decode("latin-1")
 
 
 def nothing_comes_out(test):
@@ -67,14 +74,35 @@ def nothing_comes_out(test):
         found = {"log": daemon.log(), "standard output": read_text(daemon.stdout_path)}
         for name in os.listdir(os.path.dirname(store)):
             if not name.endswith(".yaml"):
-                with open(os.path.join(os.path.dirname(store), name), "rb") as file:
-                    found[name] = file.read().decode("latin-1")
+                found[name] = latin(os.path.join(os.path.dirname(store), name))
         return found
 
     doors.update(files())
     check("plumbline.db-wal" in doors, "there is no write-ahead log to look into")
     equal(daemon.stop(), 0, "exit code")
     doors.update({"at the end " + name: text for name, text in files().items()})
+    option = "--config.file=" + config
+    # Every version, decompressed; and what is carried off the machine.
+    for kind in ("resources", "versions", "verdicts", "transitions", "drift"):
+        done = test.run("export", option, "--what", kind)
+        equal(done.returncode, 0, f"export of {kind} ({done.stderr})")
+        check(done.stdout, f"export of {kind} is empty")
+        doors["resource export of " + kind] = done.stdout
+    copy = os.path.join(test.directory("copy"), "copy.db")
+    equal(test.run("backup", option, copy).returncode, 0, "backup")
+    doors["backup"] = latin(copy)
+    key = os.path.join(test.directory("key"), "key.pem")
+    if shutil.which("openssl"):
+        subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True)
+        pack = os.path.join(os.path.dirname(key), "pack")
+        done = test.run("export", option, "--evidence", pack, "--key", key)
+        equal(done.returncode, 0, f"audit pack ({done.stderr})")
+        proved = test.run("verify", pack)
+        equal(proved.returncode, 0, f"verify of the audit pack ({proved.stdout}{proved.stderr})")
+        private = read_text(key).splitlines()[1]
+        for name in os.listdir(pack):
+            doors["resource audit pack " + name] = latin(os.path.join(pack, name))
+            check(private not in doors["resource audit pack " + name], f"the private key is in {name}")
     # Bodies are compressed in the store: what the API shows of each is what it holds.
     for door, text in doors.items():
         for secret in secrets | {"FAKE-SECRET", "Bearer ", "bearer ", "access_token", "sim."}:

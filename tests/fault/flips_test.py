@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Bytes of a store that flip are found, or change no answer about a version or a verdict; nothing crashes."""
+"""Bytes and pages of a store that flip are found, or change no answer about a version or a verdict; nothing crashes."""
 
 import json
 import os
@@ -9,7 +9,8 @@ import subprocess
 
 from harness import check, equal, main
 
-FLIPS = int(os.environ.get("PLUMBLINE_FAULTS", "30"))
+PAGE = 4096
+FLIPS = int(os.environ.get("PLUMBLINE_FAULTS", "300"))
 WORKSPACE = ("/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourceGroups/rg-contoso-aks/providers/"
              "Microsoft.OperationalInsights/workspaces/law-contoso-aks")
 # What is hashed or compared. When a verdict was last looked at is neither.
@@ -62,7 +63,13 @@ def flipped_bytes(test):
     for number in range(FLIPS):
         shutil.copy(whole, store)
         with open(store, "r+b") as file:
-            for _ in range(chance.choice((1, 1, 1, 8, 64))):
+            if chance.random() < 0.2:  # a page that is not the one that was written
+                page = chance.randrange(size // PAGE) * PAGE
+                file.seek(chance.randrange(size // PAGE) * PAGE)
+                other = chance.choice((file.read(PAGE), bytes(PAGE), chance.randbytes(PAGE)))
+                file.seek(page)
+                file.write(other)
+            for _ in range(chance.choice((0, 1, 1, 8, 64))):
                 place = chance.randrange(size)
                 file.seek(place)
                 old = file.read(1)[0]

@@ -10,7 +10,7 @@ import time
 
 from harness import check, contains, equal, main, sqlite, wait_for
 
-KILLS = int(os.environ.get("PLUMBLINE_FAULTS", "30"))
+KILLS = int(os.environ.get("PLUMBLINE_FAULTS", "100"))
 WORKSPACE = ("/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourceGroups/rg-contoso-aks/providers/"
              "Microsoft.OperationalInsights/workspaces/law-contoso-aks")
 

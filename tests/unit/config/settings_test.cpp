@@ -24,6 +24,7 @@ TEST_CASE("defaults and relative paths") {
   CHECK(settings->schedule.changes == std::chrono::minutes(1));
   CHECK(settings->schedule.activity == std::chrono::minutes(5));
   CHECK(settings->listen_port == 9837);
+  CHECK(settings->actors == core::ActorPrivacy::kFull);
 }
 
 TEST_CASE("everything can be set") {

@@ -86,7 +86,7 @@ TEST_CASE("in detail, for those who ask for it") {
     "evidence": {"arg": {"oldest_at": "2023-11-14T22:11:50Z", "age_seconds": 90.0}},
     "last_cycle": {"number": 7, "kind": "details", "committed_at": "2023-11-14T22:12:50Z",
                    "age_seconds": 30.0, "complete": true},
-    "store": {"size_bytes": 4096}})"));
+    "store": {"size_bytes": 4096, "writable": true}})"));
 
   HealthReport state = report();
   state.threads[2].is_stuck = true;

@@ -1,7 +1,12 @@
 #include "storage/sqlite_store.hpp"
+#include "storage/verify.hpp"
 #include "tests/support/fakes.hpp"
 
 #include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
 
 using namespace plumbline;
 using tests::FakeClock;
@@ -316,4 +321,119 @@ TEST_CASE_FIXTURE(Fixture, "a cycle that saw only what is stored already is empt
   CHECK(cycle->empty());
   REQUIRE(cycle->stage({observe(clock, kVault, R"({"a":1})")}));
   CHECK_FALSE(cycle->empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a clock that is set back loses and reorders nothing") {
+  sweep({observe(clock, kVault, R"({"a":1})")});
+  sweep({observe(clock, kVault, R"({"a":2})")});
+  const auto latest = clock.now();
+  clock.advance(-std::chrono::hours(1));
+  // What was seen at a time that is yet to come does not hold up what is seen now.
+  const auto third = sweep({observe(clock, kVault, R"({"a":3})")});
+  CHECK(third.row.number == 3);
+  CHECK(third.row.changed == 1);
+  CHECK(third.row.committed_at < latest);
+  CHECK(snapshot()->find(kVault).value()->body == R"({"a":3})");
+  const auto versions = snapshot()->versions(kVault);
+  REQUIRE(versions);
+  REQUIRE(versions->size() == 3);
+  CHECK(versions->at(0).from_cycle == 3);
+  CHECK(versions->at(1).to_cycle == 3);
+  CHECK(versions->at(2).to_cycle == 2);
+  // An instant that came twice is told of as it was the second time: order is the cycle's number.
+  CHECK(snapshot()->cycle_at(latest).value() == 3);
+  CHECK(snapshot()->find_at(kVault, 2).value()->body == R"({"a":2})");
+  // Retention does not take what the clock says is yet to come, nor what still holds.
+  auto outdated = snapshot()->outdated(clock.now(), 100);
+  REQUIRE(outdated);
+  REQUIRE(opened.store->remove_outdated(*outdated, std::chrono::seconds(1)));
+  CHECK(snapshot()->find(kVault).value()->body == R"({"a":3})");
+  reopen();
+  CHECK(snapshot()->find(kVault).value()->body == R"({"a":3})");
+  clock.advance(std::chrono::hours(1));
+  CHECK(sweep({observe(clock, kVault, R"({"a":4})")}).row.number == 4);
+  CHECK(storage::verify_store(directory.file("p.db"), true, [] { return false; })->sound());
+}
+
+TEST_CASE_FIXTURE(Fixture, "files that are deleted or replaced underneath take no commit") {
+  sweep({observe(clock, kVault, R"({"a":1})")});
+  const std::string path = directory.file("p.db");
+  for (const std::string suffix : {"", "-wal", "-shm"}) {
+    CAPTURE(suffix);
+    for (const bool replace : {false, true}) {
+      CAPTURE(replace);
+      auto cycle = opened.store->begin_cycle("sweep", "test");
+      REQUIRE(cycle);
+      CHECK(opened.store->writable());
+      std::filesystem::rename(path + suffix, path + ".away");
+      if (replace) {
+        std::filesystem::copy_file(path + ".away", path + suffix);
+      }
+      const auto report = (*cycle)->commit(true, accept_all());
+      REQUIRE_FALSE(report);
+      CHECK(report.error().code == core::Errc::kIo);
+      CHECK(report.error().message.starts_with(path + suffix + ": was deleted or replaced"));
+      CHECK_FALSE(opened.store->writable());
+      const auto reader = opened.store->snapshot();
+      REQUIRE_FALSE(reader);
+      CHECK(reader.error().message == report.error().message);
+      std::filesystem::rename(path + ".away", path + suffix);
+      const auto last = snapshot()->cycles(1).value().front().number;
+      CHECK(sweep({observe(clock, kVault, R"({"a":1})")}).row.number == last + 1);
+      CHECK(opened.store->writable());
+    }
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a log without its database is not thrown away") {
+  const std::string path = directory.file("p.db");
+  sweep({observe(clock, kVault, R"({"a":1})")});
+  std::filesystem::remove(path);
+  opened.store.reset();
+  CHECK(std::filesystem::file_size(path + "-wal") > 0);
+  const auto refused = storage::open_store({path, ""}, clock);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == core::Errc::kNotFound);
+  CHECK(refused.error().message.contains("the database is gone"));
+  CHECK_FALSE(std::filesystem::exists(path));
+  std::filesystem::remove(path + "-wal");
+  CHECK(storage::open_store({path, ""}, clock));
+}
+
+TEST_CASE("people in change records are written as the privacy setting says") {
+  const FakeClock clock;
+  const TempDirectory directory;
+  const std::string path = directory.file("p.db");
+  const auto record = [&](core::ActorPrivacy actors, const std::string& id) {
+    storage::StoreOptions options{path, ""};
+    options.actors = actors;
+    auto opened = storage::open_store(options, clock);
+    REQUIRE(opened);
+    auto cycle = opened->store->begin_cycle("changes", "test");
+    REQUIRE(cycle);
+    core::ChangeRecord change;
+    change.id = id;
+    change.key = kVault;
+    change.at = clock.now();
+    change.changed_by = "ada@contoso.example";
+    change.changed_by_type = "User";
+    REQUIRE((*cycle)->stage_change(change));
+    REQUIRE((*cycle)->commit(true, accept_all()));
+    auto records = (*opened->store->snapshot())->change_records(kVault, 1);
+    REQUIRE(records);
+    return records->front().changed_by;
+  };
+  CHECK(record(core::ActorPrivacy::kOff, "1").empty());
+  const auto mark = record(core::ActorPrivacy::kPseudonym, "2");
+  CHECK(mark.starts_with("actor:"));
+  // The same person is the same after a restart, too: the key lasts.
+  CHECK(record(core::ActorPrivacy::kPseudonym, "3") == mark);
+  for (const std::string suffix : {"", "-wal"}) {
+    std::ifstream file(path + suffix, std::ios::binary);
+    std::ostringstream text;
+    text << file.rdbuf();
+    CHECK_FALSE(text.str().contains("ada@contoso"));
+  }
+  CHECK(record(core::ActorPrivacy::kFull, "4") == "ada@contoso.example");
+  CHECK(storage::verify_store(path, true, [] { return false; })->sound());
 }

@@ -1,0 +1,149 @@
+#include "compliance/summary.hpp"
+#include "core/text.hpp"
+#include "daemon/baseline_files.hpp"
+#include "daemon/cli/options.hpp"
+#include "policy/engine.hpp"
+#include "storage/past.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+namespace plumbline::daemon {
+
+using core::ComplianceState;
+using core::Errc;
+using core::Error;
+using core::Result;
+
+namespace {
+
+struct Reported {
+  storage::PastState past;
+  compliance::Tally overall;
+  std::map<std::string, compliance::Tally> by_control;
+  std::int64_t of_other_checks = 0;  // verdicts of checks that the baseline no longer has
+};
+
+/// Severities and controls are those of the baseline as it is configured now: the store keeps what
+/// was concluded, not how much it weighs.
+Result<Reported> collect(const config::Settings& settings, const std::string& instant) {
+  const auto at = core::parse_rfc3339(instant);
+  if (!at) {
+    return Error{Errc::kInvalidArgument,
+                 fmt::format("`{}` is no instant such as 2026-11-22T10:00:00Z", instant)};
+  }
+  auto aliases = policy::AliasCatalogue::shipped();
+  if (!aliases) {
+    return aliases.error();
+  }
+  const auto baseline = load_baseline(settings, **aliases);
+  if (!baseline) {
+    return baseline.error();
+  }
+  auto past = storage::state_at(settings.storage_path, *at);
+  if (!past) {
+    return past.error();
+  }
+  Reported out;
+  out.past = *std::move(past);
+  for (const auto& count : out.past.counts) {
+    const auto check = std::ranges::find_if((*baseline)->checks, [&](const auto& candidate) {
+      return candidate.assignment == count.assignment && candidate.reference == count.reference;
+    });
+    if (check == (*baseline)->checks.end()) {
+      out.of_other_checks += count.count;
+      continue;
+    }
+    out.overall.add(count.state, count.count, check->severity);
+    for (const auto& control : check->controls) {
+      out.by_control[control].add(count.state, count.count, check->severity);
+    }
+  }
+  return out;
+}
+
+std::string percent(std::optional<double> ratio) {
+  return ratio ? fmt::format("{:.1f} %", *ratio * 100.0) : std::string("-");
+}
+
+std::string table(const Reported& report) {
+  std::string out = fmt::format(
+      "At cycle {}, committed {}\nScore {}   coverage {}   {} resources in {} subscriptions\n\n",
+      report.past.cycle,
+      core::to_rfc3339(report.past.committed_at),
+      percent(report.overall.score()),
+      percent(report.overall.coverage()),
+      report.past.resources,
+      report.past.subscriptions);
+  for (const auto state : core::kComplianceStates) {
+    if (const auto count = report.overall.of(state); count > 0) {
+      out += fmt::format("  {:<16} {:>8}\n", core::to_string(state), count);
+    }
+  }
+  out += fmt::format("\n  {:<16} {:>8} {:>9} {:>10} {:>14} {:>12}\n",
+                     "CONTROL",
+                     "SCORE",
+                     "COVERAGE",
+                     "COMPLIANT",
+                     "NONCOMPLIANT",
+                     "NOEVIDENCE");
+  for (const auto& [control, tally] : report.by_control) {
+    out += fmt::format("  {:<16} {:>8} {:>9} {:>10} {:>14} {:>12}\n",
+                       control,
+                       percent(tally.score()),
+                       percent(tally.coverage()),
+                       tally.of(ComplianceState::kCompliant),
+                       tally.of(ComplianceState::kNonCompliant),
+                       tally.of(ComplianceState::kNoEvidence));
+  }
+  if (report.of_other_checks > 0) {
+    out += fmt::format("\n{} verdicts of checks that the baseline no longer has are not counted.\n",
+                       report.of_other_checks);
+  }
+  return out;
+}
+
+std::string json(const Reported& report) {
+  const auto number = [](std::optional<double> value) {
+    return value ? fmt::format("{}", *value) : std::string("null");
+  };
+  std::string out = fmt::format(
+      R"({{"cycle":{},"committed_at":"{}","score":{},"coverage":{},"resources":{},"subscriptions":{},"not_counted":{},"counts":[)",
+      report.past.cycle,
+      core::to_rfc3339(report.past.committed_at),
+      number(report.overall.score()),
+      number(report.overall.coverage()),
+      report.past.resources,
+      report.past.subscriptions,
+      report.of_other_checks);
+  for (const auto& count : report.past.counts) {
+    out += &count == &report.past.counts.front() ? "\n" : ",\n";
+    out += fmt::format(R"({{"assignment":{},"reference":{},"state":"{}","count":{}}})",
+                       core::json_quote(count.assignment),
+                       core::json_quote(count.reference),
+                       core::to_string(count.state),
+                       count.count);
+  }
+  return out + "\n]}\n";
+}
+
+}  // namespace
+
+int run_report(const CommonOptions& common, const PastOptions& options) {
+  const auto settings = load_settings_with(common);
+  if (!settings) {
+    fmt::print(stderr, "{}\n", settings.error().message);
+    return kExitError;
+  }
+  const auto report = collect(*settings, options.at);
+  if (!report) {
+    fmt::print(stderr, "plumbline: {}\n", report.error().message);
+    return kExitError;
+  }
+  fmt::print("{}", common.format == Format::kJson ? json(*report) : table(*report));
+  return kExitOk;
+}
+
+}  // namespace plumbline::daemon
