@@ -77,6 +77,10 @@ void CollectorMetrics::set_success(const std::string& source,
   duration_->Add({{"source", source}}, kCollectionBuckets).Observe(took.count());
 }
 
+void CollectorMetrics::forget_source(const std::string& source) {
+  last_success_->Remove(&last_success_->Add({{"source", source}}));
+}
+
 void CollectorMetrics::count_missed_change() {
   missed_changes_->Increment();
 }

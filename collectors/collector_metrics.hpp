@@ -27,6 +27,8 @@ class CollectorMetrics {
   void set_success(const std::string& source,
                    double unix_seconds,
                    std::chrono::duration<double> took);
+  /// A source that is no longer collected has no last success.
+  void forget_source(const std::string& source);
   /// A sweep found a change that the feed had not told of.
   void count_missed_change();
   void set_token_expiry(const std::string& audience, double unix_seconds);

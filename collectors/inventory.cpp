@@ -2,6 +2,7 @@
 
 #include "collectors/activity/feed.hpp"
 #include "collectors/resource_graph/query.hpp"
+#include "collectors/retirement.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
 
@@ -19,6 +20,8 @@ using core::Status;
 namespace {
 
 constexpr std::string_view kSubscriptionsPath = "/subscriptions?api-version=2022-12-01";
+const std::string kTableSource = "arg:";
+const std::string kDetailsSource = "arm:details";
 constexpr int kMaxPages = 100'000;
 constexpr std::size_t kMaxChanged = 10'000;
 // Truth 3: a scope that loses more than this share at once has lost its reader, not its resources.
@@ -81,11 +84,89 @@ struct Inventory::Sweep {
   std::shared_ptr<core::Cycle> cycle;
   std::vector<core::Evidence> evidence;  // to be committed with the cycle
   std::vector<std::string> doubted;      // resources that an earlier sweep could not find again
+  Deleted deleted;
   bool complete = true;
 };
 
 Inventory::Inventory(Parts parts, core::CollectionPlan plan, InventoryOptions options)
     : parts_(std::move(parts)), plan_(std::move(plan)), options_(std::move(options)) {}
+
+void Inventory::set_plan(core::CollectionPlan plan, InventoryOptions options) {
+  plan_ = std::move(plan);
+  options_ = std::move(options);
+  may_retire_ = true;
+  std::erase_if(succeeded_, [&](const std::string& source) {
+    const bool planned =
+        source == kDetailsSource || std::ranges::any_of(plan_.tables, [&](const auto& table) {
+          return source == kTableSource + table.table;
+        });
+    if (!planned) {
+      parts_.metrics.forget_source(source);
+    }
+    return !planned;
+  });
+}
+
+bool Inventory::in_scope(std::string_view subscription) const {
+  return options_.subscriptions.empty() ||
+         std::ranges::find(options_.subscriptions, subscription) != options_.subscriptions.end();
+}
+
+net::Task<Status> Inventory::retire() {
+  if (!may_retire_ || cancelled_) {
+    co_return Status::ok();
+  }
+  auto find = [this]() -> Result<Unplanned> {
+    auto snapshot = parts_.store.snapshot();
+    if (!snapshot) {
+      return snapshot.error();
+    }
+    return find_unplanned(**snapshot, plan_, [this](std::string_view subscription) {
+      return in_scope(subscription);
+    });
+  };
+  auto found = co_await net::offload(parts_.cpu, std::move(find));
+  if (!found) {
+    co_return found.error();
+  }
+  may_retire_ = false;
+  if (found->keys.empty() && found->evidence.empty()) {
+    co_return Status::ok();
+  }
+  parts_.log.info("no_longer_collected",
+                  {{core::log_field::kDeleted, fmt::format("{}", found->keys.size())},
+                   {core::log_field::kReason, "plan or scope leave it out"}});
+  auto stage = [store = &parts_.store,
+                unplanned = *std::move(found)]() -> Result<std::shared_ptr<core::Cycle>> {
+    auto begun = store->begin_cycle("baseline", "no longer collected");
+    if (!begun) {
+      return begun.error();
+    }
+    std::shared_ptr<core::Cycle> cycle = *std::move(begun);
+    auto done = Status::ok();
+    for (const auto& key : unplanned.keys) {
+      done = done ? cycle->stage_retirement(key) : done;
+    }
+    for (const auto& key : unplanned.evidence) {
+      done = done ? cycle->stage_forgotten(key) : done;
+    }
+    if (!done) {
+      return done.error();
+    }
+    return cycle;
+  };
+  auto cycle = co_await net::offload(parts_.storage, std::move(stage));
+  if (!cycle) {
+    may_retire_ = true;
+    co_return cycle.error();
+  }
+  auto committed = co_await commit_cycle(&parts_, *std::move(cycle), true, nullptr);
+  if (!committed) {
+    may_retire_ = true;
+    co_return committed.error();
+  }
+  co_return Status::ok();
+}
 
 void Inventory::add(const core::CycleReport& report) {
   ++report_.cycles;
@@ -433,7 +514,9 @@ net::Task<Status> Inventory::sweep_table(std::shared_ptr<Sweep> sweep, core::Tab
     }
     const bool truncated = page->truncated;
     const std::string next = page->skip_token;
-    auto stage = [cycle = sweep->cycle, observations = std::move(page->rows)]() mutable {
+    auto checked = co_await without_deleted(&parts_, sweep->deleted, std::move(page->rows));
+    sweep->complete = sweep->complete && checked.complete;
+    auto stage = [cycle = sweep->cycle, observations = std::move(checked.rows)]() mutable {
       return cycle->stage(std::move(observations));
     };
     auto staged = co_await net::offload(parts_.storage, std::move(stage));
@@ -501,6 +584,11 @@ net::Task<Status> Inventory::sweep(std::vector<std::string> subscriptions,
   }
   state->cycle = *std::move(begun);
   state->doubted = co_await doubted_resources();
+  auto deleted = co_await recently_deleted(&parts_);
+  if (!deleted) {
+    co_return deleted.error();
+  }
+  state->deleted = *std::move(deleted);
   state->evidence.push_back(
       evidence_of(std::string(core::kSubscriptionsEvidence), parts_.clock.now(), Status::ok()));
   for (const auto& table : tables) {
@@ -510,12 +598,10 @@ net::Task<Status> Inventory::sweep(std::vector<std::string> subscriptions,
     if (cancelled_) {
       co_return Status::ok();  // the cycle is dropped: nothing was learned that may be kept in part
     }
-    const std::string source = "arg:" + table.table;
-    if (swept) {
-      parts_.metrics.set_success(source,
-                                 static_cast<double>(core::to_micros(now)) / 1e6,
-                                 parts_.clock.steady_now() - started);
-    } else {
+    const std::string source = kTableSource + table.table;
+    auto& outcome = outcomes_.try_emplace(source, TableOutcome{now}).first->second;
+    outcome.took += parts_.clock.steady_now() - started;
+    if (!swept) {
       parts_.metrics.count_error(source, std::string(core::to_string(swept.error().code)));
       parts_.log.warn("sweep_failed",
                       {{core::log_field::kSource, source},
@@ -529,6 +615,7 @@ net::Task<Status> Inventory::sweep(std::vector<std::string> subscriptions,
         status = co_await confirm_missing(state, key, table.types);
       }
       state->complete = state->complete && status.has_value();
+      outcome.complete = outcome.complete && status.has_value();
       state->evidence.push_back(evidence_of(key, now, status));
     }
   }
@@ -607,12 +694,20 @@ net::Task<Status> Inventory::details(std::string subscription) {
     if (!collected) {
       co_return collected.error();
     }
+    details_failed_ = details_failed_ || !collected->failed.empty();
     if (collected->report) {
       add(*collected->report);
     }
     co_await pause();
   }
   co_return Status::ok();
+}
+
+void Inventory::succeed(const std::string& source,
+                        core::Time since,
+                        std::chrono::steady_clock::duration took) {
+  succeeded_.insert(source);
+  parts_.metrics.set_success(source, static_cast<double>(core::to_micros(since)) / 1e6, took);
 }
 
 net::Task<void> Inventory::pause() {
@@ -623,6 +718,7 @@ net::Task<void> Inventory::pause() {
 
 net::Task<PassReport> Inventory::run() {
   report_ = {};
+  outcomes_.clear();
   report_.started = parts_.clock.steady_now();
   auto listed = co_await list_subscriptions();
   Status failure = Status::ok();
@@ -681,6 +777,12 @@ net::Task<PassReport> Inventory::run() {
   }
   if (!failure || cancelled_) {
     report_.swept = false;
+  } else if (!subscriptions.empty()) {
+    for (const auto& [source, outcome] : outcomes_) {
+      if (outcome.complete) {
+        succeed(source, outcome.since, outcome.took);
+      }
+    }
   }
   if (hooks_.swept) {
     hooks_.swept(report_);
@@ -694,12 +796,18 @@ net::Task<PassReport> Inventory::run() {
   if (failure && !cancelled_) {
     failure = co_await announce(scopes);
   }
+  const auto details_since = parts_.clock.now();
+  const auto details_begun = parts_.clock.steady_now();
+  details_failed_ = false;
   for (int round = 0; round < (nested ? 2 : 1); ++round) {
     for (const auto& scope : scopes) {
       if (failure && !cancelled_) {
         failure = co_await details(scope);
       }
     }
+  }
+  if (failure && !cancelled_ && !details_failed_ && !plan_.details.empty()) {
+    succeed(kDetailsSource, details_since, parts_.clock.steady_now() - details_begun);
   }
   if (!failure) {
     report_.complete = false;

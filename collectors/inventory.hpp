@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -66,16 +67,17 @@ class Inventory {
   [[nodiscard]] const core::CollectionPlan& plan() const { return plan_; }
 
   /// What later passes collect. Not while a pass runs.
-  void set_plan(core::CollectionPlan plan, InventoryOptions options) {
-    plan_ = std::move(plan);
-    options_ = std::move(options);
-  }
+  void set_plan(core::CollectionPlan plan, InventoryOptions options);
 
   /// Before the first pass.
   void set_hooks(Hooks hooks) { hooks_ = std::move(hooks); }
 
   /// One full pass. One at a time.
   net::Task<PassReport> run();
+
+  /// Takes out of the store what the plan and the scope no longer ask for, once after each change
+  /// of them. Between passes, when the plan is that of the checks in force.
+  net::Task<core::Status> retire();
 
   /// For good: a pass in progress ends soon after, and later ones ask nothing. From any thread.
   void cancel() { cancelled_ = true; }
@@ -112,17 +114,33 @@ class Inventory {
   net::Task<core::Status> details(std::string subscription);
   net::Task<core::Result<std::vector<DetailList>>> due_details(std::string subscription);
   net::Task<void> pause();
+  void succeed(const std::string& source,
+               core::Time since,
+               std::chrono::steady_clock::duration took);
   net::Task<core::Status> commit(std::shared_ptr<core::Cycle> cycle, bool complete);
   net::Task<core::Status> commit_sweep(std::shared_ptr<Sweep> sweep);
   /// Keys of resources that an earlier sweep missed and nothing said were gone.
   net::Task<std::vector<std::string>> doubted_resources();
   void add(const core::CycleReport& report);
+  [[nodiscard]] bool in_scope(std::string_view subscription) const;
 
   Parts parts_;
   core::CollectionPlan plan_;
   InventoryOptions options_;
   Hooks hooks_;
   PassReport report_;
+
+  /// How each table went in the pass: since when, and whether every partition succeeded.
+  struct TableOutcome {
+    core::Time since;
+    std::chrono::steady_clock::duration took{0};
+    bool complete = true;
+  };
+
+  std::map<std::string, TableOutcome> outcomes_;
+  bool details_failed_ = false;
+  std::set<std::string> succeeded_;  // sources that have a last success
+  bool may_retire_ = true;
   std::atomic<bool> cancelled_ = false;
 };
 

@@ -452,6 +452,22 @@ net::Task<void> App::take_over(std::unique_ptr<Reload> reload) {
   finish(*reload, adopted);
 }
 
+net::Task<void> App::retire() {
+  {
+    // Until another configuration is in force, its checks have verdicts on what this one collects.
+    const std::lock_guard lock(mutex_);
+    if (pending_ != nullptr) {
+      co_return;
+    }
+  }
+  const auto retired = co_await inventory_->retire();
+  if (!retired) {
+    log_->error("cycle_failed",
+                {{core::log_field::kReason, std::string(core::to_string(retired.error().code))},
+                 {core::log_field::kError, retired.error().message}});
+  }
+}
+
 net::Event App::wake() const {
   const std::lock_guard lock(mutex_);
   return wake_;
@@ -476,6 +492,7 @@ net::Task<collectors::PassReport> App::pass() {
     co_await take_over(std::move(reload));
   }
   if (report.signed_in && !stopping_) {
+    co_await retire();
     co_await refresh_aliases();
   }
   log_->info("pass_done",

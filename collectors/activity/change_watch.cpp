@@ -32,12 +32,6 @@ constexpr std::size_t kMaxDeletions = 400;
 
 constexpr std::string_view kActivity = "activity";
 
-/// Azure did not answer, which says nothing about what was asked.
-bool is_outage(Errc code) {
-  return code == Errc::kThrottled || code == Errc::kUnavailable || code == Errc::kTimeout ||
-         code == Errc::kNetwork || code == Errc::kTls || code == Errc::kUnauthorized;
-}
-
 double seconds_of(core::Time time) {
   return static_cast<double>(core::to_micros(time)) / 1e6;
 }
@@ -273,6 +267,8 @@ net::Task<bool> ChangeWatch::poll_changes() {
     add_pending(*poll, change);
   }
   co_await read_again(poll);
+  // What the activity log made stale and Azure did not answer for is asked for again soon.
+  co_await fetch_lists(poll);
   if (poll->complete && !cancelled_) {
     for (const auto& key : missed_.settle(poll->at)) {
       parts_.metrics.count_missed_change();
@@ -375,7 +371,13 @@ net::Task<void> ChangeWatch::read_bodies(std::shared_ptr<Poll> poll,
     }
     token = page->skip_token;
   }
-  for (auto& row : rows) {
+  auto deleted = co_await recently_deleted(&parts_);
+  if (!deleted) {
+    fail(*poll, "arg:" + table, deleted.error());
+    co_return;
+  }
+  auto checked = co_await without_deleted(&parts_, *deleted, std::move(rows));
+  for (auto& row : checked.rows) {
     if (types.empty() || std::ranges::find(types, row.type) != types.end()) {
       poll->observations.push_back(std::move(row));
     }
@@ -599,6 +601,7 @@ net::Task<void> ChangeWatch::fetch_lists(std::shared_ptr<Poll> poll) {
   DetailBatch batch;
   batch.scope = kActivity;
   batch.parallel = options_.parallel;
+  batch.keep_through_outage = true;
   for (const auto& [key, entry] : stale_) {
     batch.lists.emplace_back(key, entry.first);
   }

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <optional>
+#include <set>
 
 using namespace plumbline;
 using namespace std::chrono_literals;
@@ -69,6 +71,11 @@ struct Fixture {
     *out = co_await inventory->run();
   }
 
+  static net::Task<void> retire(collectors::Inventory* inventory) {
+    const auto retired = co_await inventory->retire();
+    CHECK(retired);
+  }
+
   collectors::PassReport run() {
     clock.advance(1min);
     collectors::AzureClientOptions options;
@@ -90,9 +97,13 @@ struct Fixture {
         .storage = storage.executor(),
         .judge = [](core::JudgeView&, const core::CycleChanges&) { return core::Status::ok(); },
         .on_commit = [](const core::CycleReport&) { return nothing(); }};
-    collectors::Inventory inventory(std::move(parts), plan, {});
+    collectors::Inventory inventory(std::move(parts), plan, options_of_inventory);
     collectors::PassReport report;
     net::run_blocking(io.executor(), pass(&inventory, &report));
+    if (reloaded_plan) {
+      inventory.set_plan(*reloaded_plan, options_of_inventory);
+    }
+    net::run_blocking(io.executor(), retire(&inventory));
     return report;
   }
 
@@ -103,6 +114,22 @@ struct Fixture {
     return **found;
   }
 
+  bool has_evidence(const std::string& key) {
+    return opened.store->snapshot().value()->evidence(key).value().has_value();
+  }
+
+  std::set<std::string> succeeded() {
+    std::set<std::string> sources;
+    for (const auto& family : registry.Collect()) {
+      if (family.name == "plumbline_collection_last_success_timestamp_seconds") {
+        for (const auto& metric : family.metric) {
+          sources.insert(metric.label.at(0).value);
+        }
+      }
+    }
+    return sources;
+  }
+
   bool is_known(const std::string& name) {
     return opened.store->snapshot().value()->find(vault_key(name)).value().has_value();
   }
@@ -111,14 +138,23 @@ struct Fixture {
   tests::TempDirectory directory;
   storage::OpenedStore opened;
   std::map<std::string, core::Result<net::HttpResponse>> answers;  // by path
+  /// For queries that name the subscription.
+  std::map<std::string, core::Result<net::HttpResponse>> graph_by_subscription;
   tests::FakeLog log;
   prometheus::Registry registry;
   collectors::CollectorMetrics metrics{registry};
   FakeTokens tokens;
   core::CollectionPlan plan;
+  std::optional<core::CollectionPlan> reloaded_plan;
+  collectors::InventoryOptions options_of_inventory;
   tests::ScriptedTransport transport{
       [this](const net::HttpRequest& request) -> core::Result<net::HttpResponse> {
         const auto url = request.url.substr(std::string("https://arm.example").size());
+        for (const auto& [subscription, answer] : graph_by_subscription) {
+          if (request.body.contains('"' + subscription + '"')) {
+            return answer;
+          }
+        }
         const auto found = answers.find(url.substr(0, url.find('?')));
         return found == answers.end()
                    ? tests::response(404, R"({"error":{"code":"ResourceNotFound"}})")
@@ -294,4 +330,92 @@ TEST_CASE_FIXTURE(
   CHECK(report.first_error.contains("connection refused"));
   CHECK(evidence("arg:resources|s1").reason == "network");
   CHECK(evidence("arm:subscriptions").reason == "network");
+}
+
+TEST_CASE_FIXTURE(Fixture, "what was just deleted does not come back because Resource Graph lags") {
+  graph(row("a") + "," + row("b"));
+  run();
+  graph(row("a"));
+  run();
+  REQUIRE_FALSE(is_known("b"));
+  graph(row("a") + "," + row("b"));
+  SUBCASE("Resource Manager still says that it is gone") {
+    CHECK(run().versions == 0);
+    CHECK_FALSE(is_known("b"));
+    CHECK(evidence("arg:resources|s1").complete);
+    clock.advance(collectors::kGraphShowsDeleted);
+    run();  // by now it would be gone: it was made anew
+    CHECK(is_known("b"));
+  }
+  SUBCASE("it was made anew") {
+    answers[vault_key("b")] = tests::response(200, "{}");
+    run();
+    CHECK(is_known("b"));
+  }
+  SUBCASE("Resource Manager does not say") {
+    answers[vault_key("b")] = tests::response(503, "");
+    CHECK_FALSE(run().complete);
+    CHECK_FALSE(is_known("b"));
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "what is no longer planned leaves the store, with its evidence") {
+  plan.tables[0].types.emplace_back("microsoft.web/sites");
+  plan.tables.push_back({"insightsresources", {"microsoft.insights/tenantactiongroups"}});
+  graph(
+      row("a") +
+      R"(,{"id":"/subscriptions/s1/resourcegroups/rg/providers/microsoft.web/sites/w","type":"microsoft.web/sites","subscriptionId":"s1"})");
+  const std::string list = vault_key("a") + "/providers/microsoft.insights/diagnosticsettings";
+  const std::string site = "/subscriptions/s1/resourcegroups/rg/providers/microsoft.web/sites/w";
+  answers[list] = tests::response(200, R"({"value":[]})");
+  run();
+  CHECK(has_evidence("arg:insightsresources|s1"));
+  CHECK(succeeded() ==
+        std::set<std::string>{"arg:resources", "arg:insightsresources", "arm:details"});
+  reloaded_plan = core::CollectionPlan{{{"resources", {"microsoft.keyvault/vaults"}}}, {}};
+  plan.details.clear();
+  run();
+  const auto snapshot = opened.store->snapshot().value();
+  CHECK(is_known("a"));
+  CHECK_FALSE(snapshot->find(site).value().has_value());
+  CHECK_FALSE(snapshot->find(list).value().has_value());
+  CHECK_FALSE(has_evidence("arg:insightsresources|s1"));
+  CHECK_FALSE(has_evidence(core::detail_evidence_key(list)));
+  CHECK(has_evidence("arg:resources|s1"));
+  CHECK_FALSE(succeeded().contains("arg:insightsresources"));
+  CHECK(succeeded().contains("arg:resources"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a subscription that the scope leaves out is retired, not deleted") {
+  answers["/subscriptions"] =
+      tests::response(200, R"({"value":[{"subscriptionId":"s1"},{"subscriptionId":"s2"}]})");
+  graph(
+      row("a") +
+      R"(,{"id":"/subscriptions/s2/resourcegroups/rg/providers/microsoft.keyvault/vaults/z","type":"microsoft.keyvault/vaults","subscriptionId":"s2"})");
+  run();
+  CHECK(has_evidence("arg:resources|s2"));
+  options_of_inventory.subscriptions = {"s1"};
+  graph(row("a"));
+  run();
+  CHECK(is_known("a"));
+  CHECK_FALSE(has_evidence("arg:resources|s2"));
+  CHECK(opened.store->snapshot().value()->resource_keys("s2", {}).value().empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a source succeeded only if every subscription of it did") {
+  answers["/subscriptions"] =
+      tests::response(200, R"({"value":[{"subscriptionId":"s1"},{"subscriptionId":"s2"}]})");
+  options_of_inventory.subscriptions_per_query = 1;
+  graph_by_subscription["s2"] = tests::response(403, "");
+  graph(row("a"));
+  run();
+  CHECK_FALSE(succeeded().contains("arg:resources"));
+  graph_by_subscription.clear();
+  run();
+  CHECK(succeeded().contains("arg:resources"));
+  CHECK_FALSE(succeeded().contains("arm:details"));
+  answers[vault_key("a") + "/providers/microsoft.insights/diagnosticsettings"] =
+      tests::response(200, R"({"value":[]})");
+  run();
+  CHECK(succeeded().contains("arm:details"));
 }
