@@ -25,6 +25,7 @@ namespace {
 collectors::InventoryOptions inventory_options(const config::Settings& settings) {
   collectors::InventoryOptions options;
   options.subscriptions = settings.subscriptions;
+  options.management_groups = settings.management_groups;
   options.detail_interval = settings.schedule.details;
   return options;
 }
@@ -34,6 +35,10 @@ collectors::WatchOptions watch_options(const config::Settings& settings) {
   options.changes = settings.schedule.changes;
   options.detail_interval = settings.schedule.details;
   return options;
+}
+
+double quota_share(const config::Settings& settings) {
+  return static_cast<double>(settings.quota_percent) / 100;
 }
 
 Intervals intervals_of(const config::Settings& settings) {
@@ -186,6 +191,7 @@ Status App::connect() {
   collectors::AzureClientOptions azure;
   azure.resource_manager = settings_.cloud.resource_manager;
   azure.audience = settings_.cloud.audience;
+  azure.quota_share = quota_share(settings_);
   azure_ = std::make_unique<collectors::AzureClient>(
       *transport_, *identity_, clock_, *log_, collector_metrics_, std::move(azure));
   const collectors::Collection parts{
@@ -476,6 +482,7 @@ net::Event App::wake() const {
 void App::set_plan(const core::CollectionPlan& plan, const config::Settings& settings) {
   inventory_->set_plan(plan, inventory_options(settings));
   watch_->set_plan(plan, watch_options(settings));
+  azure_->set_quota_share(quota_share(settings));
 }
 
 net::Task<collectors::PassReport> App::pass() {

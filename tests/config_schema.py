@@ -39,7 +39,7 @@ ACCEPTED = {
     "a cloud by name": MINIMAL + "azure: {cloud: AzureChina}\n",
     "a cloud by hand": MINIMAL + "azure: {cloud: {custom: {resource_manager: 'https://arm.example/'}}}\n",
     "one identity": MINIMAL + "azure: {credential: {type: managed_identity, client_id: a, object_id: ''}}\n",
-    "subscriptions": MINIMAL + "azure: {scope: {management_groups: [], subscriptions: [AAA, 12]}}\n",
+    "subscriptions": MINIMAL + "azure: {scope: {management_groups: [contoso], subscriptions: [AAA, 12]}}\n",
     "everything": MINIMAL + "inventory: all\n",
     "a subscription": "baseline: {assignments: [{name: a, initiative: base, scope: /subscriptions/x}]}\n",
     "a resource group": "baseline: {assignments: [{name: a, initiative: base, "
@@ -89,7 +89,8 @@ REFUSED = {
     "another credential": MINIMAL + "azure: {credential: {type: workload_identity}}\n",
     "two identities": MINIMAL + "azure: {credential: {client_id: a, object_id: b}}\n",
     "two other identities": MINIMAL + "azure: {credential: {client_id: a, resource_id: b}}\n",
-    "management groups": MINIMAL + "azure: {scope: {management_groups: [a]}}\n",
+    "a management group's id": MINIMAL + "azure: {scope: {management_groups: [/providers/a]}}\n",
+    "no quota": MINIMAL + "azure: {quota_percent: 0}\n",
     "a subscription's id as a path": MINIMAL + "azure: {scope: {subscriptions: [/subscriptions/a]}}\n",
     "a subscription that is no list": MINIMAL + "azure: {scope: {subscriptions: a}}\n",
     "another inventory": MINIMAL + "inventory: some\n",

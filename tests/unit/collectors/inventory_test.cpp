@@ -6,6 +6,8 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -138,7 +140,8 @@ struct Fixture {
   tests::TempDirectory directory;
   storage::OpenedStore opened;
   std::map<std::string, core::Result<net::HttpResponse>> answers;  // by path
-  /// For queries that name the subscription.
+  std::function<net::HttpResponse()> graph_pages;
+  /// For queries that hold the text.
   std::map<std::string, core::Result<net::HttpResponse>> graph_by_subscription;
   tests::FakeLog log;
   prometheus::Registry registry;
@@ -150,8 +153,11 @@ struct Fixture {
   tests::ScriptedTransport transport{
       [this](const net::HttpRequest& request) -> core::Result<net::HttpResponse> {
         const auto url = request.url.substr(std::string("https://arm.example").size());
+        if (graph_pages && request.body.contains("order by")) {
+          return graph_pages();
+        }
         for (const auto& [subscription, answer] : graph_by_subscription) {
-          if (request.body.contains('"' + subscription + '"')) {
+          if (request.body.contains(subscription)) {
             return answer;
           }
         }
@@ -406,7 +412,7 @@ TEST_CASE_FIXTURE(Fixture, "a source succeeded only if every subscription of it 
   answers["/subscriptions"] =
       tests::response(200, R"({"value":[{"subscriptionId":"s1"},{"subscriptionId":"s2"}]})");
   options_of_inventory.subscriptions_per_query = 1;
-  graph_by_subscription["s2"] = tests::response(403, "");
+  graph_by_subscription[R"(["s2"])"] = tests::response(403, "");
   graph(row("a"));
   run();
   CHECK_FALSE(succeeded().contains("arg:resources"));
@@ -418,4 +424,118 @@ TEST_CASE_FIXTURE(Fixture, "a source succeeded only if every subscription of it 
       tests::response(200, R"({"value":[]})");
   run();
   CHECK(succeeded().contains("arm:details"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a page too large for an answer is asked for with fewer rows") {
+  graph_by_subscription.insert_or_assign(
+      R"("$top":1000)",
+      tests::response(
+          400,
+          R"({"error":{"code":"BadRequest","details":[{"code":"ResponsePayloadTooLarge"}]}})"));
+  graph_by_subscription.insert_or_assign(
+      R"("$top":500)",
+      tests::response(
+          400,
+          R"({"error":{"code":"BadRequest","details":[{"code":"ResponsePayloadTooLarge"}]}})"));
+  graph(row("a"));
+  run();
+  CHECK(is_known("a"));
+  CHECK(evidence("arg:resources|s1").complete);
+  CHECK(transport.requests.back().body.empty());  // the list of a
+  CHECK(std::ranges::any_of(transport.requests, [](const auto& request) {
+    return request.body.contains(R"("$top":250)");
+  }));
+}
+
+TEST_CASE_FIXTURE(Fixture, "rows that come twice, or tokens that come again, are no whole answer") {
+  graph(row("a"));
+  run();
+  SUBCASE("twice") {
+    graph(row("a") + "," + row("a"));
+    CHECK_FALSE(run().complete);
+    CHECK(evidence("arg:resources|s1").reason == "truncated");
+  }
+  SUBCASE("a token of two pages before") {
+    int page = 0;
+    graph_pages = [&page]() {
+      ++page;
+      return tests::response(
+          200, fmt::format(R"({{"$skipToken":"{}","data":[]}})", page % 2 == 0 ? "even" : "odd"));
+    };
+    CHECK_FALSE(run().complete);
+    CHECK(evidence("arg:resources|s1").message.contains("$skipToken"));
+    CHECK(page < 10);
+  }
+  CHECK(is_known("a"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "fewer rows than are counted, before and after, are no whole answer") {
+  graph(row("a") + "," + row("b"));
+  graph_by_subscription.insert_or_assign(
+      "summarize", tests::response(200, R"({"data":[{"subscriptionId":"s1","count_":3}]})"));
+  CHECK_FALSE(run().complete);
+  CHECK(evidence("arg:resources|s1").message.contains("counts 3 rows and gave 2"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "one bad row in a page costs that row alone") {
+  graph(row("a") + "," + row("b"));
+  run();
+  graph(row("a") + R"(,{"id":")" + vault_key("b") +
+        R"(","type":"microsoft.keyvault/vaults","p":1e999})");
+  answers[vault_key("b")] = tests::response(200, "{}");
+  CHECK_FALSE(run().complete);
+  CHECK(evidence("arg:resources|s1").complete);
+  CHECK_FALSE(evidence("resource:" + vault_key("b")).complete);
+  CHECK(is_known("b"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "management groups say which subscriptions are expected") {
+  const std::string below = "/providers/Microsoft.Management/managementGroups/contoso/descendants";
+  const auto descendants = [](const std::string& names) {
+    std::string items = R"({"type":"Microsoft.Management/managementGroups","name":"sub"})";
+    for (const char name : names) {
+      items += fmt::format(
+          R"(,{{"type":"Microsoft.Management/managementGroups/subscriptions","name":"S{}"}})",
+          name);
+    }
+    return tests::response(200, R"({"value":[)" + items + "]}");
+  };
+  const auto listed = [](const std::string& names) {
+    std::string items;
+    for (const char name : names) {
+      items += fmt::format(R"({}{{"subscriptionId":"s{}"}})", items.empty() ? "" : ",", name);
+    }
+    return tests::response(200, R"({"value":[)" + items + "]}");
+  };
+  options_of_inventory.management_groups = {"contoso"};
+  answers["/subscriptions"] = listed("123");
+  answers.insert_or_assign(below, descendants("12"));
+  graph(row("a"));
+  CHECK(run().listed == std::vector<std::string>{"s1", "s2"});
+  CHECK(has_evidence("arg:resources|s2"));
+  CHECK_FALSE(has_evidence("arg:resources|s3"));
+  SUBCASE("one that can't be read is missing evidence") {
+    answers["/subscriptions"] = listed("13");
+    run();
+    CHECK(evidence("arg:resources|s2").reason == "forbidden");
+  }
+  SUBCASE("one that was moved elsewhere is retired") {
+    answers.insert_or_assign(below, descendants("1"));
+    run();
+    CHECK_FALSE(has_evidence("arg:resources|s2"));
+    CHECK(has_evidence("arg:resources|s1"));
+  }
+  SUBCASE("while the group can't be read, nothing is retired and nothing is complete") {
+    plan.tables.push_back({"resourcecontainers", {"microsoft.resources/subscriptions"}});
+    graph(
+        row("a") +
+        R"(,{"id":"/subscriptions/s1","type":"microsoft.resources/subscriptions","subscriptionId":"s1"})");
+    run();
+    answers.insert_or_assign(below, tests::response(403, ""));
+    const auto report = run();
+    CHECK_FALSE(report.complete);
+    CHECK(report.first_error.contains("403"));
+    CHECK(report.listed == std::vector<std::string>{"s1"});
+    CHECK(has_evidence("arg:resources|s2"));
+  }
 }
