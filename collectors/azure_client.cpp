@@ -2,6 +2,7 @@
 
 #include "core/digest.hpp"
 #include "core/json_limits.hpp"
+#include "core/resource_id.hpp"
 #include "core/text.hpp"
 
 #include <fmt/format.h>
@@ -29,6 +30,52 @@ std::string bounded(std::string_view text) {
 bool is_retryable(Errc code) {
   return code == Errc::kThrottled || code == Errc::kUnavailable || code == Errc::kTimeout ||
          code == Errc::kNetwork || code == Errc::kTruncated;
+}
+
+constexpr std::string_view kGraphService = "resource_graph";
+// Longer than any quota takes to come back, so that only a defect or a hostile answer ends a wait.
+constexpr auto kLongestWait = 10min;
+
+std::optional<int> number_field(const net::HttpResponse& response, const char* name) {
+  const auto field = response.headers.get(name);
+  int number = 0;
+  if (!field ||
+      std::from_chars(field->data(), field->data() + field->size(), number).ec != std::errc()) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+/// `hh:mm:ss` of at most an hour.
+std::optional<std::chrono::seconds> duration_field(const net::HttpResponse& response,
+                                                   const char* name) {
+  const auto field = response.headers.get(name);
+  if (!field) {
+    return std::nullopt;
+  }
+  std::chrono::seconds total{0};
+  const auto parts = core::split(*field, ':');
+  if (parts.size() != 3) {
+    return std::nullopt;
+  }
+  for (const auto part : parts) {
+    int number = 0;
+    if (std::from_chars(part.data(), part.data() + part.size(), number).ec != std::errc() ||
+        number < 0 || number > 59) {
+      return std::nullopt;
+    }
+    total = total * 60 + std::chrono::seconds(number);
+  }
+  return std::min(total, std::chrono::seconds(3600));
+}
+
+/// Whose bucket a request draws from; empty: the tenant's.
+std::string subscription_of_url(const std::string& url) {
+  const auto lower = core::to_lower(url);
+  const auto at = lower.find("/subscriptions/");
+  return at == std::string::npos
+             ? std::string()
+             : std::string(core::subscription_of_key(std::string_view(lower).substr(at)));
 }
 
 double random_jitter() {
@@ -121,7 +168,73 @@ AzureClient::AzureClient(net::HttpTransport& transport,
       clock_(&clock),
       log_(&log),
       metrics_(&metrics),
-      options_(std::move(options)) {}
+      options_(std::move(options)) {
+  set_quota_share(options_.quota_share);
+}
+
+void AzureClient::set_quota_share(std::optional<double> share) {
+  if (share == options_.quota_share && share.has_value() == graph_quota_.has_value()) {
+    return;
+  }
+  options_.quota_share = share;
+  graph_quota_.reset();
+  read_buckets_.reset();
+  if (share) {
+    graph_quota_.emplace(*share);
+    read_buckets_.emplace(*share);
+  }
+}
+
+net::Task<core::Status> AzureClient::pace(std::string service, std::string subscription) {
+  const auto begun = std::chrono::steady_clock::now();
+  for (;;) {
+    const auto now = std::chrono::steady_clock::now();
+    auto wait = 0ms;
+    if (service == kGraphService) {
+      wait = graph_quota_ ? graph_quota_->take(now) : 0ms;
+    } else if (read_buckets_) {
+      wait = read_buckets_->take(subscription, now);
+    }
+    if (wait == 0ms) {
+      metrics_->count_paced(service, now - begun);
+      co_return core::Status::ok();
+    }
+    const bool patient = now - begun < kLongestWait;
+    bool slept = false;
+    if (patient) {
+      slept = co_await net::sleep_for(wait);
+    }
+    if (!slept) {
+      co_return Error{Errc::kThrottled, "the quota did not come back in time"};
+    }
+  }
+}
+
+void AzureClient::note_quota(const std::string& service,
+                             const std::string& subscription,
+                             const Result<net::HttpResponse>& response) {
+  const auto now = std::chrono::steady_clock::now();
+  QuotaTold told;
+  const bool graph = service == kGraphService;
+  if (response) {
+    told.refused = response->status == 429;
+    told.remaining = number_field(
+        *response,
+        graph ? "x-ms-user-quota-remaining" : "x-ms-ratelimit-remaining-subscription-reads");
+    told.resets_after = duration_field(*response, "x-ms-user-quota-resets-after");
+    if (const auto after = response->headers.get("Retry-After")) {
+      told.retry_after = net::parse_retry_after(*after, clock_->now());
+    }
+    if (told.remaining) {
+      metrics_->set_quota_remaining(service, *told.remaining);
+    }
+  }
+  if (graph && graph_quota_) {
+    graph_quota_->told(told, now);
+  } else if (!graph && read_buckets_) {
+    read_buckets_->told(subscription, told, now);
+  }
+}
 
 Result<std::string> AzureClient::absolute(const std::string& path_or_url) const {
   if (path_or_url.starts_with('/') && !path_or_url.starts_with("//")) {
@@ -204,13 +317,6 @@ net::Task<Result<net::HttpResponse>> AzureClient::attempt(net::HttpRequest reque
                           took);
   if (response) {
     read_clock(*response);
-    if (const auto quota = response->headers.get("x-ms-user-quota-remaining")) {
-      int remaining = 0;
-      if (std::from_chars(quota->data(), quota->data() + quota->size(), remaining).ec ==
-          std::errc()) {
-        metrics_->set_quota_remaining(service, remaining);
-      }
-    }
   }
   co_return response;
 }
@@ -220,6 +326,7 @@ net::Task<Result<net::HttpResponse>> AzureClient::send(net::HttpRequest request,
   request.headers.set("Accept", "application/json");
   const std::string request_id = core::random_uuid();
   request.headers.set("x-ms-client-request-id", request_id);
+  const std::string subscription = subscription_of_url(request.url);
   bool renewed = false;
   for (int tries = 0;; ++tries) {
     // The source retries on its own terms; a token it could not get is final here.
@@ -228,7 +335,12 @@ net::Task<Result<net::HttpResponse>> AzureClient::send(net::HttpRequest request,
       co_return token.error();
     }
     request.headers.set("Authorization", "Bearer " + *token);
+    auto paced = co_await pace(service, subscription);
+    if (!paced) {
+      co_return paced.error();
+    }
     auto response = co_await attempt(request, service);
+    note_quota(service, subscription, response);
     if (response && response->status >= 200 && response->status < 300) {
       co_return response;
     }

@@ -3,11 +3,13 @@
 
 #include "collectors/collector_metrics.hpp"
 #include "collectors/identity/token_source.hpp"
+#include "collectors/pacing.hpp"
 #include "core/clock.hpp"
 #include "core/log.hpp"
 #include "core/result.hpp"
 #include "net/http_client.hpp"
 
+#include <optional>
 #include <string>
 
 namespace plumbline::collectors {
@@ -18,6 +20,8 @@ struct AzureClientOptions {
   int max_retries = 3;
   std::chrono::milliseconds base_delay{1000};
   std::chrono::milliseconds max_delay{60'000};
+  /// What of Azure's quotas may be used, in (0, 1]; nullopt: nothing is paced.
+  std::optional<double> quota_share;
 };
 
 /// What an ARM error body says (contracts 3.1), bounded; empty parts where it says nothing.
@@ -60,6 +64,9 @@ class AzureClient {
                                                   std::string body,
                                                   std::string service);
 
+  /// From the next request on.
+  void set_quota_share(std::optional<double> share);
+
   /// The time by Azure's clock, as its last answer showed it; our own before the first. What Azure
   /// dates is compared with this, never with our clock.
   [[nodiscard]] core::Time azure_now() const { return clock_->now() + ahead_; }
@@ -67,6 +74,11 @@ class AzureClient {
  private:
   void read_clock(const net::HttpResponse& response);
   [[nodiscard]] core::Result<std::string> absolute(const std::string& path_or_url) const;
+  /// Waits until a request may go without being refused; an error: not within its deadline.
+  net::Task<core::Status> pace(std::string service, std::string subscription);
+  void note_quota(const std::string& service,
+                  const std::string& subscription,
+                  const core::Result<net::HttpResponse>& response);
   net::Task<core::Result<net::HttpResponse>> send(net::HttpRequest request, std::string service);
   net::Task<core::Result<net::HttpResponse>> attempt(net::HttpRequest request, std::string service);
 
@@ -77,6 +89,9 @@ class AzureClient {
   CollectorMetrics* metrics_;
   AzureClientOptions options_;
   core::Microseconds ahead_{0};  // of our clock
+  // Quotas pass with real time, whatever clock the rest goes by.
+  std::optional<GraphQuota> graph_quota_;
+  std::optional<ReadBuckets> read_buckets_;
 };
 
 }  // namespace plumbline::collectors

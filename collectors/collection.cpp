@@ -46,6 +46,51 @@ net::Task<Result<core::CycleReport>> commit_cycle(
   co_return report;
 }
 
+bool is_outage(Errc code) noexcept {
+  return code == Errc::kThrottled || code == Errc::kUnavailable || code == Errc::kTimeout ||
+         code == Errc::kNetwork || code == Errc::kTls || code == Errc::kUnauthorized;
+}
+
+net::Task<Result<Deleted>> recently_deleted(const Collection* parts) {
+  const auto since = parts->clock.now() - kGraphShowsDeleted;
+  auto job = [store = &parts->store, since]() -> Result<Deleted> {
+    auto snapshot = store->snapshot();
+    auto keys = snapshot ? (*snapshot)->deleted_since(since) : snapshot.error();
+    if (!keys) {
+      return keys.error();
+    }
+    return Deleted(std::make_shared<const std::set<std::string>>(keys->begin(), keys->end()));
+  };
+  co_return co_await net::offload(parts->cpu, std::move(job));
+}
+
+net::Task<CheckedRows> without_deleted(const Collection* parts,
+                                       Deleted deleted,
+                                       std::vector<core::Observation> rows) {
+  CheckedRows checked;
+  if (deleted->empty()) {
+    checked.rows = std::move(rows);
+    co_return checked;
+  }
+  for (auto& row : rows) {
+    if (!deleted->contains(row.key)) {
+      checked.rows.push_back(std::move(row));
+      continue;
+    }
+    const std::string key = row.key;
+    auto gone = co_await is_gone(parts, key);
+    if (gone && !*gone) {
+      checked.rows.push_back(std::move(row));
+      continue;
+    }
+    checked.complete = checked.complete && gone.has_value();
+    const std::string said = gone ? std::string("ResourceNotFound") : gone.error().message;
+    parts->log.info("deleted_row_shown",
+                    {{core::log_field::kResourceId, key}, {core::log_field::kError, said}});
+  }
+  co_return checked;
+}
+
 net::Task<Result<bool>> is_gone(const Collection* parts, std::string key) {
   const auto id = core::parse_resource_id(key);
   if (!id) {

@@ -12,8 +12,10 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace plumbline::collectors {
 
@@ -48,6 +50,26 @@ net::Task<core::Result<core::CycleReport>> commit_cycle(
     std::shared_ptr<core::Cycle> cycle,
     bool complete,
     std::function<void(const core::CycleChanges&)> observe);
+
+/// For so long Resource Graph may go on showing what is gone.
+inline constexpr std::chrono::minutes kGraphShowsDeleted{10};
+
+/// Keys of resources whose deletion was confirmed within that time.
+using Deleted = std::shared_ptr<const std::set<std::string>>;
+net::Task<core::Result<Deleted>> recently_deleted(const Collection* parts);
+
+struct CheckedRows {
+  std::vector<core::Observation> rows;
+  bool complete = true;  // false: Resource Manager did not say of each whether it is back
+};
+
+/// Leaves out the rows of resources that were just deleted, unless Resource Manager has them again.
+net::Task<CheckedRows> without_deleted(const Collection* parts,
+                                       Deleted deleted,
+                                       std::vector<core::Observation> rows);
+
+/// Azure did not answer, which says nothing about what was asked.
+[[nodiscard]] bool is_outage(core::Errc code) noexcept;
 
 /// Whether Resource Manager says that a resource is gone (truth 3). An error: it did not say.
 net::Task<core::Result<bool>> is_gone(const Collection* parts, std::string key);

@@ -25,6 +25,10 @@ CollectorMetrics::CollectorMetrics(prometheus::Registry& registry)
                       .Name("plumbline_azure_throttled_total")
                       .Help("Answers with status 429.")
                       .Register(registry)),
+      paced_(&prometheus::BuildCounter()
+                  .Name("plumbline_azure_paced_seconds_total")
+                  .Help("Time that requests waited so as not to exceed a quota.")
+                  .Register(registry)),
       quota_(&prometheus::BuildGauge()
                   .Name("plumbline_azure_quota_remaining")
                   .Help("Requests left in the current quota window, as last told by the service.")
@@ -66,6 +70,11 @@ void CollectorMetrics::count_throttled(const std::string& service) {
   throttled_->Add({{"service", service}}).Increment();
 }
 
+void CollectorMetrics::count_paced(const std::string& service,
+                                   std::chrono::duration<double> waited) {
+  paced_->Add({{"service", service}}).Increment(waited.count());
+}
+
 void CollectorMetrics::set_quota_remaining(const std::string& service, double remaining) {
   quota_->Add({{"service", service}}).Set(remaining);
 }
@@ -79,6 +88,10 @@ void CollectorMetrics::set_success(const std::string& source,
                                    std::chrono::duration<double> took) {
   last_success_->Add({{"source", source}}).Set(unix_seconds);
   duration_->Add({{"source", source}}, kCollectionBuckets).Observe(took.count());
+}
+
+void CollectorMetrics::forget_source(const std::string& source) {
+  last_success_->Remove(&last_success_->Add({{"source", source}}));
 }
 
 void CollectorMetrics::count_missed_change() {

@@ -22,11 +22,15 @@ class CollectorMetrics {
                      const std::string& code,
                      std::chrono::duration<double> took);
   void count_throttled(const std::string& service);
+  /// A request waited so long for its quota before it was sent.
+  void count_paced(const std::string& service, std::chrono::duration<double> waited);
   void set_quota_remaining(const std::string& service, double remaining);
   void count_error(const std::string& source, const std::string& reason);
   void set_success(const std::string& source,
                    double unix_seconds,
                    std::chrono::duration<double> took);
+  /// A source that is no longer collected has no last success.
+  void forget_source(const std::string& source);
   /// A sweep found a change that the feed had not told of.
   void count_missed_change();
   void set_token_expiry(const std::string& audience, double unix_seconds);
@@ -37,6 +41,7 @@ class CollectorMetrics {
   prometheus::Family<prometheus::Counter>* requests_;
   prometheus::Family<prometheus::Histogram>* request_duration_;
   prometheus::Family<prometheus::Counter>* throttled_;
+  prometheus::Family<prometheus::Counter>* paced_;
   prometheus::Family<prometheus::Gauge>* quota_;
   prometheus::Family<prometheus::Counter>* errors_;
   prometheus::Family<prometheus::Gauge>* last_success_;

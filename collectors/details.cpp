@@ -82,7 +82,8 @@ struct Answers {
 net::Task<void> fetch_list(const Collection* parts,
                            std::shared_ptr<Answers> answers,
                            std::string key,
-                           core::DetailPlan plan) {
+                           core::DetailPlan plan,
+                           bool keep_through_outage) {
   const auto sent_at = parts->clock.now();
   auto response = co_await parts->azure.get(detail_path(key, plan.api_version));
   Status status = Status::ok();
@@ -104,6 +105,9 @@ net::Task<void> fetch_list(const Collection* parts,
     answers->failed.push_back(key);
     parts->metrics.count_error("arm:" + plan.type,
                                std::string(core::to_string(status.error().code)));
+    if (keep_through_outage && is_outage(status.error().code)) {
+      co_return;
+    }
   }
   answers->evidence.push_back(evidence_of(core::detail_evidence_key(key), sent_at, status));
 }
@@ -121,7 +125,8 @@ struct Fetch {
 
   net::Task<void> operator()(std::size_t index) const {
     const auto& [key, plan] = batch->lists[index];
-    return *cancelled ? no_list() : fetch_list(parts, answers, key, plan);
+    return *cancelled ? no_list()
+                      : fetch_list(parts, answers, key, plan, batch->keep_through_outage);
   }
 };
 
@@ -132,19 +137,16 @@ net::Task<Result<CollectedDetails>> collect_details(const Collection* parts,
                                                     const std::atomic<bool>* cancelled) {
   auto batch = std::make_shared<const DetailBatch>(std::move(requested));
   auto answers = std::make_shared<Answers>();
-  const auto started = parts->clock.steady_now();
   Fetch fetch{parts, answers, batch, cancelled};
   co_await for_each_parallel(parts->io, batch->lists.size(), batch->parallel, fetch);
   CollectedDetails collected;
   if (*cancelled) {
     co_return collected;
   }
-  if (answers->failed.empty()) {
-    parts->metrics.set_success("arm:details",
-                               static_cast<double>(core::to_micros(parts->clock.now())) / 1e6,
-                               parts->clock.steady_now() - started);
-  }
   collected.failed = answers->failed;
+  if (answers->evidence.empty() && !batch->also) {
+    co_return collected;  // nothing was learned
+  }
   auto stage = [store = &parts->store, answers, batch]() -> Result<std::shared_ptr<core::Cycle>> {
     auto begun = store->begin_cycle("details", batch->scope);
     if (!begun) {

@@ -38,12 +38,14 @@ struct DetailBatch {
   std::vector<DetailList> lists;
   std::string scope;  // of the cycle
   std::size_t parallel = 8;
+  /// Who asks again soon: a list for which Azure did not answer keeps the evidence it has.
+  bool keep_through_outage = false;
   /// What else belongs into the cycle; may be empty.
   std::function<core::Status(core::Cycle&)> also;
 };
 
 struct CollectedDetails {
-  std::optional<core::CycleReport> report;  // nullopt: cancelled, nothing was written
+  std::optional<core::CycleReport> report;  // nullopt: nothing was written
   std::vector<std::string> failed;          // keys of the lists that could not be read
 };
 

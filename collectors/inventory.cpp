@@ -1,13 +1,18 @@
 #include "collectors/inventory.hpp"
 
 #include "collectors/activity/feed.hpp"
+#include "collectors/parallel.hpp"
 #include "collectors/resource_graph/query.hpp"
+#include "collectors/retirement.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <tuple>
+#include <unordered_set>
 
 namespace plumbline::collectors {
 
@@ -19,11 +24,28 @@ using core::Status;
 namespace {
 
 constexpr std::string_view kSubscriptionsPath = "/subscriptions?api-version=2022-12-01";
+const std::string kTableSource = "arg:";
+const std::string kDetailsSource = "arm:details";
 constexpr int kMaxPages = 100'000;
+// The only table of which a sweep takes more than it takes to count it.
+constexpr std::string_view kLargestTable = "resources";
+constexpr std::int64_t kWorthCounting = 5'000;
 constexpr std::size_t kMaxChanged = 10'000;
 // Truth 3: a scope that loses more than this share at once has lost its reader, not its resources.
 constexpr double kMassDisappearance = 0.05;
 constexpr std::int64_t kMassDisappearanceFloor = 10;
+
+net::Task<void> no_work() {
+  co_return;
+}
+
+std::vector<std::string> chunk_of(const std::vector<std::string>& all,
+                                  std::size_t at,
+                                  std::size_t size) {
+  const auto end = std::min(all.size(), at + size);
+  return {all.begin() + static_cast<std::ptrdiff_t>(at),
+          all.begin() + static_cast<std::ptrdiff_t>(end)};
+}
 
 /// Whether a type comes in lists of Resource Manager rather than as rows.
 bool is_listed(std::string_view type) {
@@ -76,16 +98,174 @@ Result<std::vector<std::string>> detail_parents(core::Snapshot& snapshot,
 
 }  // namespace
 
+struct Inventory::Unit {
+  core::TablePlan table;
+  GraphPartition partition;
+};
+
 struct Inventory::Sweep {
+  /// The first reason stands.
+  void fail(const std::string& key, Error error) { statuses.try_emplace(key, std::move(error)); }
+
   std::vector<std::string> subscriptions;
   std::shared_ptr<core::Cycle> cycle;
   std::vector<core::Evidence> evidence;  // to be committed with the cycle
   std::vector<std::string> doubted;      // resources that an earlier sweep could not find again
+  Deleted deleted;
+  core::Time since;
+  std::chrono::steady_clock::time_point begun;
+  std::vector<Unit> units;
+  std::map<std::string, Error> statuses;  // of partitions that failed, by evidence key
+  RowCounts counts;                       // of the largest table, before the sweep
+  RowCounts rows;                         // that came, by evidence key
+  std::int64_t unusable = 0;              // of unknown subscriptions
   bool complete = true;
 };
 
 Inventory::Inventory(Parts parts, core::CollectionPlan plan, InventoryOptions options)
     : parts_(std::move(parts)), plan_(std::move(plan)), options_(std::move(options)) {}
+
+void Inventory::set_plan(core::CollectionPlan plan, InventoryOptions options) {
+  plan_ = std::move(plan);
+  options_ = std::move(options);
+  may_retire_ = true;
+  std::erase_if(succeeded_, [&](const std::string& source) {
+    const bool planned =
+        source == kDetailsSource || std::ranges::any_of(plan_.tables, [&](const auto& table) {
+          return source == kTableSource + table.table;
+        });
+    if (!planned) {
+      parts_.metrics.forget_source(source);
+    }
+    return !planned;
+  });
+}
+
+bool Inventory::in_scope(std::string_view subscription) const {
+  if (!options_.management_groups.empty()) {
+    // Every subscription ever seen belongs to the groups until it is seen elsewhere.
+    return !outside_.contains(subscription);
+  }
+  return options_.subscriptions.empty() ||
+         std::ranges::find(options_.subscriptions, subscription) != options_.subscriptions.end();
+}
+
+net::Task<Result<std::vector<std::string>>> Inventory::list_descendants() {
+  std::vector<std::string> ids;
+  for (const auto& group : options_.management_groups) {
+    std::string link = fmt::format(
+        "/providers/Microsoft.Management/managementGroups/{}/descendants"
+        "?api-version=2023-04-01",
+        core::percent_encode(group));
+    for (int page_number = 0; !link.empty() && page_number < kMaxPages; ++page_number) {
+      auto response = co_await parts_.azure.get(link);
+      if (!response) {
+        co_return response.error();
+      }
+      auto page = parse_descendants(response->body);
+      if (!page) {
+        co_return page.error().with_context("descendants of " + group);
+      }
+      for (auto& subscription : page->subscriptions) {
+        ids.push_back(std::move(subscription.id));
+      }
+      if (page->next_link == link) {
+        co_return Error{Errc::kHttp, "descendants: nextLink points at its own page"};
+      }
+      link = page->next_link;
+    }
+  }
+  co_return ids;
+}
+
+net::Task<Status> Inventory::apply_scope(std::vector<std::string>* subscriptions) {
+  expected_ = options_.subscriptions;
+  if (options_.management_groups.empty()) {
+    std::erase_if(*subscriptions, [this](const auto& id) { return !in_scope(id); });
+    co_return Status::ok();
+  }
+  auto below = co_await list_descendants();
+  if (!below) {
+    parts_.metrics.count_error("arm:descendants", std::string(core::to_string(below.error().code)));
+    parts_.log.warn("descendants_failed", {{core::log_field::kError, below.error().message}});
+    // What the groups hold is not known now: those that were seen in them before are expected.
+    auto known = co_await known_subscriptions();
+    expected_.insert(expected_.end(), known.begin(), known.end());
+  } else {
+    expected_.insert(expected_.end(), below->begin(), below->end());
+  }
+  std::ranges::sort(expected_);
+  const auto outside = [this](const std::string& id) {
+    return !std::ranges::binary_search(expected_, id);
+  };
+  if (below) {
+    std::set<std::string, std::less<>> elsewhere;
+    std::ranges::copy_if(*subscriptions, std::inserter(elsewhere, elsewhere.end()), outside);
+    may_retire_ = may_retire_ || elsewhere != outside_;
+    outside_ = std::move(elsewhere);
+  }
+  std::erase_if(*subscriptions, outside);
+  if (!below) {
+    co_return below.error();
+  }
+  co_return Status::ok();
+}
+
+net::Task<Status> Inventory::retire() {
+  if (!may_retire_ || cancelled_) {
+    co_return Status::ok();
+  }
+  auto find = [this]() -> Result<Unplanned> {
+    auto snapshot = parts_.store.snapshot();
+    if (!snapshot) {
+      return snapshot.error();
+    }
+    return find_unplanned(**snapshot, plan_, [this](std::string_view subscription) {
+      return in_scope(subscription);
+    });
+  };
+  auto found = co_await net::offload(parts_.cpu, std::move(find));
+  if (!found) {
+    co_return found.error();
+  }
+  may_retire_ = false;
+  if (found->keys.empty() && found->evidence.empty()) {
+    co_return Status::ok();
+  }
+  parts_.log.info("no_longer_collected",
+                  {{core::log_field::kDeleted, fmt::format("{}", found->keys.size())},
+                   {core::log_field::kReason, "plan or scope leave it out"}});
+  auto stage = [store = &parts_.store,
+                unplanned = *std::move(found)]() -> Result<std::shared_ptr<core::Cycle>> {
+    auto begun = store->begin_cycle("baseline", "no longer collected");
+    if (!begun) {
+      return begun.error();
+    }
+    std::shared_ptr<core::Cycle> cycle = *std::move(begun);
+    auto done = Status::ok();
+    for (const auto& key : unplanned.keys) {
+      done = done ? cycle->stage_retirement(key) : done;
+    }
+    for (const auto& key : unplanned.evidence) {
+      done = done ? cycle->stage_forgotten(key) : done;
+    }
+    if (!done) {
+      return done.error();
+    }
+    return cycle;
+  };
+  auto cycle = co_await net::offload(parts_.storage, std::move(stage));
+  if (!cycle) {
+    may_retire_ = true;
+    co_return cycle.error();
+  }
+  auto committed = co_await commit_cycle(&parts_, *std::move(cycle), true, nullptr);
+  if (!committed) {
+    may_retire_ = true;
+    co_return committed.error();
+  }
+  co_return Status::ok();
+}
 
 void Inventory::add(const core::CycleReport& report) {
   ++report_.cycles;
@@ -110,12 +290,7 @@ net::Task<Result<std::vector<std::string>>> Inventory::list_subscriptions() {
       co_return page.error().with_context("/subscriptions");
     }
     for (const auto& subscription : page->subscriptions) {
-      const bool wanted = options_.subscriptions.empty() ||
-                          std::ranges::find(options_.subscriptions, subscription.id) !=
-                              options_.subscriptions.end();
-      if (wanted) {
-        ids.push_back(subscription.id);
-      }
+      ids.push_back(subscription.id);
     }
     if (page->next_link == link) {
       Error error;
@@ -392,24 +567,23 @@ net::Task<Status> Inventory::confirm_missing(std::shared_ptr<Sweep> sweep,
   co_return Status::ok();
 }
 
-net::Task<Status> Inventory::sweep_table(std::shared_ptr<Sweep> sweep, core::TablePlan table) {
-  const std::string query = resource_graph_query(table);
-  std::string token;
-  std::set<std::string> keys;
-  std::int64_t rows = 0;
-  std::int64_t total = 0;
-  for (int page_number = 0; page_number < kMaxPages && !cancelled_; ++page_number) {
-    std::string request = resource_graph_body(
-        query, sweep->subscriptions, options_.page_size, token, is_inherited_table(table.table));
-    const auto sent_at = parts_.clock.now();
-    auto response =
-        co_await parts_.azure.post(std::string(kGraphPath), std::move(request), "resource_graph");
-    if (!response) {
-      co_return response.error();
+net::Task<Status> Inventory::read_query(std::shared_ptr<Sweep> sweep,
+                                        core::TablePlan table,
+                                        GraphQuery query) {
+  const std::string source = kTableSource + table.table;
+  GraphPager pager(&parts_, std::move(query));
+  std::unordered_set<std::size_t> keys;  // hashes: the ids of a large tenant are tens of megabytes
+  while (!pager.done()) {
+    if (cancelled_) {
+      co_return Error{Errc::kCancelled, "the pass was cancelled"};
     }
-    auto parse = [body = std::move(response->body),
+    auto body = co_await pager.fetch();
+    if (!body) {
+      co_return body.error();
+    }
+    auto parse = [body = *std::move(body),
                   name = table.table,
-                  sent_at,
+                  sent_at = pager.sent_at(),
                   normaliser = &parts_.normaliser]() {
       return parse_graph_page(body, name, sent_at, *normaliser);
     };
@@ -417,52 +591,165 @@ net::Task<Status> Inventory::sweep_table(std::shared_ptr<Sweep> sweep, core::Tab
     if (!page) {
       co_return page.error();
     }
-    rows += page->row_count;
     if (page->unusable > 0) {
-      parts_.metrics.count_error("arg:" + table.table, "unusable_row");
+      sweep->unusable += page->unusable;
+      sweep->complete = false;
+      parts_.metrics.count_error(source, "unusable_row");
       parts_.log.warn("rows_unusable",
-                      {{core::log_field::kSource, "arg:" + table.table},
+                      {{core::log_field::kSource, source},
                        {core::log_field::kObserved, fmt::format("{}", page->unusable)},
-                       {core::log_field::kReason, "without id or type"}});
+                       {core::log_field::kReason, "without id or type, or no JSON"}});
     }
-    total = page->total_records;
     for (const auto& row : page->rows) {
-      if (!keys.insert(row.key).second) {
+      ++sweep->rows[row.source];
+      if (!keys.insert(std::hash<std::string>{}(row.key)).second) {
         parts_.log.warn("row_repeated", {{core::log_field::kResourceId, row.key}});
+        sweep->fail(row.source,
+                    Error{Errc::kTruncated, "Resource Graph gave " + row.key + " twice"});
       }
     }
-    const bool truncated = page->truncated;
-    const std::string next = page->skip_token;
-    auto stage = [cycle = sweep->cycle, observations = std::move(page->rows)]() mutable {
+    auto checked = co_await without_deleted(&parts_, sweep->deleted, std::move(page->rows));
+    sweep->complete = sweep->complete && checked.complete;
+    auto stage = [cycle = sweep->cycle, observations = std::move(checked.rows)]() mutable {
       return cycle->stage(std::move(observations));
     };
     auto staged = co_await net::offload(parts_.storage, std::move(stage));
     if (!staged) {
       co_return staged;
     }
-    Error error;
-    error.code = Errc::kTruncated;
-    if (truncated) {
-      error.message = "Resource Graph truncated the result without a token for the rest";
-      co_return error;
+    auto advanced =
+        pager.advance(page->skip_token, page->truncated, page->row_count, page->total_records);
+    if (!advanced) {
+      co_return advanced;
     }
-    if (next.empty()) {
-      if (total >= 0 && rows < total) {
-        error.message = fmt::format("Resource Graph gave {} of {} rows", rows, total);
-        co_return error;
-      }
-      co_return Status::ok();
-    }
-    if (next == token) {
-      error.message = "Resource Graph repeats the same $skipToken";
-      co_return error;
-    }
-    token = next;
   }
-  Error error;
-  error.code = cancelled_ ? Errc::kCancelled : Errc::kLimit;
-  error.message = cancelled_ ? "the pass was cancelled" : "more pages than a result can have";
-  co_return error;
+  co_return Status::ok();
+}
+
+net::Task<void> Inventory::sweep_unit(std::shared_ptr<Sweep> sweep, std::size_t index) {
+  const core::TablePlan table = sweep->units[index].table;
+  const GraphPartition partition = sweep->units[index].partition;
+  GraphQuery query;
+  query.text = resource_graph_query(table, partition.piece, partition.pieces);
+  query.subscriptions = partition.subscriptions;
+  query.above_and_below = is_inherited_table(table.table);
+  query.top = options_.page_size;
+  auto status = co_await read_query(sweep, table, query);
+  if (!status && partition.subscriptions.empty() && says(status.error(), kTooManySubscriptions)) {
+    // What lies above subscriptions shows to those who ask for these, chunk by chunk.
+    status = Status::ok();
+    query.above_and_below = true;
+    for (std::size_t at = 0; at < report_.listed.size() && status;
+         at += options_.subscriptions_per_query) {
+      query.subscriptions = chunk_of(report_.listed, at, options_.subscriptions_per_query);
+      status = co_await read_query(sweep, table, query);
+    }
+  }
+  const std::string source = kTableSource + table.table;
+  auto& outcome = outcomes_.try_emplace(source, TableOutcome{sweep->since}).first->second;
+  outcome.took = std::max(outcome.took, parts_.clock.steady_now() - sweep->begun);
+  if (status || cancelled_) {
+    co_return;
+  }
+  parts_.metrics.count_error(source, std::string(core::to_string(status.error().code)));
+  parts_.log.warn("sweep_failed",
+                  {{core::log_field::kSource, source},
+                   {core::log_field::kReason, std::string(core::to_string(status.error().code))},
+                   {core::log_field::kError, status.error().message}});
+  for (const auto& subscription : partition.subscriptions) {
+    sweep->fail(core::partition_evidence_key(table.table, subscription), status.error());
+  }
+  if (partition.subscriptions.empty()) {
+    sweep->fail(core::partition_evidence_key(table.table, ""), status.error());
+  }
+}
+
+net::Task<Result<RowCounts>> Inventory::count_rows(core::TablePlan table,
+                                                   std::vector<std::string> subscriptions) {
+  GraphQuery query;
+  query.text = resource_graph_count_query(table);
+  query.subscriptions = std::move(subscriptions);
+  query.top = options_.page_size;
+  GraphPager pager(&parts_, std::move(query));
+  auto body = co_await pager.fetch();
+  if (!body) {
+    co_return body.error();
+  }
+  co_return parse_counts(*body);
+}
+
+net::Task<std::int64_t> Inventory::stored_resources() {
+  auto job = [store = &parts_.store]() {
+    std::int64_t sum = 0;
+    auto snapshot = store->snapshot();
+    auto counts = snapshot ? (*snapshot)->type_counts() : snapshot.error();
+    if (counts) {
+      for (const auto& type : *counts) {
+        sum += type.count;
+      }
+    }
+    return sum;
+  };
+  co_return co_await net::offload(parts_.cpu, std::move(job));
+}
+
+net::Task<void> Inventory::make_units(std::shared_ptr<Sweep> sweep,
+                                      std::vector<core::TablePlan> tables) {
+  const auto stored = co_await stored_resources();
+  for (auto& table : tables) {
+    // Of the other tables few rows are configuration; counting them would cost more than it gains.
+    const bool counted = table.table == kLargestTable && !sweep->subscriptions.empty() &&
+                         (stored == 0 || stored >= kWorthCounting);
+    std::vector<GraphPartition> partitions{{sweep->subscriptions, 0, 1, 0}};
+    if (counted) {
+      auto counts = co_await count_rows(table, sweep->subscriptions);
+      if (counts) {
+        sweep->counts = *std::move(counts);
+        partitions = partitions_of(sweep->subscriptions, sweep->counts, options_.parallel_queries);
+      }
+    }
+    for (auto& partition : partitions) {
+      sweep->units.push_back({table, std::move(partition)});
+    }
+  }
+  // The longest first: whatever comes last runs alone.
+  std::ranges::sort(sweep->units, [](const Unit& a, const Unit& b) {
+    return std::tie(b.partition.expected, a.table.table, a.partition.piece) <
+           std::tie(a.partition.expected, b.table.table, b.partition.piece);
+  });
+}
+
+net::Task<void> Inventory::compare_counts(std::shared_ptr<Sweep> sweep, core::TablePlan table) {
+  const auto missing = [&](const RowCounts& counts) {
+    std::vector<std::pair<std::string, std::int64_t>> out;
+    for (const auto& [subscription, count] : counts) {
+      const auto key = core::partition_evidence_key(table.table, subscription);
+      if (sweep->rows[key] < count && !sweep->statuses.contains(key)) {
+        out.emplace_back(key, count);
+      }
+    }
+    return out;
+  };
+  if (sweep->unusable > 0 || missing(sweep->counts).empty()) {
+    co_return;
+  }
+  // Less than before the sweep may be what was deleted since; less than after it, too, is not.
+  auto after = co_await count_rows(table, sweep->subscriptions);
+  if (!after) {
+    co_return;
+  }
+  for (auto& [subscription, count] : *after) {
+    const auto before = sweep->counts.find(subscription);
+    count = before == sweep->counts.end() ? 0 : std::min(count, before->second);
+  }
+  for (const auto& [key, count] : missing(*after)) {
+    Error error{Errc::kTruncated,
+                fmt::format("Resource Graph counts {} rows and gave {}", count, sweep->rows[key])};
+    parts_.metrics.count_error(kTableSource + table.table, "truncated");
+    parts_.log.warn("sweep_failed",
+                    {{core::log_field::kSource, key}, {core::log_field::kError, error.message}});
+    sweep->fail(key, error);
+  }
 }
 
 net::Task<Status> Inventory::sweep_management_groups() {
@@ -504,35 +791,41 @@ net::Task<Status> Inventory::sweep(std::vector<std::string> subscriptions,
   }
   state->cycle = *std::move(begun);
   state->doubted = co_await doubted_resources();
+  auto deleted = co_await recently_deleted(&parts_);
+  if (!deleted) {
+    co_return deleted.error();
+  }
+  state->deleted = *std::move(deleted);
   state->evidence.push_back(
       evidence_of(std::string(core::kSubscriptionsEvidence), parts_.clock.now(), Status::ok()));
+  state->since = parts_.clock.now();
+  state->begun = parts_.clock.steady_now();
+  co_await make_units(state, tables);
+  auto read = [this, state](std::size_t index) {
+    return cancelled_ ? no_work() : sweep_unit(state, index);
+  };
+  co_await for_each_parallel(parts_.io, state->units.size(), options_.parallel_queries, read);
   for (const auto& table : tables) {
-    const auto started = parts_.clock.steady_now();
-    const auto now = parts_.clock.now();
-    auto swept = co_await sweep_table(state, table);
-    if (cancelled_) {
-      co_return Status::ok();  // the cycle is dropped: nothing was learned that may be kept in part
+    if (table.table == kLargestTable && !cancelled_) {
+      co_await compare_counts(state, table);
     }
-    const std::string source = "arg:" + table.table;
-    if (swept) {
-      parts_.metrics.set_success(source,
-                                 static_cast<double>(core::to_micros(now)) / 1e6,
-                                 parts_.clock.steady_now() - started);
-    } else {
-      parts_.metrics.count_error(source, std::string(core::to_string(swept.error().code)));
-      parts_.log.warn("sweep_failed",
-                      {{core::log_field::kSource, source},
-                       {core::log_field::kReason, std::string(core::to_string(swept.error().code))},
-                       {core::log_field::kError, swept.error().message}});
-    }
+  }
+  for (const auto& table : tables) {
+    auto& outcome = outcomes_[kTableSource + table.table];
     for (const auto& subscription : partitions) {
+      if (cancelled_) {
+        co_return Status::ok();  // the cycle is dropped: nothing was learned that may be kept in
+                                 // part
+      }
       const std::string key = core::partition_evidence_key(table.table, subscription);
-      Status status = swept;
+      const auto failed = state->statuses.find(key);
+      Status status = failed == state->statuses.end() ? Status::ok() : Status(failed->second);
       if (status) {
         status = co_await confirm_missing(state, key, table.types);
       }
       state->complete = state->complete && status.has_value();
-      state->evidence.push_back(evidence_of(key, now, status));
+      outcome.complete = outcome.complete && status.has_value();
+      state->evidence.push_back(evidence_of(key, state->since, status));
     }
   }
   auto stage = [cycle = state->cycle, evidence = state->evidence]() {
@@ -610,12 +903,20 @@ net::Task<Status> Inventory::details(std::string subscription) {
     if (!collected) {
       co_return collected.error();
     }
+    details_failed_ = details_failed_ || !collected->failed.empty();
     if (collected->report) {
       add(*collected->report);
     }
     co_await pause();
   }
   co_return Status::ok();
+}
+
+void Inventory::succeed(const std::string& source,
+                        core::Time since,
+                        std::chrono::steady_clock::duration took) {
+  succeeded_.insert(source);
+  parts_.metrics.set_success(source, static_cast<double>(core::to_micros(since)) / 1e6, took);
 }
 
 net::Task<void> Inventory::pause() {
@@ -626,6 +927,7 @@ net::Task<void> Inventory::pause() {
 
 net::Task<PassReport> Inventory::run() {
   report_ = {};
+  outcomes_.clear();
   report_.started = parts_.clock.steady_now();
   auto listed = co_await list_subscriptions();
   Status failure = Status::ok();
@@ -645,6 +947,11 @@ net::Task<PassReport> Inventory::run() {
   }
   report_.signed_in = true;
   std::vector<std::string> subscriptions = *std::move(listed);
+  const auto scoped = co_await apply_scope(&subscriptions);
+  if (!scoped) {
+    report_.complete = false;
+    report_.first_error = scoped.error().message;
+  }
   report_.subscriptions = subscriptions.size();
   report_.listed = subscriptions;
   if (subscriptions.empty()) {
@@ -654,14 +961,11 @@ net::Task<PassReport> Inventory::run() {
   }
   // `/subscriptions` hides what cannot be read: every subscription ever seen is expected.
   std::vector<std::string> lost = co_await known_subscriptions();
-  lost.insert(lost.end(), options_.subscriptions.begin(), options_.subscriptions.end());
+  lost.insert(lost.end(), expected_.begin(), expected_.end());
   std::ranges::sort(lost);
   lost.erase(std::ranges::unique(lost).begin(), lost.end());
   std::erase_if(lost, [&](const std::string& known) {
-    const bool wanted =
-        options_.subscriptions.empty() ||
-        std::ranges::find(options_.subscriptions, known) != options_.subscriptions.end();
-    return !wanted || std::ranges::find(subscriptions, known) != subscriptions.end();
+    return !in_scope(known) || std::ranges::binary_search(subscriptions, known);
   });
   if (!lost.empty()) {
     Error error;
@@ -684,6 +988,12 @@ net::Task<PassReport> Inventory::run() {
   }
   if (!failure || cancelled_) {
     report_.swept = false;
+  } else if (!subscriptions.empty()) {
+    for (const auto& [source, outcome] : outcomes_) {
+      if (outcome.complete) {
+        succeed(source, outcome.since, outcome.took);
+      }
+    }
   }
   if (hooks_.swept) {
     hooks_.swept(report_);
@@ -697,12 +1007,18 @@ net::Task<PassReport> Inventory::run() {
   if (failure && !cancelled_) {
     failure = co_await announce(scopes);
   }
+  const auto details_since = parts_.clock.now();
+  const auto details_begun = parts_.clock.steady_now();
+  details_failed_ = false;
   for (int round = 0; round < (nested ? 2 : 1); ++round) {
     for (const auto& scope : scopes) {
       if (failure && !cancelled_) {
         failure = co_await details(scope);
       }
     }
+  }
+  if (failure && !cancelled_ && !details_failed_ && !plan_.details.empty()) {
+    succeed(kDetailsSource, details_since, parts_.clock.steady_now() - details_begun);
   }
   if (!failure) {
     report_.complete = false;

@@ -4,6 +4,8 @@
 
 #include "collectors/collection.hpp"
 #include "collectors/details.hpp"
+#include "collectors/resource_graph/pager.hpp"
+#include "collectors/resource_graph/partitions.hpp"
 #include "collectors/resource_graph/rows.hpp"
 #include "collectors/resource_manager/arm_list.hpp"
 #include "core/model/collection_plan.hpp"
@@ -12,6 +14,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -20,10 +23,13 @@
 namespace plumbline::collectors {
 
 struct InventoryOptions {
-  std::vector<std::string> subscriptions;  // lower case; empty: every one the identity can read
+  std::vector<std::string> subscriptions;      // lower case
+  std::vector<std::string> management_groups;  // names; both empty: whatever the identity can read
   std::chrono::seconds detail_interval{21600};
   int page_size = 1000;
   std::size_t subscriptions_per_query = 300;  // contracts 2.4
+  /// Answers that take 1.5 s use up a quota of 3 a second with five of them under way.
+  std::size_t parallel_queries = 6;
   std::size_t parallel_details = 8;
   std::size_t lists_per_cycle = 500;
 };
@@ -66,10 +72,7 @@ class Inventory {
   [[nodiscard]] const core::CollectionPlan& plan() const { return plan_; }
 
   /// What later passes collect. Not while a pass runs.
-  void set_plan(core::CollectionPlan plan, InventoryOptions options) {
-    plan_ = std::move(plan);
-    options_ = std::move(options);
-  }
+  void set_plan(core::CollectionPlan plan, InventoryOptions options);
 
   /// Before the first pass.
   void set_hooks(Hooks hooks) { hooks_ = std::move(hooks); }
@@ -77,11 +80,16 @@ class Inventory {
   /// One full pass. One at a time.
   net::Task<PassReport> run();
 
+  /// Takes out of the store what the plan and the scope no longer ask for, once after each change
+  /// of them. Between passes, when the plan is that of the checks in force.
+  net::Task<core::Status> retire();
+
   /// For good: a pass in progress ends soon after, and later ones ask nothing. From any thread.
   void cancel() { cancelled_ = true; }
 
  private:
   struct Sweep;  // one cycle over a chunk of subscriptions
+  struct Unit;   // one query of it
 
   net::Task<core::Result<std::vector<std::string>>> list_subscriptions();
   net::Task<std::vector<std::string>> known_subscriptions();
@@ -104,7 +112,23 @@ class Inventory {
                                 std::vector<core::TablePlan> tables);
   /// Management groups, which no subscription's rows hold.
   net::Task<core::Status> sweep_management_groups();
-  net::Task<core::Status> sweep_table(std::shared_ptr<Sweep> sweep, core::TablePlan table);
+  /// The rows of the table that a query asks for.
+  net::Task<core::Status> read_query(std::shared_ptr<Sweep> sweep,
+                                     core::TablePlan table,
+                                     GraphQuery query);
+  /// One query of the sweep, and what it says of its partitions.
+  net::Task<void> sweep_unit(std::shared_ptr<Sweep> sweep, std::size_t index);
+  /// How the tables are cut into queries.
+  net::Task<void> make_units(std::shared_ptr<Sweep> sweep, std::vector<core::TablePlan> tables);
+  net::Task<core::Result<RowCounts>> count_rows(core::TablePlan table,
+                                                std::vector<std::string> subscriptions);
+  net::Task<std::int64_t> stored_resources();
+  /// Rows of a counted table that did not come although they were there before and after.
+  net::Task<void> compare_counts(std::shared_ptr<Sweep> sweep, core::TablePlan table);
+  /// Subscriptions below the management groups of the scope.
+  net::Task<core::Result<std::vector<std::string>>> list_descendants();
+  /// Leaves those of the scope, and remembers the others.
+  net::Task<core::Status> apply_scope(std::vector<std::string>* subscriptions);
   net::Task<core::Status> confirm_missing(std::shared_ptr<Sweep> sweep,
                                           std::string source,
                                           std::vector<std::string> types);
@@ -112,17 +136,36 @@ class Inventory {
   net::Task<core::Status> details(std::string subscription);
   net::Task<core::Result<std::vector<DetailList>>> due_details(std::string subscription);
   net::Task<void> pause();
+  void succeed(const std::string& source,
+               core::Time since,
+               std::chrono::steady_clock::duration took);
   net::Task<core::Status> commit(std::shared_ptr<core::Cycle> cycle, bool complete);
   net::Task<core::Status> commit_sweep(std::shared_ptr<Sweep> sweep);
   /// Keys of resources that an earlier sweep missed and nothing said were gone.
   net::Task<std::vector<std::string>> doubted_resources();
   void add(const core::CycleReport& report);
+  [[nodiscard]] bool in_scope(std::string_view subscription) const;
 
   Parts parts_;
   core::CollectionPlan plan_;
   InventoryOptions options_;
   Hooks hooks_;
   PassReport report_;
+
+  /// How each table went in the pass: since when, and whether every partition succeeded.
+  struct TableOutcome {
+    core::Time since;
+    std::chrono::steady_clock::duration took{0};
+    bool complete = true;
+  };
+
+  std::map<std::string, TableOutcome> outcomes_;
+  bool details_failed_ = false;
+  std::set<std::string> succeeded_;  // sources that have a last success
+  bool may_retire_ = true;
+  /// Subscriptions that can be read and are in no management group of the scope.
+  std::set<std::string, std::less<>> outside_;
+  std::vector<std::string> expected_;  // by management groups and configuration
   std::atomic<bool> cancelled_ = false;
 };
 

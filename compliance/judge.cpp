@@ -311,7 +311,9 @@ class CycleJudge {
   Status mark_change(const core::ResourceChange& change) {
     const auto id = core::parse_resource_id(change.key);
     const Cause own = change.normaliser_only ? Cause::kNormaliser : Cause::kResource;
-    const Cause related = change.normaliser_only ? Cause::kNormaliser : Cause::kRelated;
+    const Cause related = change.normaliser_only ? Cause::kNormaliser
+                          : change.retired       ? Cause::kParameters
+                                                 : Cause::kRelated;
     touch(target_of_key(change.key), related);
     if (id) {
       touch(target_of_type(change.type, id->subscription_key()), related);
@@ -452,8 +454,8 @@ class CycleJudge {
       transition.check = subject.check;
       transition.resource = subject.resource;
       transition.from = *before ? std::optional((*before)->state) : std::nullopt;
-      transition.reason = "deleted";
-      transition.cause = Cause::kResource;
+      transition.reason = change.retired ? "out_of_scope" : "deleted";
+      transition.cause = change.retired ? Cause::kParameters : Cause::kResource;
       if (auto done = view_->add_transition(transition); !done) {
         return done;
       }
@@ -894,7 +896,7 @@ class CycleJudge {
     if (!last) {
       return last.error();
     }
-    if (!*last || change.is_detail || !is_watched_whole(change.type)) {
+    if (!*last || change.is_detail || change.retired || !is_watched_whole(change.type)) {
       return drift_.resolve_all(change.row);
     }
     return drift_.resource_removed({change.row, change.key, change.type}, (*last)->body);

@@ -247,7 +247,8 @@ void check_authority(YamlReader& azure, const Settings& out) {
 }
 
 void read_azure(YamlReader& azure, const std::filesystem::path& base, Settings& out) {
-  azure.allow({"cloud", "credential", "proxy", "scope"});
+  azure.allow({"cloud", "credential", "proxy", "scope", "quota_percent"});
+  azure.integer("quota_percent", 1, 100, out.quota_percent);
   if (azure.is_scalar("cloud")) {
     std::string cloud(kClouds[0].name);
     azure.choice("cloud", {"AzurePublic", "AzureUSGovernment", "AzureChina"}, cloud);
@@ -265,13 +266,12 @@ void read_azure(YamlReader& azure, const std::filesystem::path& base, Settings& 
   azure.mapping("proxy", [&](YamlReader& proxy) { read_proxy(proxy, base, out.proxy); });
   azure.mapping("scope", [&](YamlReader& scope) {
     scope.allow({"management_groups", "subscriptions"});
-    std::vector<std::string> groups;
-    scope.texts("management_groups", groups);
-    if (!groups.empty()) {
-      scope.fail(
-          "management_groups",
-          "this version collects subscriptions, not management groups; list `subscriptions`, "
-          "or leave both empty for every subscription the identity can read");
+    scope.texts("management_groups", out.management_groups);
+    for (const auto& group : out.management_groups) {
+      if (group.empty() || group.contains('/')) {
+        scope.fail("management_groups",
+                   fmt::format("`{}` is not the name of a management group", group));
+      }
     }
     scope.texts("subscriptions", out.subscriptions);
     for (auto& subscription : out.subscriptions) {

@@ -103,7 +103,9 @@ struct Settings {
   Cloud cloud;
   Credential credential;
   Proxy proxy;
-  std::vector<std::string> subscriptions;  // empty: every subscription the identity can read
+  std::vector<std::string> subscriptions;
+  std::vector<std::string> management_groups;  // names; both empty: whatever the identity can read
+  std::int64_t quota_percent = 80;             // of Azure's quotas; the rest is for other tools
   bool inventory_all = false;
   std::vector<AssignmentConfig> assignments;
   std::string exemptions_file;  // empty: none

@@ -29,6 +29,7 @@ constexpr std::string_view kFirstPassAuthor = "plumbline";
 collectors::InventoryOptions inventory_options(const config::Settings& settings) {
   collectors::InventoryOptions options;
   options.subscriptions = settings.subscriptions;
+  options.management_groups = settings.management_groups;
   options.detail_interval = settings.schedule.details;
   return options;
 }
@@ -458,6 +459,22 @@ net::Task<void> App::take_over(std::unique_ptr<Reload> reload) {
   finish(*reload, adopted);
 }
 
+net::Task<void> App::retire() {
+  {
+    // Until another configuration is in force, its checks have verdicts on what this one collects.
+    const std::lock_guard lock(mutex_);
+    if (pending_ != nullptr) {
+      co_return;
+    }
+  }
+  const auto retired = co_await inventory_->retire();
+  if (!retired) {
+    log_->error("cycle_failed",
+                {{core::log_field::kReason, std::string(core::to_string(retired.error().code))},
+                 {core::log_field::kError, retired.error().message}});
+  }
+}
+
 net::Event App::wake() const {
   const std::lock_guard lock(mutex_);
   return wake_;
@@ -466,6 +483,7 @@ net::Event App::wake() const {
 void App::set_plan(const core::CollectionPlan& plan, const config::Settings& settings) {
   inventory_->set_plan(plan, inventory_options(settings));
   watch_->set_plan(plan, watch_options(settings));
+  azure_->set_quota_share(quota_share(settings));
 }
 
 net::Task<collectors::PassReport> App::pass() {
@@ -485,6 +503,7 @@ net::Task<collectors::PassReport> App::pass() {
     co_await accept_first_pass();
   }
   if (report.signed_in && !stopping_) {
+    co_await retire();
     co_await refresh_aliases();
   }
   log_->info("pass_done",

@@ -133,6 +133,8 @@ class App {
   net::Task<void> refresh_aliases();
   [[nodiscard]] std::unique_ptr<Reload> pending_reload();
   net::Task<void> take_over(std::unique_ptr<Reload> reload);
+  /// Takes out of the store what is no longer collected.
+  net::Task<void> retire();
   static void finish(const Reload& reload, const core::Status& status);
   [[nodiscard]] net::Event wake() const;
   net::Task<void> run(Job job);

@@ -17,10 +17,15 @@ core::Result<net::ClientOptions> client_options(const config::Settings& settings
   return client;
 }
 
+double quota_share(const config::Settings& settings) {
+  return static_cast<double>(settings.quota_percent) / 100;
+}
+
 collectors::AzureClientOptions azure_options(const config::Settings& settings) {
   collectors::AzureClientOptions azure;
   azure.resource_manager = settings.cloud.resource_manager;
   azure.audience = settings.cloud.audience;
+  azure.quota_share = quota_share(settings);
   return azure;
 }
 

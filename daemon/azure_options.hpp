@@ -11,6 +11,7 @@ namespace plumbline::daemon {
 /// Fails with kInvalidArgument where the proxy of the environment is none.
 [[nodiscard]] core::Result<net::ClientOptions> client_options(
     const config::Settings& settings, const collectors::Environment& environment);
+[[nodiscard]] double quota_share(const config::Settings& settings);
 [[nodiscard]] collectors::AzureClientOptions azure_options(const config::Settings& settings);
 
 }  // namespace plumbline::daemon

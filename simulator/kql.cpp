@@ -667,7 +667,9 @@ class Parser {
       } while (accept_symbol(","));
       expect_symbol(")");
     }
-    if (known->second >= 0 && expr.args.size() != static_cast<std::size_t>(known->second)) {
+    const bool modulus = token.text == "hash" && expr.args.size() == 2;
+    if (known->second >= 0 && !modulus &&
+        expr.args.size() != static_cast<std::size_t>(known->second)) {
       refuse(token,
              "ParserFailure",
              fmt::format("Function '{}' takes {} arguments.", token.text, known->second));
@@ -1008,7 +1010,11 @@ class Evaluator {
       return value.is_array() ? Json(value.size()) : Json();
     }
     if (name == "hash") {
-      return hash_of(as_text(value));
+      const auto modulus = expr.args.size() > 1 ? to_integer(evaluate(expr.args[1], row)) : Json();
+      const std::int64_t hash = hash_of(as_text(value));
+      return modulus.is_number_integer() && modulus.get<std::int64_t>() > 0
+                 ? hash % modulus.get<std::int64_t>()
+                 : hash;
     }
     if (name == "ago") {
       return value.is_number_integer()

@@ -408,7 +408,17 @@ Result<std::int64_t> SqliteCycle::known(std::string_view source,
 }
 
 Status SqliteCycle::stage_deletion(std::string_view key) {
-  deletions_.emplace_back(key);
+  deletions_.emplace_back(std::string(key), false);
+  return Status::ok();
+}
+
+Status SqliteCycle::stage_retirement(std::string_view key) {
+  deletions_.emplace_back(std::string(key), true);
+  return Status::ok();
+}
+
+Status SqliteCycle::stage_forgotten(std::string_view evidence_key) {
+  forgotten_.emplace_back(evidence_key);
   return Status::ok();
 }
 
@@ -429,7 +439,8 @@ Status SqliteCycle::stage_watermark(std::string_view source, core::Time position
 }
 
 bool SqliteCycle::empty() const {
-  return !staged_ && deletions_.empty() && evidence_.empty() && change_records_.empty();
+  return !staged_ && deletions_.empty() && evidence_.empty() && forgotten_.empty() &&
+         change_records_.empty();
 }
 
 Status SqliteCycle::close_version(std::int64_t resource, std::int64_t cycle) {
@@ -524,7 +535,7 @@ Status SqliteCycle::merge_staged(core::CycleChanges& changes) {
 }
 
 Status SqliteCycle::merge_deletions(core::CycleChanges& changes) {
-  for (const auto& key : deletions_) {
+  for (const auto& [key, retired] : deletions_) {
     auto gone = [&] {
       // The resource and every detail document below it.
       const Use use(connection_->prepare(
@@ -545,6 +556,7 @@ Status SqliteCycle::merge_deletions(core::CycleChanges& changes) {
       return gone.error();
     }
     for (auto& change : *gone) {
+      change.retired = retired;
       if (auto done = close_version(change.row, changes.cycle); !done) {
         return done;
       }
@@ -564,6 +576,20 @@ Status SqliteCycle::merge_deletions(core::CycleChanges& changes) {
   return Status::ok();
 }
 
+namespace {
+
+core::EvidenceChange forgotten_change(const Statement& row, core::Time now) {
+  core::EvidenceChange change;
+  change.now.key = row.text(0);
+  change.now.observed_at = now;
+  change.was_known = true;
+  change.was_complete = row.integer(1) != 0;
+  change.was_reason = row.text(2);
+  return change;
+}
+
+}  // namespace
+
 /// What was known of the lists of a resource that is gone, and of itself, is no evidence for one
 /// that is made anew, and no gap for others.
 Status SqliteCycle::forget_evidence(const std::string& key, core::CycleChanges& changes) {
@@ -574,20 +600,32 @@ Status SqliteCycle::forget_evidence(const std::string& key, core::CycleChanges& 
         connection_->prepare("SELECT key, complete, reason FROM evidence WHERE key = ?1 OR "
                              "(key >= ?2 || '/' AND key < ?2 || '0')"));
     use->bind(1, own).bind(2, lists);
-    return all_rows<core::EvidenceChange>(*use, [&](const Statement& row) {
-      core::EvidenceChange change;
-      change.now.key = row.text(0);
-      change.now.observed_at = changes.now;
-      change.was_known = true;
-      change.was_complete = row.integer(1) != 0;
-      change.was_reason = row.text(2);
-      return change;
-    });
+    return all_rows<core::EvidenceChange>(
+        *use, [&](const Statement& row) { return forgotten_change(row, changes.now); });
   }();
   if (!known) {
     return known.error();
   }
-  for (auto& change : *known) {
+  return remove_evidence(*known, changes);
+}
+
+Status SqliteCycle::merge_forgotten(core::CycleChanges& changes) {
+  std::vector<core::EvidenceChange> known;
+  for (const auto& key : forgotten_) {
+    const Use use(connection_->prepare("SELECT key, complete, reason FROM evidence WHERE key = ?"));
+    use->bind(1, key);
+    auto read = each_row(
+        *use, [&](const Statement& row) { known.push_back(forgotten_change(row, changes.now)); });
+    if (!read) {
+      return read;
+    }
+  }
+  return remove_evidence(known, changes);
+}
+
+Status SqliteCycle::remove_evidence(std::vector<core::EvidenceChange>& known,
+                                    core::CycleChanges& changes) {
+  for (auto& change : known) {
     if (auto done = connection_->prepare("DELETE FROM evidence WHERE key = ?")
                         .bind(1, change.now.key)
                         .run();
@@ -727,6 +765,7 @@ Result<core::CycleReport> SqliteCycle::commit(bool complete, const core::Judge& 
   row_.complete = complete;
   for (const auto merge : {&SqliteCycle::merge_staged,
                            &SqliteCycle::merge_deletions,
+                           &SqliteCycle::merge_forgotten,
                            &SqliteCycle::merge_evidence,
                            &SqliteCycle::merge_change_records,
                            &SqliteCycle::merge_watermarks}) {

@@ -33,7 +33,9 @@ class SqliteCycle final : public core::Cycle {
   core::Result<std::int64_t> known(std::string_view source,
                                    const std::vector<std::string>& types) override;
   core::Status stage_deletion(std::string_view key) override;
+  core::Status stage_retirement(std::string_view key) override;
   core::Status stage_evidence(core::Evidence evidence) override;
+  core::Status stage_forgotten(std::string_view evidence_key) override;
   core::Status stage_change(core::ChangeRecord change) override;
   core::Status stage_watermark(std::string_view source, core::Time position) override;
   [[nodiscard]] bool empty() const override;
@@ -50,6 +52,9 @@ class SqliteCycle final : public core::Cycle {
   core::Status merge_staged(core::CycleChanges& changes);
   core::Status merge_deletions(core::CycleChanges& changes);
   core::Status forget_evidence(const std::string& key, core::CycleChanges& changes);
+  core::Status merge_forgotten(core::CycleChanges& changes);
+  core::Status remove_evidence(std::vector<core::EvidenceChange>& known,
+                               core::CycleChanges& changes);
   core::Result<bool> is_of_deleted(std::string_view document_key);
   core::Status merge_evidence(core::CycleChanges& changes);
   core::Status merge_change_records(core::CycleChanges& changes);
@@ -62,7 +67,14 @@ class SqliteCycle final : public core::Cycle {
   core::CycleRow row_;
   // Rows rather than keys: eight bytes a resource.
   std::unordered_set<std::int64_t> seen_;
-  std::vector<std::string> deletions_;
+
+  struct Deletion {
+    std::string key;
+    bool retired = false;
+  };
+
+  std::vector<Deletion> deletions_;
+  std::vector<std::string> forgotten_;
   std::vector<core::Evidence> evidence_;
   std::vector<core::ChangeRecord> change_records_;
   std::vector<std::pair<std::string, core::Time>> watermarks_;

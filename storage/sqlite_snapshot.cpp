@@ -213,6 +213,25 @@ Result<std::vector<std::string>> SnapshotReads<Base>::resource_keys(
 }
 
 template <class Base>
+Status SnapshotReads<Base>::for_each_live(const std::function<void(const core::LiveRow&)>& visit) {
+  const Use use(connection_->prepare(
+      "SELECT key, type, source, is_detail FROM resource WHERE version_id IS NOT NULL"));
+  return each_row(*use, [&](const Statement& row) {
+    visit({row.text(0), row.text(1), row.text(2), row.integer(3) != 0});
+  });
+}
+
+template <class Base>
+Result<std::vector<std::string>> SnapshotReads<Base>::deleted_since(core::Time since) {
+  const Use use(connection_->prepare(
+      "SELECT r.key FROM cycle y JOIN version v ON v.to_cycle = y.number "
+      "JOIN resource r ON r.id = v.resource_id "
+      "WHERE y.committed_at >= ? AND r.version_id IS NULL AND r.is_detail = 0 ORDER BY r.key"));
+  use->bind(1, core::to_micros(since));
+  return all_rows<std::string>(*use, [](const Statement& row) { return std::string(row.text(0)); });
+}
+
+template <class Base>
 Result<std::vector<std::int64_t>> SnapshotReads<Base>::referring(std::string_view relation,
                                                                  std::string_view target) {
   const Use use(connection_->prepare(

@@ -62,7 +62,7 @@ ACCEPTED = {
     "the environment's proxy": MINIMAL + "azure: {proxy: {url: environment, no_proxy: []}}\n",
     "a cloud with Entra": MINIMAL + "azure: {cloud: {custom: {authority: 'https://login.example', "
                                     "resource_manager: 'https://arm.example'}}}\n",
-    "subscriptions": MINIMAL + "azure: {scope: {management_groups: [], subscriptions: [AAA, 12]}}\n",
+    "subscriptions": MINIMAL + "azure: {scope: {management_groups: [contoso], subscriptions: [AAA, 12]}}\n",
     "everything": MINIMAL + "inventory: all\n",
     "a subscription": "baseline: {assignments: [{name: a, initiative: base, scope: /subscriptions/x}]}\n",
     "a resource group": "baseline: {assignments: [{name: a, initiative: base, "
@@ -146,7 +146,8 @@ REFUSED = {
                                         "resource_manager: 'https://x'}}}\n",
     "two identities": MINIMAL + "azure: {credential: {client_id: a, object_id: b}}\n",
     "two other identities": MINIMAL + "azure: {credential: {client_id: a, resource_id: b}}\n",
-    "management groups": MINIMAL + "azure: {scope: {management_groups: [a]}}\n",
+    "a management group's id": MINIMAL + "azure: {scope: {management_groups: [/providers/a]}}\n",
+    "no quota": MINIMAL + "azure: {quota_percent: 0}\n",
     "a subscription's id as a path": MINIMAL + "azure: {scope: {subscriptions: [/subscriptions/a]}}\n",
     "a subscription that is no list": MINIMAL + "azure: {scope: {subscriptions: a}}\n",
     "another inventory": MINIMAL + "inventory: some\n",

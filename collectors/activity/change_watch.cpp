@@ -1,6 +1,7 @@
 #include "collectors/activity/change_watch.hpp"
 
 #include "collectors/parallel.hpp"
+#include "collectors/resource_graph/pager.hpp"
 #include "collectors/resource_graph/query.hpp"
 #include "collectors/resource_graph/rows.hpp"
 #include "core/resource_id.hpp"
@@ -31,12 +32,6 @@ constexpr std::size_t kMaxBodies = 2'000;
 constexpr std::size_t kMaxDeletions = 400;
 
 constexpr std::string_view kActivity = "activity";
-
-/// Azure did not answer, which says nothing about what was asked.
-bool is_outage(Errc code) {
-  return code == Errc::kThrottled || code == Errc::kUnavailable || code == Errc::kTimeout ||
-         code == Errc::kNetwork || code == Errc::kTls || code == Errc::kUnauthorized;
-}
 
 double seconds_of(core::Time time) {
   return static_cast<double>(core::to_micros(time)) / 1e6;
@@ -152,47 +147,55 @@ net::Task<Result<std::optional<core::Time>>> ChangeWatch::watermark(std::string 
   co_return co_await net::offload(parts_.cpu, std::move(job));
 }
 
-net::Task<Result<ChangeWatch::FeedRows>> ChangeWatch::read_rows(std::string query) {
-  // Few subscriptions are named; of many, the rows of others are cheaper to drop than to avoid.
-  std::vector<std::string> subscriptions;
-  if (scope_.size() <= options_.subscriptions_per_query) {
-    subscriptions.assign(scope_.begin(), scope_.end());
-  }
-  FeedRows out;
-  std::string token;
-  std::int64_t rows = 0;
+net::Task<Status> ChangeWatch::read_rows_of(GraphQuery query, FeedRows* out) {
+  GraphPager pager(&parts_, std::move(query));
   for (int page_number = 0; page_number < options_.feed_pages && !cancelled_; ++page_number) {
-    auto request = resource_graph_body(query, subscriptions, options_.page_size, token, false);
-    auto response =
-        co_await parts_.azure.post(std::string(kGraphPath), std::move(request), "resource_graph");
-    if (!response) {
-      co_return response.error();
+    auto body = co_await pager.fetch();
+    if (!body) {
+      co_return body.error();
     }
-    auto parse = [body = std::move(response->body)]() { return parse_change_page(body); };
+    auto parse = [body = *std::move(body)]() { return parse_change_page(body); };
     auto page = co_await net::offload(parts_.cpu, std::move(parse));
     if (!page) {
       co_return page.error();
     }
-    rows += page->row_count;
-    std::ranges::move(page->changes, std::back_inserter(out.changes));
-    out.unusable += page->unusable;
+    std::ranges::move(page->changes, std::back_inserter(out->changes));
+    out->unusable += page->unusable;
     if (page->truncated) {
       break;
     }
-    if (page->skip_token.empty()) {
-      if (rows < page->total_records) {
-        co_return Error{
-            Errc::kTruncated,
-            fmt::format("Resource Graph gave {} of {} changes", rows, page->total_records)};
-      }
-      co_return out;
+    auto advanced = pager.advance(page->skip_token, false, page->row_count, page->total_records);
+    if (!advanced || pager.done()) {
+      co_return advanced;
     }
-    if (page->skip_token == token) {
-      co_return Error{Errc::kTruncated, "Resource Graph repeats the same $skipToken"};
-    }
-    token = page->skip_token;
   }
-  out.lost = true;
+  out->lost = true;
+  co_return Status::ok();
+}
+
+net::Task<Result<ChangeWatch::FeedRows>> ChangeWatch::read_rows(std::string text) {
+  // Few subscriptions are named; of many, the rows of others are cheaper to drop than to avoid.
+  const std::vector<std::string> all(scope_.begin(), scope_.end());
+  GraphQuery query;
+  query.text = std::move(text);
+  query.top = options_.page_size;
+  if (all.size() <= options_.subscriptions_per_query) {
+    query.subscriptions = all;
+  }
+  FeedRows out;
+  auto read = co_await read_rows_of(query, &out);
+  if (!read && query.subscriptions.empty() && says(read.error(), kTooManySubscriptions)) {
+    read = Status::ok();
+    for (std::size_t at = 0; at < all.size() && read; at += options_.subscriptions_per_query) {
+      const auto end = std::min(all.size(), at + options_.subscriptions_per_query);
+      query.subscriptions.assign(all.begin() + static_cast<std::ptrdiff_t>(at),
+                                 all.begin() + static_cast<std::ptrdiff_t>(end));
+      read = co_await read_rows_of(query, &out);
+    }
+  }
+  if (!read) {
+    co_return read.error();
+  }
   co_return out;
 }
 
@@ -273,6 +276,8 @@ net::Task<bool> ChangeWatch::poll_changes() {
     add_pending(*poll, change);
   }
   co_await read_again(poll);
+  // What the activity log made stale and Azure did not answer for is asked for again soon.
+  co_await fetch_lists(poll);
   if (poll->complete && !cancelled_) {
     for (const auto& key : missed_.settle(poll->at)) {
       parts_.metrics.count_missed_change();
@@ -348,34 +353,45 @@ net::Task<void> ChangeWatch::read_bodies(std::shared_ptr<Poll> poll,
   const std::string query = resource_graph_query_of(table, keys);
   const auto planned = std::ranges::find(plan_.tables, table, &core::TablePlan::table);
   const auto types = planned == plan_.tables.end() ? std::vector<std::string>() : planned->types;
-  std::string token;
+  GraphQuery asked;
+  asked.text = query;
+  asked.subscriptions = std::move(scope);
+  asked.above_and_below = is_inherited_table(table);
+  asked.top = options_.page_size;
+  GraphPager pager(&parts_, std::move(asked));
   std::vector<core::Observation> rows;
-  for (int page_number = 0; page_number < options_.feed_pages; ++page_number) {
-    auto request =
-        resource_graph_body(query, scope, options_.page_size, token, is_inherited_table(table));
-    const auto sent_at = parts_.clock.now();
-    auto response =
-        co_await parts_.azure.post(std::string(kGraphPath), std::move(request), "resource_graph");
-    if (!response) {
-      fail(*poll, "arg:" + table, response.error());
+  for (int page_number = 0; page_number < options_.feed_pages && !pager.done(); ++page_number) {
+    auto body = co_await pager.fetch();
+    if (!body) {
+      fail(*poll, "arg:" + table, body.error());
       co_return;
     }
-    auto parse =
-        [body = std::move(response->body), table, sent_at, normaliser = &parts_.normaliser]() {
-          return parse_graph_page(body, table, sent_at, *normaliser);
-        };
+    auto parse = [body = *std::move(body),
+                  table,
+                  sent_at = pager.sent_at(),
+                  normaliser = &parts_.normaliser]() {
+      return parse_graph_page(body, table, sent_at, *normaliser);
+    };
     auto page = co_await net::offload(parts_.cpu, std::move(parse));
     if (!page) {
       fail(*poll, "arg:" + table, page.error());
       co_return;
     }
     std::ranges::move(page->rows, std::back_inserter(rows));
-    if (page->skip_token.empty() || page->skip_token == token || cancelled_) {
+    // A row that is lost with its page is one that did not come.
+    const auto advanced =
+        pager.advance(page->skip_token, page->truncated, page->row_count, page->total_records);
+    if (!advanced || cancelled_) {
       break;
     }
-    token = page->skip_token;
   }
-  for (auto& row : rows) {
+  auto deleted = co_await recently_deleted(&parts_);
+  if (!deleted) {
+    fail(*poll, "arg:" + table, deleted.error());
+    co_return;
+  }
+  auto checked = co_await without_deleted(&parts_, *deleted, std::move(rows));
+  for (auto& row : checked.rows) {
     if (types.empty() || std::ranges::find(types, row.type) != types.end()) {
       poll->observations.push_back(std::move(row));
     }
@@ -599,6 +615,7 @@ net::Task<void> ChangeWatch::fetch_lists(std::shared_ptr<Poll> poll) {
   DetailBatch batch;
   batch.scope = kActivity;
   batch.parallel = options_.parallel;
+  batch.keep_through_outage = true;
   for (const auto& [key, entry] : stale_) {
     batch.lists.emplace_back(key, entry.first);
   }

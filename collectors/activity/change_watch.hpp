@@ -6,6 +6,7 @@
 #include "collectors/collection.hpp"
 #include "collectors/details.hpp"
 #include "collectors/inventory.hpp"
+#include "collectors/resource_graph/pager.hpp"
 #include "core/model/collection_plan.hpp"
 
 #include <atomic>
@@ -64,7 +65,8 @@ class ChangeWatch {
 
   net::Task<core::Result<std::optional<core::Time>>> watermark(std::string source);
   net::Task<void> read_feed(std::shared_ptr<Poll> poll, core::TablePlan table);
-  net::Task<core::Result<FeedRows>> read_rows(std::string query);
+  net::Task<core::Result<FeedRows>> read_rows(std::string text);
+  net::Task<core::Status> read_rows_of(GraphQuery query, FeedRows* out);
   net::Task<void> read_activity(std::shared_ptr<Poll> poll, std::string subscription);
   net::Task<core::Status> read_events(std::string subscription,
                                       core::Time since,

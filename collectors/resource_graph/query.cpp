@@ -42,14 +42,24 @@ std::string list_of(const std::vector<std::string>& texts, Literal literal) {
   return out + ")";
 }
 
+std::string rows_of(const core::TablePlan& table) {
+  return table.types.empty()
+             ? table.table
+             : table.table + " | where type in~ " + list_of(table.types, type_literal);
+}
+
 }  // namespace
 
-std::string resource_graph_query(const core::TablePlan& table) {
-  std::string query = table.table;
-  if (!table.types.empty()) {
-    query += " | where type in~ " + list_of(table.types, type_literal);
+std::string resource_graph_query(const core::TablePlan& table, int piece, int pieces) {
+  std::string query = rows_of(table);
+  if (pieces > 1) {
+    query += fmt::format(" | where hash(tolower(id), {}) == {}", pieces, piece);
   }
   return query + " | order by id asc";
+}
+
+std::string resource_graph_count_query(const core::TablePlan& table) {
+  return rows_of(table) + " | summarize count() by subscriptionId";
 }
 
 std::string resource_graph_query_of(std::string_view table, const std::vector<std::string>& ids) {

@@ -11,7 +11,13 @@ namespace plumbline::collectors {
 
 /// The KQL for one table of the plan: all columns, one order, so that pages neither repeat nor miss
 /// rows. Only characters of resource types reach the text; others are dropped.
-[[nodiscard]] std::string resource_graph_query(const core::TablePlan& table);
+/// Of `pieces`, it asks for one: ids are dealt out evenly by their hash.
+[[nodiscard]] std::string resource_graph_query(const core::TablePlan& table,
+                                               int piece = 0,
+                                               int pieces = 1);
+
+/// How many rows of it there are in each subscription.
+[[nodiscard]] std::string resource_graph_count_query(const core::TablePlan& table);
 
 /// The same for the rows of these ids alone. Ids are quoted, whatever they hold.
 [[nodiscard]] std::string resource_graph_query_of(std::string_view table,

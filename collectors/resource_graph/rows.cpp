@@ -47,7 +47,82 @@ std::optional<core::Observation> observe_resource(element resource,
   return observation;
 }
 
-Result<GraphPage> parse_graph_page(std::string_view body,
+namespace {
+
+/// Where the values of a JSON object or array end that begins at `at`, by brackets and quotes
+/// alone; npos when they do not.
+std::size_t end_of_value(std::string_view text, std::size_t at) {
+  std::size_t depth = 0;
+  bool quoted = false;
+  for (; at < text.size(); ++at) {
+    const char c = text[at];
+    if (quoted) {
+      if (c == '\\') {
+        ++at;
+      } else if (c == '"') {
+        quoted = false;
+      }
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '{' || c == '[') {
+      ++depth;
+    } else if ((c == '}' || c == ']') && --depth == 0) {
+      return at + 1;
+    }
+  }
+  return std::string_view::npos;
+}
+
+struct SplitPage {
+  std::string envelope;  // the page without its rows
+  std::vector<std::string_view> rows;
+};
+
+/// Cuts a page into its rows without reading them.
+std::optional<SplitPage> split_page(std::string_view body) {
+  constexpr std::string_view kData = R"("data")";
+  // `data` is a member of the page itself if only its own brace is open before it.
+  std::size_t at = body.find('{');
+  while (at != std::string_view::npos) {
+    at = body.find_first_of("\"{[", at + 1);
+    if (at == std::string_view::npos) {
+      return std::nullopt;
+    }
+    if (body[at] != '"') {
+      at = end_of_value(body, at);
+      at = at == std::string_view::npos ? at : at - 1;
+      continue;
+    }
+    auto end = at + 1;
+    while (end < body.size() && body[end] != '"') {
+      end += body[end] == '\\' ? 2 : 1;
+    }
+    if (body.substr(at).starts_with(kData)) {
+      const auto begin = body.find_first_not_of(" \t\r\n:", at + kData.size());
+      if (begin != std::string_view::npos && body[begin] == '[') {
+        const auto stop = end_of_value(body, begin);
+        if (stop == std::string_view::npos) {
+          return std::nullopt;
+        }
+        SplitPage page;
+        page.envelope = std::string(body.substr(0, begin)).append("[]").append(body.substr(stop));
+        for (auto row = body.find('{', begin); row < stop;) {
+          const auto row_end = end_of_value(body.substr(0, stop), row);
+          if (row_end == std::string_view::npos) {
+            return std::nullopt;
+          }
+          page.rows.push_back(body.substr(row, row_end - row));
+          row = body.find('{', row_end);
+        }
+        return page;
+      }
+    }
+    at = end;
+  }
+  return std::nullopt;
+}
+
+Result<GraphPage> parse_whole_page(std::string_view body,
                                    std::string_view table,
                                    core::Time sent_at,
                                    const core::Normaliser& normaliser) {
@@ -77,6 +152,41 @@ Result<GraphPage> parse_graph_page(std::string_view body,
     }
   }
   return page;
+}
+
+/// A page that is no JSON as a whole: its rows one by one.
+Result<GraphPage> parse_split_page(std::string_view body,
+                                   std::string_view table,
+                                   core::Time sent_at,
+                                   const core::Normaliser& normaliser,
+                                   const Error& whole) {
+  const auto split = split_page(body);
+  auto page = split ? parse_whole_page(split->envelope, table, sent_at, normaliser) : whole;
+  if (!page) {
+    return whole;
+  }
+  simdjson::dom::parser parser;
+  for (const auto text : split->rows) {
+    ++page->row_count;
+    const auto row = parse_answer(parser, std::string(text));
+    auto observation = row ? observe_resource(*row, table, sent_at, normaliser) : std::nullopt;
+    if (observation) {
+      page->rows.push_back(*std::move(observation));
+    } else {
+      ++page->unusable;
+    }
+  }
+  return page;
+}
+
+}  // namespace
+
+Result<GraphPage> parse_graph_page(std::string_view body,
+                                   std::string_view table,
+                                   core::Time sent_at,
+                                   const core::Normaliser& normaliser) {
+  auto page = parse_whole_page(body, table, sent_at, normaliser);
+  return page ? std::move(page) : parse_split_page(body, table, sent_at, normaliser, page.error());
 }
 
 }  // namespace plumbline::collectors

@@ -16,11 +16,12 @@ struct GraphPage {
   bool truncated = false;  // rows are missing although no token says so
   std::int64_t total_records = 0;
   std::int64_t row_count = 0;  // rows in the answer, usable or not
-  std::int64_t unusable = 0;   // rows without id or type
+  std::int64_t unusable = 0;   // rows without id or type, or that are no JSON
 };
 
-/// Reads one page. `table` and `sent_at` go into the observations. Pure; for a CPU thread. Fails
-/// with kParse or kLimit when the page as a whole can't be read.
+/// Reads one page. `table` and `sent_at` go into the observations. Pure; for a CPU thread. A row
+/// that can't be read spoils itself alone. Fails with kParse or kLimit when the page as a whole
+/// can't be read.
 [[nodiscard]] core::Result<GraphPage> parse_graph_page(std::string_view body,
                                                        std::string_view table,
                                                        core::Time sent_at,

@@ -71,6 +71,38 @@ Result<SubscriptionPage> parse_subscriptions(std::string_view body) {
   return page;
 }
 
+Result<SubscriptionPage> parse_descendants(std::string_view body) {
+  simdjson::dom::parser parser;
+  auto root = parse_answer(parser, body);
+  if (!root) {
+    return root.error();
+  }
+  simdjson::dom::array values;
+  if ((*root)["value"].get(values) != simdjson::SUCCESS) {
+    return Error{Errc::kParse, "the list has no `value` array"};
+  }
+  SubscriptionPage page;
+  // Lists of management groups spell it with an `@` (contracts 3.2).
+  page.next_link = text_member(*root, "nextLink");
+  if (page.next_link.empty()) {
+    page.next_link = text_member(*root, "@nextLink");
+  }
+  for (const element item : values) {
+    if (!core::to_lower(text_member(item, "type")).ends_with("/subscriptions")) {
+      continue;
+    }
+    SubscriptionInfo info;
+    info.id = core::to_lower(text_member(item, "name"));
+    if (element properties; item["properties"].get(properties) == simdjson::SUCCESS) {
+      info.name = text_member(properties, "displayName");
+    }
+    if (!info.id.empty()) {
+      page.subscriptions.push_back(std::move(info));
+    }
+  }
+  return page;
+}
+
 Result<core::Observation> parse_detail(std::string_view body,
                                        const std::string& key,
                                        const std::string& type,

@@ -23,6 +23,9 @@ struct SubscriptionPage {
 
 [[nodiscard]] core::Result<SubscriptionPage> parse_subscriptions(std::string_view body);
 
+/// The subscriptions on a page of a management group's descendants; groups are left out.
+[[nodiscard]] core::Result<SubscriptionPage> parse_descendants(std::string_view body);
+
 /// The detail document of one parent from ARM's list: `{"value": [...]}` or, for some types, a bare
 /// array. Fails with kParse when the body is neither.
 [[nodiscard]] core::Result<core::Observation> parse_detail(std::string_view body,

@@ -203,6 +203,14 @@ struct Outdated {
   }
 };
 
+/// A live resource or detail document without its body.
+struct LiveRow {
+  std::string_view key;
+  std::string_view type;
+  std::string_view source;
+  bool is_detail = false;
+};
+
 enum class ExportOf : std::uint8_t { kResources, kVersions, kVerdicts, kTransitions, kDrift };
 
 /// A cell of an export. Text that is JSON is told from other text.
@@ -251,6 +259,12 @@ class Snapshot {
   /// Keys of live resources (not details) of any of `types`, in a subscription; for details.
   virtual Result<std::vector<std::string>> resource_keys(std::string_view subscription,
                                                          const std::vector<std::string>& types) = 0;
+
+  /// Every live resource and detail document, in no order; the views last for the call.
+  virtual Status for_each_live(const std::function<void(const LiveRow&)>& visit) = 0;
+  /// Keys of resources (not details) that went in a cycle committed since then, and have not come
+  /// back; sorted.
+  virtual Result<std::vector<std::string>> deleted_since(Time since) = 0;
 
   /// Rows of the resources and details whose relation points at `target`.
   virtual Result<std::vector<std::int64_t>> referring(std::string_view relation,

@@ -21,6 +21,7 @@ struct ResourceChange {
   std::int64_t old_version = 0;  // 0: new or revived
   std::int64_t new_version = 0;  // 0: deleted
   bool normaliser_only = false;  // the source did not change, the normaliser did
+  bool retired = false;          // no longer asked for; nothing says that it is gone
 };
 
 struct EvidenceChange {
@@ -113,7 +114,12 @@ class Cycle {
                                      const std::vector<std::string>& types) = 0;
   /// Marks a resource as deleted, with its details. The caller has confirmed it (truth 3).
   virtual Status stage_deletion(std::string_view key) = 0;
+  /// Takes a resource with its details, or one detail document, out of the inventory because nobody
+  /// asks for it any longer.
+  virtual Status stage_retirement(std::string_view key) = 0;
   virtual Status stage_evidence(Evidence evidence) = 0;
+  /// Forgets a source that is no longer asked.
+  virtual Status stage_forgotten(std::string_view evidence_key) = 0;
   /// What Azure said of a change. One that is already stored is left as it is.
   virtual Status stage_change(ChangeRecord change) = 0;
   /// How far a feed has been read once this cycle is committed.
