@@ -42,7 +42,7 @@ void append_logfmt(std::string& out, std::string_view name, std::string_view val
   out += '=';
   const bool plain = !value.empty() &&
                      value.find_first_of(" =\"\\\n\r\t") == std::string_view::npos &&
-                     value.find_first_not_of(" ") != std::string_view::npos;
+                     value.find_first_not_of(' ') != std::string_view::npos;
   if (plain) {
     out += value;
   } else {
