@@ -121,9 +121,9 @@ class Handler {
 
   /// What the scenario says that Azure Policy found; the rows are those of `policyresources`.
   Reply policy_states() {
-    if (auto missing = missing_container(store_, segments_)) {
+    if (store_.find_subscription(segments_[1]) == nullptr) {
       route_ = "arm.missing";
-      return *std::move(missing);
+      return arm_error(404, "SubscriptionNotFound", "The subscription could not be found.");
     }
     route_ = "arm.policystates";
     Json items = Json::array();
