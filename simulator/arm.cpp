@@ -103,7 +103,9 @@ class Handler {
     }
     constexpr std::string_view kStates =
         "/providers/microsoft.policyinsights/policystates/latest/queryresults";
-    if (request_.method == "POST" && segments_[0] == "subscriptions" && segments_.size() > 2 &&
+    // Microsoft's client asks for the first page by POST and for the others by GET.
+    const bool by_method = request_.method == "POST" || query("$skiptoken");
+    if (by_method && segments_[0] == "subscriptions" && segments_.size() > 2 &&
         path_.ends_with(kStates)) {
       return policy_states();
     }
