@@ -103,7 +103,9 @@ class Handler {
     }
     constexpr std::string_view kStates =
         "/providers/microsoft.policyinsights/policystates/latest/queryresults";
-    if (request_.method == "POST" && segments_[0] == "subscriptions" && segments_.size() > 2 &&
+    // Microsoft's client asks for the first page by POST and for the others by GET.
+    const bool by_method = request_.method == "POST" || query("$skiptoken");
+    if (by_method && segments_[0] == "subscriptions" && segments_.size() > 2 &&
         path_.ends_with(kStates)) {
       return policy_states();
     }
@@ -121,9 +123,9 @@ class Handler {
 
   /// What the scenario says that Azure Policy found; the rows are those of `policyresources`.
   Reply policy_states() {
-    if (auto missing = missing_container(store_, segments_)) {
+    if (store_.find_subscription(segments_[1]) == nullptr) {
       route_ = "arm.missing";
-      return *std::move(missing);
+      return arm_error(404, "SubscriptionNotFound", "The subscription could not be found.");
     }
     route_ = "arm.policystates";
     Json items = Json::array();

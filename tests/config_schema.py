@@ -137,7 +137,8 @@ REFUSED = {
     "a choice of an identity for whatever there is": MINIMAL + "azure: {credential: {type: default, client_id: a}}\n",
     "a resource id of a workload": MINIMAL + "azure: {credential: {type: workload_identity, resource_id: a}}\n",
     "a secret for a cloud without Entra": "azure: {cloud: {custom: {resource_manager: 'https://x'}}, credential: "
-                                          "{type: client_secret, tenant_id: t, client_id: c, secret: {file: f}}}\n" + MINIMAL,
+                                          "{type: client_secret, tenant_id: t, client_id: c, secret: {file: f}}}\n" +
+                                          MINIMAL,
     "a proxy of another kind": MINIMAL + "azure: {proxy: {url: 'socks5://proxy'}}\n",
     "a proxy with its login": MINIMAL + "azure: {proxy: {url: 'http://u:p@proxy'}}\n",
     "a login for nobody": MINIMAL + "azure: {proxy: {login: {file: f}}}\n",

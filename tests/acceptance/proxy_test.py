@@ -207,7 +207,8 @@ def a_proxy_with_tls(test):
     directory = test.directory("certificate")
     key, public = os.path.join(directory, "key"), os.path.join(directory, "crt")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", public,
-                    "-days", "2", "-subj", "/CN=proxy", "-addext", "subjectAltName=IP:127.0.0.1"], capture_output=True, check=True)
+                    "-days", "2", "-subj", "/CN=proxy", "-addext", "subjectAltName=IP:127.0.0.1"],
+                   capture_output=True, check=True)
     both = os.path.join(directory, "both.pem")
     with open(both, "w", encoding="utf-8") as file:
         file.write(read_text(key) + read_text(public))

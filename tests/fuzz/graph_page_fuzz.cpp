@@ -1,6 +1,6 @@
 // Whatever Azure, or something that answers in its place, sends.
 #include "collectors/azure_client.hpp"
-#include "collectors/identity/managed_identity.hpp"
+#include "collectors/identity/credential.hpp"
 #include "collectors/resource_graph/rows.hpp"
 #include "collectors/resource_manager/arm_list.hpp"
 

@@ -211,11 +211,14 @@ std::string raw_exchange(std::uint16_t port, std::string_view bytes) {
 }
 
 /// A server that answers the connections it accepts with given bytes, one each, and closes them.
-/// With `hold` it answers nothing and keeps the connection until it is destroyed.
+/// With `hold` it answers nothing and keeps the connection until it is destroyed; with `leave_open`
+/// it waits after its bytes for the client to close.
 class ScriptedServer {
  public:
-  explicit ScriptedServer(std::vector<std::string> answers, bool hold = false)
-      : listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
+  explicit ScriptedServer(std::vector<std::string> answers,
+                          bool hold = false,
+                          bool leave_open = false)
+      : listener_(::socket(AF_INET, SOCK_STREAM, 0)), leave_open_(leave_open) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -262,13 +265,16 @@ class ScriptedServer {
         request.append(buffer, static_cast<std::size_t>(size));
       }
       send_all(fd, answer);
-      ::shutdown(fd, SHUT_WR);
+      if (!leave_open_) {
+        ::shutdown(fd, SHUT_WR);
+      }
       read_until_closed(fd);
       ::close(fd);
     }
   }
 
   int listener_;
+  bool leave_open_;
   std::uint16_t port_ = 0;
   std::atomic<int> accepted_ = 0;
   std::thread thread_;
@@ -592,9 +598,9 @@ TEST_CASE("a silent server is a timeout, in each phase") {
     const char* scheme;
     Deadlines deadlines;
   } cases[] = {
-      {"http", {10s, 30ms, 10s}},
-      {"http", {10s, 10s, 30ms}},
-      {"https", {30ms, 10s, 10s}},
+      {"http", {.connect = 10s, .headers = 30ms, .body = 10s, .total = 10s}},
+      {"http", {.connect = 10s, .headers = 10s, .body = 10s, .total = 30ms}},
+      {"https", {.connect = 30ms, .headers = 10s, .body = 10s, .total = 10s}},
   };
 
   for (const auto& test : cases) {
@@ -606,6 +612,16 @@ TEST_CASE("a silent server is a timeout, in each phase") {
     REQUIRE_FALSE(answer);
     CHECK(answer.error().code == core::Errc::kTimeout);
   }
+  const ScriptedServer half({"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha"}, false, true);
+  HttpRequest unfinished;
+  unfinished.url = "http://127.0.0.1:" + std::to_string(half.port()) + "/";
+  unfinished.deadlines = {.connect = 10s, .headers = 10s, .body = 30ms, .total = 10s};
+  Answer cut;
+  const auto begun = std::chrono::steady_clock::now();
+  run_blocking(worker.executor(), send_into(client.get(), unfinished, &cut));
+  REQUIRE_FALSE(cut);
+  CHECK(cut.error().code == core::Errc::kTimeout);
+  CHECK(std::chrono::steady_clock::now() - begun < 9s);
   Loopback loop;
   HttpRequest request = loop.request("/wait");
   request.deadlines.headers = 30ms;
