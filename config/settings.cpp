@@ -376,15 +376,8 @@ void read_drift(YamlReader& drift, const std::filesystem::path& base, Drift& out
 }
 
 void read_document(YamlReader& root, const std::filesystem::path& base, Settings& out) {
-  root.allow({"azure",
-              "inventory",
-              "baseline",
-              "drift",
-              "schedule",
-              "storage",
-              "privacy",
-              "web",
-              "log"});
+  root.allow(
+      {"azure", "inventory", "baseline", "drift", "schedule", "storage", "privacy", "web", "log"});
   root.mapping("azure", [&](YamlReader& azure) { read_azure(azure, base, out); });
   std::string inventory = "baseline";
   root.choice("inventory", {"baseline", "all"}, inventory);

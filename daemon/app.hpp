@@ -187,8 +187,8 @@ class App {
   Collection collection_;
   std::unique_ptr<Reload> pending_;
   std::deque<std::shared_ptr<Order>> orders_;  // I/O thread only
-  std::uint64_t publications_ = 0;  // under mutex_
-  net::Event wake_;                 // ends the wait for the next pass; a new one after each reload
+  std::uint64_t publications_ = 0;             // under mutex_
+  net::Event wake_;  // ends the wait for the next pass; a new one after each reload
   std::atomic<bool> stopping_ = false;
   net::Event stopped_;
   std::atomic<bool> scheduled_ = false;

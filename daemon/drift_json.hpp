@@ -12,8 +12,8 @@
 namespace plumbline::daemon {
 
 /// The filter that `parameter` describes: `state` (`open` where absent, `all`, or states with
-/// commas), `kind`, `severity`, `type`, `scope`, `assignment`, `reference`, `item` (an id), `after` (the next older ones). Fails
-/// with kInvalidArgument, naming the parameter.
+/// commas), `kind`, `severity`, `type`, `scope`, `assignment`, `reference`, `item` (an id), `after`
+/// (the next older ones). Fails with kInvalidArgument, naming the parameter.
 [[nodiscard]] core::Result<core::DriftFilter> drift_filter(
     const std::function<std::string(std::string_view)>& parameter);
 
