@@ -115,10 +115,9 @@ void read_secret_place(YamlReader& credential,
   }
   credential.mapping(key, [&](YamlReader& secret) {
     secret.allow({"file", "credential", "environment"});
-    secret.text("file", out.file);
+    secret.path("file", base, out.file);
     secret.text("credential", out.credential);
     secret.text("environment", out.environment);
-    out.file = resolve(base, out.file);
     const int places =
         int{!out.file.empty()} + int{!out.credential.empty()} + int{!out.environment.empty()};
     if (places != 1) {
@@ -163,8 +162,7 @@ void read_credential(YamlReader& credential, const std::filesystem::path& base, 
   read_secret_place(credential, "secret", base, out.secret);
   read_secret_place(credential, "certificate", base, out.certificate);
   credential.choice("algorithm", {"PS256", "RS256"}, out.algorithm);
-  credential.text("token_file", out.token_file);
-  out.token_file = resolve(base, out.token_file);
+  credential.path("token_file", base, out.token_file);
   if (!is_tenant(out.tenant_id)) {
     credential.fail("tenant_id", "`tenant_id` is a GUID or the name of a domain");
   }
@@ -363,16 +361,13 @@ void read_backup(YamlReader& backup, const std::filesystem::path& base, Backup& 
 void read_drift(YamlReader& drift, const std::filesystem::path& base, Drift& out) {
   drift.allow(
       {"acceptances", "first_pass", "socket", "noise", "include", "owner_tags", "expected"});
-  drift.text("noise", out.noise_file);
-  out.noise_file = resolve(base, out.noise_file);
+  drift.path("noise", base, out.noise_file);
   read_drift_rules(drift, out.rules);
-  drift.text("acceptances", out.acceptances_file);
-  out.acceptances_file = resolve(base, out.acceptances_file);
+  drift.path("acceptances", base, out.acceptances_file);
   std::string first_pass = "report";
   drift.choice("first_pass", {"report", "accept"}, first_pass);
   out.accept_first_pass = first_pass == "accept";
-  drift.text("socket", out.socket);
-  out.socket = resolve(base, out.socket);
+  drift.path("socket", base, out.socket);
 }
 
 void read_document(YamlReader& root, const std::filesystem::path& base, Settings& out) {
