@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -160,6 +161,12 @@ struct ResourceGraph::Scope {
     }
     return text;
   }
+};
+
+struct ResourceGraph::Paging {
+  std::string key;  // of query and scope
+  std::size_t offset = 0;
+  std::size_t top = 0;
 };
 
 ResourceGraph::ResourceGraph(const Store* store, const core::Clock* clock, bool enforce_quota)
@@ -317,6 +324,9 @@ Reply ResourceGraph::evaluate(const net::ServerRequest& request) {
     }
     offset = options.contains("$skip") ? offset : *from_token;
   }
+  if (generator_ != nullptr && query->table() == "resources") {
+    return answer_generated(text, scope, {key, offset, static_cast<std::size_t>(*top)});
+  }
   const bool from_cache = !token.empty();
   const auto cached = std::ranges::find_if(cache_, [&](const Cached& entry) {
     return entry.key == key && entry.revision == store_->revision();
@@ -381,6 +391,73 @@ Reply ResourceGraph::evaluate(const net::ServerRequest& request) {
         fmt::format(
             "The answer has {} bytes, more than the limit of {}.", payload.size(), kMaxPayload));
   }
+  reply.raw = std::move(payload);
+  return reply;
+}
+
+Reply ResourceGraph::answer_generated(const std::string& text,
+                                      const Scope& scope,
+                                      const Paging& paging) {
+  const auto query = parse_generated_query(text);
+  if (!query) {
+    return graph_error(
+        400,
+        "BadRequest",
+        clock_->now(),
+        Json::array(
+            {detail("InvalidQuery", "Generated resources answer the sweep's queries only.")}));
+  }
+  auto cached = std::ranges::find(wanted_, paging.key, &Wanted::key);
+  if (cached == wanted_.end()) {
+    Wanted wanted{paging.key, {}};
+    for (std::size_t i = 0; i < generator_->size(); ++i) {
+      const bool of_type =
+          query->types.empty() ||
+          std::ranges::find(query->types, generator_->type(i)) != query->types.end();
+      const bool in_scope =
+          scope.whole_tenant || scope.subscriptions.contains(generator_->subscription(i));
+      if (of_type && in_scope && is_in_piece(generator_->id(i), *query)) {
+        wanted.rows.push_back(static_cast<std::uint32_t>(i));
+      }
+    }
+    wanted_.push_front(std::move(wanted));
+    if (wanted_.size() > kCachedResults) {
+      wanted_.pop_back();
+    }
+    cached = wanted_.begin();
+  }
+  const auto& rows = cached->rows;
+  Reply reply;
+  if (query->count_by_subscription) {
+    std::map<std::string, std::int64_t> counts;
+    for (const auto row : rows) {
+      ++counts[generator_->subscription(row)];
+    }
+    Json data = Json::array();
+    for (const auto& [subscription, count] : counts) {
+      data.push_back({{"subscriptionId", subscription}, {"count_", count}});
+    }
+    reply.body = {{"totalRecords", data.size()},
+                  {"count", data.size()},
+                  {"resultTruncated", "false"},
+                  {"data", std::move(data)}};
+    return reply;
+  }
+  const std::size_t begin = std::min(paging.offset, rows.size());
+  const std::size_t end = std::min(rows.size(), begin + paging.top);
+  std::string payload =
+      fmt::format(R"({{"totalRecords":{},"count":{},"resultTruncated":"false","facets":[],)",
+                  rows.size(),
+                  end - begin);
+  if (end < rows.size()) {
+    payload += fmt::format(R"("$skipToken":"{}",)", encode_token(end, paging.key));
+  }
+  payload += R"("data":[)";
+  for (std::size_t i = begin; i < end; ++i) {
+    payload += i == begin ? "" : ",";
+    generator_->append_row(rows[i], payload);
+  }
+  payload += "]}";
   reply.raw = std::move(payload);
   return reply;
 }

@@ -72,6 +72,8 @@ int run(int argc, char** argv) {
   std::int64_t changes_delay_ms = 0;
   std::int64_t activity_delay_ms = 0;
   std::int64_t graph_delay_ms = 0;
+  std::int64_t graph_latency_ms = 0;
+  bool as_azure = false;
   std::int64_t token_lifetime = options.token_lifetime.count();
   CLI::App app(
       "A stand-in for Azure's identity endpoint, Entra, Resource Manager and Resource "
@@ -101,6 +103,22 @@ int run(int argc, char** argv) {
   app.add_option("--token-lifetime", token_lifetime, "Lifetime of tokens in seconds")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
+  app.add_option("--graph-latency-ms", graph_latency_ms, "Delay of every answer of Resource Graph")
+      ->check(CLI::Range(0, 600'000))
+      ->capture_default_str();
+  app.add_flag("--as-azure", as_azure, "--enforce-quota, and --graph-latency-ms 1500");
+  auto* const generate =
+      app.add_option("--generate", options.generator.resources, "Resources to make up")
+          ->check(CLI::Range(1, 1'000'000));
+  app.add_option("--generate-subscriptions",
+                 options.generator.subscriptions,
+                 "Subscriptions that they lie in")
+      ->check(CLI::Range(1, 10'000))
+      ->needs(generate)
+      ->capture_default_str();
+  app.add_option("--seed", options.generator.seed, "The same seed makes the same tenant")
+      ->needs(generate)
+      ->capture_default_str();
   app.add_flag("--enforce-quota", options.enforce_quota, "Refuse more than 15 queries in 5 s");
   app.add_option(
          "--page-size", options.page_size, "Most items on a page of a resource manager list")
@@ -117,6 +135,11 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   options.latency = std::chrono::milliseconds(latency_ms);
+  options.enforce_quota = options.enforce_quota || as_azure;
+  if (as_azure && app.count("--graph-latency-ms") == 0) {
+    graph_latency_ms = 1500;
+  }
+  options.graph_latency = std::chrono::milliseconds(graph_latency_ms);
   options.token_lifetime = std::chrono::seconds(token_lifetime);
   options.delays.changes = std::chrono::milliseconds(changes_delay_ms);
   options.delays.activity = std::chrono::milliseconds(activity_delay_ms);

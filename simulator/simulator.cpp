@@ -63,6 +63,8 @@ void redirect_next_link(net::ServerResponse& response, const std::string& target
   }
 }
 
+constexpr std::string_view kGraphPath = "/providers/microsoft.resourcegraph/resources";
+
 void compress(const net::ServerRequest& request, net::ServerResponse& response) {
   const std::string accepted = core::to_lower(request.headers.get("Accept-Encoding").value_or(""));
   if (response.body.size() < kCompressFrom || accepted.find("gzip") == std::string::npos) {
@@ -81,6 +83,7 @@ struct Simulator::State {
       : clock(time),
         options(chosen),
         store(time),
+        generator(chosen.generator),
         graph(&store, time, chosen.enforce_quota),
         identity(time, chosen.token_lifetime) {
     store.set_delays(chosen.delays);
@@ -94,6 +97,7 @@ struct Simulator::State {
   const core::Clock* clock;
   Options options;
   Store store;
+  Generator generator;
   ResourceGraph graph;
   Identity identity;
   Faults faults;
@@ -141,7 +145,7 @@ struct Simulator::State {
     if (auto refused = identity.refuse(request)) {
       return {"unauthorized", *std::move(refused)};
     }
-    if (path == "/providers/microsoft.resourcegraph/resources" && request.method == "POST") {
+    if (path == kGraphPath && request.method == "POST") {
       if (!request.query_value("api-version")) {
         return {"arg.query",
                 arm_error(400,
@@ -337,8 +341,11 @@ net::Task<net::ServerResponse> serve(std::shared_ptr<State> state,
     co_return to_response(state->answer_admin(request));
   }
   const std::optional<Fault> fault = state->faults.take(request);
-  const std::chrono::milliseconds delay =
+  std::chrono::milliseconds delay =
       state->options.latency + (fault ? fault->delay : std::chrono::milliseconds::zero());
+  if (https && core::to_lower(request.path) == kGraphPath) {
+    delay += state->options.graph_latency;
+  }
   co_await wait(delay, state->stopped);
 
   ArmAnswer answer;
@@ -436,6 +443,12 @@ core::Result<std::unique_ptr<Simulator>> Simulator::start(const net::Executor& e
                                                           const core::Clock* clock,
                                                           const Options& options) {
   auto state = std::make_shared<State>(clock, options);
+  if (options.generator.resources > 0) {
+    if (auto taken = state->store.set_tenant(state->generator.tenant()); !taken) {
+      return taken.error();
+    }
+    state->graph.set_generator(&state->generator);
+  }
   if (!options.scenario.empty()) {
     const auto scenario = load_scenario(options.scenario, state->store, state->counts);
     if (!scenario) {

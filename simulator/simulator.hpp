@@ -5,6 +5,7 @@
 #include "core/clock.hpp"
 #include "core/result.hpp"
 #include "net/task.hpp"
+#include "simulator/generator.hpp"
 #include "simulator/loader.hpp"
 #include "simulator/store.hpp"
 
@@ -26,6 +27,8 @@ struct Options {
   Delays delays;
   std::chrono::seconds token_lifetime{3599};
   bool enforce_quota = false;
+  std::chrono::milliseconds graph_latency{0};  // of Resource Graph's answers, besides `latency`
+  GeneratorOptions generator;
   std::size_t page_size = 1000;
   Replay timeline = Replay::kOnce;
 };
