@@ -27,7 +27,7 @@ INITIATIVE = {"properties": {
 PLACES = {"root": (), "azure": ("azure",), "cloud": ("azure", "cloud"), "custom": ("azure", "cloud", "custom"),
           "credential": ("azure", "credential"), "scope": ("azure", "scope"), "baseline": ("baseline",),
           "reader": ("baseline", "assignments", "[]"), "schedule": ("schedule",), "storage": ("storage",),
-          "backup": ("storage", "backup"),
+          "backup": ("storage", "backup"), "privacy": ("privacy",),
           "web": ("web",), "log": ("log",)}
 
 ASSIGNMENT = "baseline: {assignments: [{name: a, initiative: base, %s}]}\n"
