@@ -109,7 +109,10 @@ Status prepare_writer(Connection& connection) {
   }
   if (auto set = connection.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
                                     "PRAGMA foreign_keys=ON; PRAGMA mmap_size=0; "
-                                    "PRAGMA journal_size_limit=67108864;");
+                                    "PRAGMA journal_size_limit=67108864; "
+                                    // With the usual 2 MiB a large commit writes the same pages
+                                    // to the log again and again.
+                                    "PRAGMA cache_size=-65536;");
       !set) {
     return set;
   }

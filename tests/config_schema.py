@@ -29,7 +29,7 @@ PLACES = {"root": (), "azure": ("azure",), "cloud": ("azure", "cloud"), "custom"
           "proxy": ("azure", "proxy"), "secret": ("azure", "credential", "secret"),
           "baseline": ("baseline",),
           "reader": ("baseline", "assignments", "[]"), "schedule": ("schedule",), "storage": ("storage",),
-          "backup": ("storage", "backup"),
+          "backup": ("storage", "backup"), "privacy": ("privacy",),
           "web": ("web",), "log": ("log",), "drift": ("drift",), "include": ("drift", "include", "[]"),
           "expected": ("drift", "expected", "[]"), "window": ("drift", "expected", "[]", "windows", "[]")}
 

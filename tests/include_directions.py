@@ -24,7 +24,7 @@ ALLOWED = {
 LIBRARY_OWNERS = [
     (re.compile(r"^boost/beast"), {"net"}),
     (re.compile(r"^boost/asio"), {"net"}),
-    (re.compile(r"^openssl/(ssl|x509|pem|bio|err)"), {"net"}),
+    (re.compile(r"^openssl/(ssl|err)"), {"net"}),
     (re.compile(r"^openssl/"), {"net", "core"}),
     (re.compile(r"^sqlite3"), {"storage"}),
     (re.compile(r"^yaml-cpp"), {"config"}),

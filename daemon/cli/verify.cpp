@@ -35,7 +35,7 @@ int verify_pack(const std::string& directory, const std::string& key_file) {
   }
   const bool sound = pack->problems.empty();
   fmt::print(
-      "{}: {}: cycles {} to {} fit their chain; {} versions ({} begun before), {} "
+      "{}: {}: cycles {} to {}; {} versions ({} begun before), {} "
       "transitions, {} verdicts ({} older)\nlast link {}\n",
       directory,
       sound ? "ok" : "NOT SOUND",
@@ -48,7 +48,8 @@ int verify_pack(const std::string& directory, const std::string& key_file) {
       pack->older_verdicts,
       pack->last_link);
   fmt::print("{} {}\n",
-             key.empty() ? "signed by a key that came with the pack: compare" : "signed by",
+             key.empty() ? "checked with the key that came with the pack: compare"
+                         : "checked with the key",
              pack->key);
   return sound ? kExitOk : kExitNonCompliant;
 }

@@ -6,9 +6,10 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import time
 
-from harness import PRODUCTION, check, contains, equal, main, sqlite, wait_for
+from harness import PRODUCTION, Skip, check, contains, equal, main, sqlite, wait_for
 
 WORKSPACE = (f"/subscriptions/{PRODUCTION}/resourceGroups/RG-Contoso-AKS/providers/Microsoft.OperationalInsights/"
              f"workspaces/law-contoso-aks")
@@ -159,5 +160,58 @@ def history_of_a_resource(test):
     equal(test.run("verify", option).returncode, 0, "verify beside the daemon")
 
 
+def an_audit_pack_and_a_report_of_then(test):
+    if not shutil.which("openssl"):
+        raise Skip("the openssl program is not installed")
+    simulator = test.simulator()
+    config = test.configure(simulator)
+    option = "--config.file=" + config
+    test.once(config, simulator)
+    now = json.loads(test.run("report", option, "--at", "2100-01-01", "--format=json").stdout)
+    simulator.patch(WORKSPACE, {"properties": {"publicNetworkAccessForQuery": "Enabled"}})
+    test.once(config, simulator)
+    later = json.loads(test.run("report", option, "--at", "2100-01-01", "--format=json").stdout)
+    then = json.loads(test.run("report", option, "--at", now["committed_at"], "--format=json").stdout)
+    equal(then, now, "the report of then")
+
+    def counted(report, state):
+        return sum(row["count"] for row in report["counts"] if row["reference"] == CHECK and row["state"] == state)
+
+    equal(counted(later, "NonCompliant"), counted(then, "NonCompliant") + 1, "what changed since")
+    check(later["score"] < then["score"], "the score did not fall")
+    contains(test.run("report", option, "--at", now["committed_at"]).stdout, f"At cycle {now['cycle']}, ", "table")
+    equal(test.run("report", option, "--at", "2001-01-01").returncode, 2, "before there was anything")
+    equal(test.run("report", option, "--at", "yesterday").returncode, 2, "no instant")
+
+    place = test.directory("evidence")
+    key, public, other, pack = (os.path.join(place, name) for name in ("key", "public", "other", "pack"))
+    for file in (key, other):
+        subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", file], check=True)
+    for file, target in ((key, public), (other, other + ".pub")):
+        subprocess.run(["openssl", "pkey", "-in", file, "-pubout", "-out", target], check=True)
+    done = test.run("export", option, "--evidence", pack, "--key", key, "--scope", f"/subscriptions/{PRODUCTION}")
+    equal(done.returncode, 0, f"export of an audit pack ({done.stderr})")
+    os.remove(config.replace("plumbline.yaml", "plumbline.db"))
+    equal(test.run("verify", pack).returncode, 0, "verify with the pack's own key")
+    proved = test.run("verify", "--key", public, pack)
+    equal(proved.returncode, 0, f"verify ({proved.stdout})")
+    contains(proved.stdout, done.stdout.splitlines()[1], "the last link")
+    equal(test.run("verify", "--key", other + ".pub", pack).returncode, 1, "verify with another key")
+    # Others' tools find the same.
+    checked = subprocess.run(["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", public, "-rawin",
+                              "-in", os.path.join(pack, "manifest.json"),
+                              "-sigfile", os.path.join(pack, "manifest.sig")], capture_output=True, check=False)
+    equal(checked.returncode, 0, "openssl's verdict")
+    with open(os.path.join(pack, "verdicts.jsonl"), encoding="utf-8") as file:
+        text = file.read()
+    with open(os.path.join(pack, "verdicts.jsonl"), "w", encoding="utf-8") as file:
+        file.write(text.replace("NonCompliant", "Compliant", 1))
+    tampered = test.run("verify", "--key", public, pack)
+    equal(tampered.returncode, 1, "verify of a pack that was changed")
+    contains(tampered.stdout, "NOT SOUND", "message")
+    contains(tampered.stdout, "is not what its last transition says", "message")
+
+
 if __name__ == "__main__":
-    main([copies_are_made_on_schedule, a_copy_is_taken_and_put_back, a_damaged_store, history_of_a_resource])
+    main([copies_are_made_on_schedule, a_copy_is_taken_and_put_back, a_damaged_store, history_of_a_resource,
+          an_audit_pack_and_a_report_of_then])
