@@ -89,6 +89,7 @@ class Child {
                                    const Pipe& out,
                                    const Pipe& err) {
     std::vector<char*> pointers;
+    pointers.reserve(arguments.size() + 1);
     for (auto& argument : arguments) {
       pointers.push_back(argument.data());
     }

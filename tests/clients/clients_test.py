@@ -111,12 +111,13 @@ def resource_graph(test):
 def resource_manager(test):
     simulator = test.simulator("--page-size", "10")
     scope = f"/subscriptions/{PRODUCTION}/providers/"
-    simulator.put(scope + "Microsoft.Authorization/policyAssignments/witness",
-                  {"properties": {"displayName": "Witness", "policyDefinitionId":
-                                  "/providers/Microsoft.Authorization/policyDefinitions/x"}})
+    assignment = scope + "Microsoft.Authorization/policyAssignments/witness"
+    definition = "/providers/Microsoft.Authorization/policyDefinitions/x"
+    simulator.put(assignment, {"name": "witness",
+                               "properties": {"displayName": "Witness", "policyDefinitionId": definition}})
     simulator.put(scope + "Microsoft.Authorization/policyExemptions/witness",
-                  {"properties": {"policyAssignmentId": scope + "Microsoft.Authorization/policyAssignments/witness",
-                                  "exemptionCategory": "Waiver"}})
+                  {"name": "witness",
+                   "properties": {"policyAssignmentId": assignment, "exemptionCategory": "Waiver"}})
     for number in range(25):
         simulator.put(f"{scope}Microsoft.PolicyInsights/policyStates/s{number}",
                       {"properties": {"complianceState": "NonCompliant", "resourceId": f"/subscriptions/{PRODUCTION}",
