@@ -75,7 +75,7 @@ class JudgeFixture {
     const auto aliases = policy::AliasCatalogue::shipped();
     REQUIRE(aliases);
     auto compiled =
-        compliance::compile_baseline({spec}, exemptions, **aliases, std::move(acceptances));
+        compliance::compile_baseline({spec}, exemptions, **aliases, {}, std::move(acceptances));
     CAPTURE((compiled ? std::string() : compiled.error().message));
     REQUIRE(compiled);
     baseline = *std::move(compiled);
