@@ -13,6 +13,9 @@ using core::ChangeRecord;
 
 namespace {
 
+/// More of one resource between two observations name nobody for certain anyway.
+constexpr std::size_t kMostRecords = 1000;
+
 using Records = std::vector<const ChangeRecord*>;
 
 /// Takes one segment off the front of a record's path; false: it names something else.
@@ -193,6 +196,38 @@ Attribution attribute(const ObservedChange& change, std::span<const ChangeRecord
     out.at = act->at;
   }
   return out;
+}
+
+core::Result<std::optional<Attribution>> attribution_of(core::Snapshot& snapshot,
+                                                        const core::DriftRow& row) {
+  const auto versions = snapshot.versions(row.resource_key);
+  if (!versions) {
+    return versions.error();
+  }
+  const core::VersionRow* before = nullptr;
+  const core::VersionRow* after = nullptr;
+  for (const auto& version : *versions) {
+    after = version.from_cycle == row.item.opened_cycle ? &version : after;
+    before = version.to_cycle == row.item.opened_cycle ? &version : before;
+  }
+  if (before == nullptr && after == nullptr) {
+    return std::optional<Attribution>();
+  }
+  ObservedChange change;
+  change.key = row.resource_key;
+  change.is_detail = row.is_detail;
+  change.path = row.item.path;
+  change.kind = before == nullptr  ? ObservedChange::Kind::kAppeared
+                : after == nullptr ? ObservedChange::Kind::kWent
+                                   : ObservedChange::Kind::kChanged;
+  change.not_before = before == nullptr ? core::Time() : before->observed_at;
+  change.not_after = after == nullptr ? row.item.opened_at : after->observed_at;
+  const auto records = row.is_detail ? snapshot.change_records_below(row.resource_key, kMostRecords)
+                                     : snapshot.change_records(row.resource_key, kMostRecords);
+  if (!records) {
+    return records.error();
+  }
+  return std::optional(attribute(change, *records));
 }
 
 std::string owner_of(std::span<const std::string> names,

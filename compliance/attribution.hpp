@@ -3,6 +3,7 @@
 
 #include "core/clock.hpp"
 #include "core/model/change.hpp"
+#include "core/ports/snapshot.hpp"
 
 #include <simdjson.h>
 
@@ -54,6 +55,12 @@ struct Attribution {
 /// else the last, is told.
 [[nodiscard]] Attribution attribute(const ObservedChange& change,
                                     std::span<const core::ChangeRecord> records);
+
+/// Of a drift item (or one about to be opened, with key, type, path, kind and `opened_cycle`), by
+/// what is stored of versions and records. nullopt: the resource itself did not change then, such
+/// as where a related one did.
+[[nodiscard]] core::Result<std::optional<Attribution>> attribution_of(core::Snapshot& snapshot,
+                                                                      const core::DriftRow& row);
 
 /// Whether a path of a change record (`properties.vms[5].sku`, `tags.a.b`) and one of drift
 /// (`/properties/vms/name/sku`) name the same property, or one of them what the other lies in. An

@@ -512,6 +512,8 @@ Result<std::shared_ptr<const Baseline>> compile_baseline(
     std::vector<core::Acceptance> acceptances) {
   auto baseline = std::make_shared<Baseline>();
   baseline->acceptances = std::move(acceptances);
+  baseline->expected = drift.expected;
+  baseline->owner_tags = drift.owner_tags;
   try {
     for (const auto& spec : assignments) {
       if (baseline->find_assignment(spec.name) != nullptr) {

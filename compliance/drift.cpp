@@ -86,9 +86,52 @@ Status DriftBook::cover_if_accepted(std::int64_t id, DriftFacts facts) {
   return found == (*acceptances)->end() ? Status::ok() : view_->cover_drift(id, *found);
 }
 
-Status DriftBook::open(const DriftItem& item, const DriftFacts& facts) {
-  const auto id = view_->open_drift_item(item);
-  return id ? cover_if_accepted(*id, facts) : Status(id.error());
+Result<std::optional<Expectation>> DriftBook::expectation(const DriftFacts& facts, bool is_detail) {
+  if (expected_.empty()) {
+    return std::optional<Expectation>();
+  }
+  core::DriftRow row;
+  row.item.kind = facts.kind;
+  row.item.path = facts.path;
+  row.item.opened_cycle = facts.opened_cycle;
+  row.item.opened_at = changes_->now;
+  row.resource_key = facts.resource_key;
+  row.resource_type = facts.type;
+  row.is_detail = is_detail;
+  auto attribution = attribution_of(*view_, row);
+  if (!attribution) {
+    return attribution.error();
+  }
+  if (!*attribution) {
+    return std::optional<Expectation>();
+  }
+  return expectation_of(expected_, facts.resource_key, facts.type, **attribution);
+}
+
+Status DriftBook::open(DriftItem item,
+                       const DriftFacts& facts,
+                       bool is_detail,
+                       std::int64_t replaces) {
+  const auto expected = expectation(facts, is_detail);
+  if (!expected) {
+    return expected.error();
+  }
+  if (*expected) {
+    item.severity = severity_by((*expected)->effect, item.severity);
+  }
+  const auto id =
+      replaces == 0 ? view_->open_drift_item(item) : view_->replace_drift(replaces, item);
+  if (!id) {
+    return id.error();
+  }
+  if (!*expected || (*expected)->effect != core::ExpectedRule::Effect::kAccept) {
+    return cover_if_accepted(*id, facts);
+  }
+  Acceptance by_rule;
+  by_rule.reason = "an expected change";
+  by_rule.author = fmt::format("rule {}", (*expected)->rule);
+  const auto accepted = accept_item(*id, std::move(by_rule));
+  return accepted ? Status::ok() : Status(accepted.error());
 }
 
 Status DriftBook::open_baseline(const DriftSubject& resource,
@@ -105,9 +148,9 @@ Status DriftBook::open_baseline(const DriftSubject& resource,
   item.check = check;
   item.resource = resource.row;
   item.severity = severity;
-  return open(
-      item,
-      {item.kind, resource.key, resource.type, item.path, assignment, reference, changes_->cycle});
+  const DriftFacts facts{
+      item.kind, resource.key, resource.type, "", assignment, reference, changes_->cycle};
+  return open(std::move(item), facts, false);
 }
 
 Status DriftBook::resolve_baseline(std::int64_t resource, std::int64_t check) {
@@ -133,9 +176,9 @@ Status DriftBook::property_changed(const DriftSubject& resource,
   item.new_value = difference.new_value;
   item.severity = severity;
   const DriftFacts facts{
-      item.kind, resource.key, resource.type, item.path, "", "", changes_->cycle};
+      item.kind, resource.key, resource.type, difference.path, "", "", changes_->cycle};
   if (!*before) {
-    return open(item, facts);
+    return open(std::move(item), facts, resource.is_detail);
   }
   const auto agreed = is_agreed(**before);
   if (!agreed) {
@@ -145,8 +188,7 @@ Status DriftBook::property_changed(const DriftSubject& resource,
   if (item.old_value == item.new_value) {
     return view_->resolve_drift((*before)->id);
   }
-  const auto id = view_->replace_drift((*before)->id, item);
-  return id ? cover_if_accepted(*id, facts) : Status(id.error());
+  return open(std::move(item), facts, resource.is_detail, (*before)->id);
 }
 
 Status DriftBook::whole_resource(const DriftSubject& resource,
@@ -171,7 +213,8 @@ Status DriftBook::whole_resource(const DriftSubject& resource,
   item.resource = resource.row;
   item.old_value = cut(old_body);
   item.new_value = cut(new_body);
-  return open(item, {item.kind, resource.key, resource.type, item.path, "", "", changes_->cycle});
+  const DriftFacts facts{item.kind, resource.key, resource.type, "", "", "", changes_->cycle};
+  return open(std::move(item), facts, false);
 }
 
 Status DriftBook::resource_added(const DriftSubject& resource, std::string_view body) {

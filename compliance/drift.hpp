@@ -1,11 +1,13 @@
 // The book of drift: what opens, changes, is accepted and is resolved while a cycle is committed.
 #pragma once
 
+#include "compliance/expected.hpp"
 #include "compliance/json_diff.hpp"
 #include "core/model/drift.hpp"
 #include "core/ports/store.hpp"
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,13 +19,17 @@ struct DriftSubject {
   std::int64_t row = 0;
   std::string_view key;
   std::string_view type;
+  bool is_detail = false;
 };
 
 /// For one commit, on its thread. Every call may fail as the view does.
 class DriftBook {
  public:
-  DriftBook(core::JudgeView& view, const core::CycleChanges& changes)
-      : view_(&view), changes_(&changes) {}
+  /// `expected` must outlive it.
+  DriftBook(core::JudgeView& view,
+            const core::CycleChanges& changes,
+            std::span<const core::ExpectedRule> expected = {})
+      : view_(&view), changes_(&changes), expected_(expected) {}
 
   /// A verdict is non-compliant by a cause that may open drift.
   core::Status open_baseline(const DriftSubject& resource,
@@ -71,7 +77,14 @@ class DriftBook {
                                                          std::string_view path);
   /// Whether what the item says has been accepted, and not only put off.
   core::Result<bool> is_agreed(const core::DriftItem& item);
-  core::Status open(const core::DriftItem& item, const core::DriftFacts& facts);
+  /// What a rule about expected changes says of drift about to be opened.
+  core::Result<std::optional<Expectation>> expectation(const core::DriftFacts& facts,
+                                                       bool is_detail);
+  /// In place of the item `replaces`; 0: of none.
+  core::Status open(core::DriftItem item,
+                    const core::DriftFacts& facts,
+                    bool is_detail,
+                    std::int64_t replaces = 0);
   core::Status whole_resource(const DriftSubject& resource,
                               std::string_view old_body,
                               std::string_view new_body);
@@ -80,6 +93,7 @@ class DriftBook {
 
   core::JudgeView* view_;
   const core::CycleChanges* changes_;
+  std::span<const core::ExpectedRule> expected_;
   std::optional<std::vector<core::Acceptance>> in_force_;
 };
 

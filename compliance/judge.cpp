@@ -75,7 +75,7 @@ class CycleJudge {
         view_(&view),
         changes_(&changes),
         reads_(view),
-        drift_(view, changes) {}
+        drift_(view, changes, baseline.expected) {}
 
   Status load_checks() {
     auto rows = view_->checks();
@@ -850,8 +850,8 @@ class CycleJudge {
     }
     for (const auto& [difference, severity] :
          baseline_->drift->differences(change.type, change.is_detail, old_body, new_body)) {
-      if (auto done =
-              drift_.property_changed({change.row, change.key, change.type}, difference, severity);
+      if (auto done = drift_.property_changed(
+              {change.row, change.key, change.type, change.is_detail}, difference, severity);
           !done) {
         return done;
       }

@@ -1,12 +1,17 @@
 #include "daemon/drift_json.hpp"
 
+#include "compliance/attribution.hpp"
 #include "compliance/drift.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
 
 #include <fmt/format.h>
+#include <simdjson.h>
 
+#include <array>
 #include <charconv>
+#include <optional>
+#include <utility>
 
 namespace plumbline::daemon {
 
@@ -64,6 +69,24 @@ core::Status read_states(const std::string& text, std::vector<core::DriftState>&
   return core::Status::ok();
 }
 
+/// Who is named only where that is certain.
+json change_json(const compliance::Attribution& attribution) {
+  json out = {
+      {"not_before",
+       attribution.not_before == core::Time() ? json(nullptr)
+                                              : json(core::to_rfc3339(attribution.not_before))},
+      {"not_after", core::to_rfc3339(attribution.not_after)}};
+  if (attribution.is_exact) {
+    out["changed_by"] = attribution.changed_by;
+    out["changed_by_type"] = attribution.changed_by_type;
+    out["client_type"] = attribution.client_type;
+    out["operation"] = attribution.operation;
+    out["correlation_id"] = attribution.correlation_id;
+    out["at"] = time_or_null(attribution.at);
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<core::DriftFilter> drift_filter(
@@ -87,18 +110,6 @@ Result<core::DriftFilter> drift_filter(
   return filter;
 }
 
-Result<std::map<std::int64_t, core::Acceptance>> acceptances_by_id(core::Snapshot& snapshot) {
-  auto all = snapshot.acceptances(/*in_force_only=*/false);
-  if (!all) {
-    return all.error();
-  }
-  std::map<std::int64_t, core::Acceptance> out;
-  for (auto& acceptance : *all) {
-    out.emplace(acceptance.id, std::move(acceptance));
-  }
-  return out;
-}
-
 json acceptance_json(const core::Acceptance& acceptance) {
   return {{"id", acceptance.id},
           {"name", acceptance.name},
@@ -117,27 +128,80 @@ json acceptance_json(const core::Acceptance& acceptance) {
           {"ended_at", time_or_null(acceptance.ended_at)}};
 }
 
-json drift_json(const core::DriftRow& row,
-                const std::map<std::int64_t, core::Acceptance>& acceptances) {
-  const auto covering = acceptances.find(row.item.acceptance);
-  return {{"id", row.item.id},
-          {"identity", compliance::identity_of(row)},
-          {"kind", core::to_string(row.item.kind)},
-          {"state", core::to_string(row.state)},
-          {"severity", core::to_string(row.item.severity)},
-          {"assignment", row.assignment},
-          {"reference", row.reference},
-          {"resource_id", row.resource_id},
-          {"resource_key", row.resource_key},
-          {"type", row.resource_type},
-          {"path", row.item.path},
-          {"old", row.item.old_value},
-          {"new", row.item.new_value},
-          {"opened_cycle", row.item.opened_cycle},
-          {"opened_at", core::to_rfc3339(row.item.opened_at)},
-          {"resolved_at", time_or_null(row.item.resolved_at)},
-          {"acceptance",
-           covering == acceptances.end() ? json(nullptr) : acceptance_json(covering->second)}};
+DriftRenderer::DriftRenderer(core::Snapshot& snapshot,
+                             const std::vector<std::string>& owner_tags,
+                             std::map<std::int64_t, core::Acceptance> acceptances)
+    : snapshot_(&snapshot), owner_tags_(&owner_tags), acceptances_(std::move(acceptances)) {}
+
+Result<DriftRenderer> DriftRenderer::make(core::Snapshot& snapshot,
+                                          const std::vector<std::string>& owner_tags) {
+  auto all = snapshot.acceptances(/*in_force_only=*/false);
+  if (!all) {
+    return all.error();
+  }
+  std::map<std::int64_t, core::Acceptance> by_id;
+  for (auto& acceptance : *all) {
+    by_id.emplace(acceptance.id, std::move(acceptance));
+  }
+  return DriftRenderer(snapshot, owner_tags, std::move(by_id));
+}
+
+Result<std::string> DriftRenderer::owner(const std::string& key) {
+  if (owner_tags_->empty()) {
+    return std::string();
+  }
+  if (const auto known = owners_.find(key); known != owners_.end()) {
+    return known->second;
+  }
+  // A list belongs to its resource; tags are there, on its group, or on its subscription.
+  const auto id = core::parse_resource_id(key);
+  const std::array keys = {key,
+                           id ? id->resource_group_key() : std::string(),
+                           id ? id->subscription_key() : std::string()};
+  std::array<simdjson::dom::parser, 3> parsers;
+  std::array<std::optional<simdjson::dom::element>, 3> bodies;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    auto found = keys.at(i).empty() ? Result<std::optional<core::StoredResource>>(std::nullopt)
+                                    : snapshot_->find(keys.at(i));
+    if (!found) {
+      return found.error();
+    }
+    simdjson::dom::element body;
+    if (*found && parsers.at(i).parse((*found)->body).get(body) == simdjson::SUCCESS) {
+      bodies.at(i) = body;
+    }
+  }
+  return owners_[key] =
+             compliance::owner_of(*owner_tags_, bodies.at(0), bodies.at(1), bodies.at(2));
+}
+
+Result<json> DriftRenderer::render(const core::DriftRow& row) {
+  auto owner = this->owner(row.resource_key);
+  auto attribution = compliance::attribution_of(*snapshot_, row);
+  if (!owner || !attribution) {
+    return !owner ? owner.error() : attribution.error();
+  }
+  const auto covering = acceptances_.find(row.item.acceptance);
+  return json{{"id", row.item.id},
+              {"identity", compliance::identity_of(row)},
+              {"kind", core::to_string(row.item.kind)},
+              {"state", core::to_string(row.state)},
+              {"severity", core::to_string(row.item.severity)},
+              {"assignment", row.assignment},
+              {"reference", row.reference},
+              {"resource_id", row.resource_id},
+              {"resource_key", row.resource_key},
+              {"type", row.resource_type},
+              {"path", row.item.path},
+              {"old", row.item.old_value},
+              {"new", row.item.new_value},
+              {"owner", *std::move(owner)},
+              {"change", *attribution ? change_json(**attribution) : json(nullptr)},
+              {"opened_cycle", row.item.opened_cycle},
+              {"opened_at", core::to_rfc3339(row.item.opened_at)},
+              {"resolved_at", time_or_null(row.item.resolved_at)},
+              {"acceptance",
+               covering == acceptances_.end() ? json(nullptr) : acceptance_json(covering->second)}};
 }
 
 json drift_event_json(const core::DriftEventRow& event) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace plumbline::daemon {
 
@@ -17,15 +18,29 @@ namespace plumbline::daemon {
 [[nodiscard]] core::Result<core::DriftFilter> drift_filter(
     const std::function<std::string(std::string_view)>& parameter);
 
-/// All that `snapshot` knows, by id.
-[[nodiscard]] core::Result<std::map<std::int64_t, core::Acceptance>> acceptances_by_id(
-    core::Snapshot& snapshot);
-
 [[nodiscard]] nlohmann::json acceptance_json(const core::Acceptance& acceptance);
 
-/// `acceptances`: where the one that covers it is found.
-[[nodiscard]] nlohmann::json drift_json(
-    const core::DriftRow& row, const std::map<std::int64_t, core::Acceptance>& acceptances);
+/// One after the other, with what is stored around them.
+class DriftRenderer {
+ public:
+  /// Both must outlive it.
+  [[nodiscard]] static core::Result<DriftRenderer> make(core::Snapshot& snapshot,
+                                                        const std::vector<std::string>& owner_tags);
+
+  /// With acceptance, owner, and who changed it, or when at the earliest and latest.
+  [[nodiscard]] core::Result<nlohmann::json> render(const core::DriftRow& row);
+
+ private:
+  DriftRenderer(core::Snapshot& snapshot,
+                const std::vector<std::string>& owner_tags,
+                std::map<std::int64_t, core::Acceptance> acceptances);
+  core::Result<std::string> owner(const std::string& key);
+
+  core::Snapshot* snapshot_;
+  const std::vector<std::string>* owner_tags_;
+  std::map<std::int64_t, core::Acceptance> acceptances_;
+  std::map<std::string, std::string> owners_;  // by key
+};
 
 [[nodiscard]] nlohmann::json drift_event_json(const core::DriftEventRow& event);
 

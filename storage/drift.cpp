@@ -48,6 +48,7 @@ core::DriftRow read_row(const Statement& row) {
   out.resource_id = row.text(kAfterItem + 3);
   out.resource_type = row.text(kAfterItem + 4);
   out.subscription = row.text(kAfterItem + 5);
+  out.is_detail = row.integer(kAfterItem + 7) != 0;
   const bool snoozed = row.integer(kAfterItem + 6) != 0;
   out.state = out.item.resolved_cycle    ? DriftState::kResolved
               : out.item.acceptance == 0 ? DriftState::kOpen
@@ -282,7 +283,7 @@ template <class Base>
 Result<std::vector<core::DriftRow>> SnapshotReads<Base>::drift(const core::DriftFilter& filter) {
   std::string sql = fmt::format(
       "SELECT {}, coalesce(c.assignment, ''), coalesce(c.reference, ''), r.key, r.display_id, "
-      "r.type, r.subscription, coalesce(a.snooze, 0) FROM drift d "
+      "r.type, r.subscription, coalesce(a.snooze, 0), r.is_detail FROM drift d "
       "JOIN resource r ON r.id = d.resource_id LEFT JOIN policy_check c ON c.id = d.check_id "
       "LEFT JOIN acceptance a ON a.id = d.acceptance_id WHERE (?1 = 0 OR d.id = ?1) "
       "AND (?2 = 0 OR d.id < ?2)",

@@ -657,10 +657,24 @@ Result<std::optional<core::Time>> SnapshotReads<Base>::watermark(std::string_vie
 template <class Base>
 Result<std::vector<core::ChangeRecord>> SnapshotReads<Base>::change_records(std::string_view key,
                                                                             std::size_t limit) {
+  return records_where("resource_key = ?1", key, limit);
+}
+
+template <class Base>
+Result<std::vector<core::ChangeRecord>> SnapshotReads<Base>::change_records_below(
+    std::string_view key, std::size_t limit) {
+  // '0' follows '/' in the order of bytes.
+  return records_where("resource_key > ?1 || '/' AND resource_key < ?1 || '0'", key, limit);
+}
+
+template <class Base>
+Result<std::vector<core::ChangeRecord>> SnapshotReads<Base>::records_where(
+    std::string_view condition, std::string_view key, std::size_t limit) {
   const Use use(connection_->prepare(
-      "SELECT change_id, resource_key, changed_at, kind, changed_by, changed_by_type, "
-      "client_type, operation, correlation_id, paths FROM change_record "
-      "WHERE resource_key = ? ORDER BY changed_at DESC, id DESC LIMIT ?"));
+      fmt::format("SELECT change_id, resource_key, changed_at, kind, changed_by, changed_by_type, "
+                  "client_type, operation, correlation_id, paths FROM change_record "
+                  "WHERE {} ORDER BY changed_at DESC, id DESC LIMIT ?2",
+                  condition)));
   use->bind(1, key).bind(2, static_cast<std::int64_t>(limit));
   simdjson::dom::parser parser;
   return all_rows<core::ChangeRecord>(*use, [&](const Statement& row) {

@@ -52,6 +52,8 @@ class SnapshotReads : public Base {
   core::Result<std::vector<core::CycleRow>> cycles(std::size_t limit) override;
   core::Result<std::vector<core::TypeCount>> type_counts() override;
   core::Result<std::optional<core::Time>> watermark(std::string_view source) override;
+  core::Result<std::vector<core::ChangeRecord>> change_records_below(std::string_view key,
+                                                                     std::size_t limit) override;
   core::Result<std::vector<core::ChangeRecord>> change_records(std::string_view key,
                                                                std::size_t limit) override;
   core::Result<std::optional<std::int64_t>> cycle_at(core::Time at) override;
@@ -88,6 +90,9 @@ class SnapshotReads : public Base {
 
  private:
   core::Result<std::optional<core::StoredResource>> one(Statement& statement);
+  core::Result<std::vector<core::ChangeRecord>> records_where(std::string_view condition,
+                                                              std::string_view key,
+                                                              std::size_t limit);
 
   Connection* connection_;
 };

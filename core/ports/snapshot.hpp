@@ -96,6 +96,7 @@ struct DriftRow {
   std::string resource_id;
   std::string resource_type;
   std::string subscription;
+  bool is_detail = false;
 };
 
 struct DriftEventRow {
@@ -299,6 +300,8 @@ class Snapshot {
   /// How far a feed has been read, by Azure's clock; nullopt when it never was.
   virtual Result<std::optional<Time>> watermark(std::string_view source) = 0;
   /// What Azure said of the changes of a resource, the latest first.
+  virtual Result<std::vector<ChangeRecord>> change_records_below(std::string_view key,
+                                                                 std::size_t limit) = 0;
   virtual Result<std::vector<ChangeRecord>> change_records(std::string_view key,
                                                            std::size_t limit) = 0;
 

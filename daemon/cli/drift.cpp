@@ -66,6 +66,15 @@ void print_table(const json& rows) {
                text_of(row, "opened_at"),
                what_of(row),
                text_of(row, "resource_id"));
+    if (const auto& change = row.at("change"); !change.is_null() && change.contains("changed_by")) {
+      fmt::print("        by {} with {} at {}\n",
+                 text_of(change, "changed_by"),
+                 text_of(change, "client_type"),
+                 text_of(change, "at"));
+    }
+    if (!text_of(row, "owner").empty()) {
+      fmt::print("        owner {}\n", text_of(row, "owner"));
+    }
     if (const auto& acceptance = row.at("acceptance"); !acceptance.is_null()) {
       fmt::print("        accepted ({}) by {}: {}{}\n",
                  acceptance.at("id").get<std::int64_t>(),
@@ -91,6 +100,7 @@ void print_csv(const json& rows) {
                                    "path",
                                    "old",
                                    "new",
+                                   "owner",
                                    "opened_at",
                                    "resolved_at"};
   fmt::print("{}\n", fmt::join(kColumns, ","));
@@ -131,9 +141,9 @@ Result<json> read_drift(const config::Settings& settings, const DriftListOptions
   if (!snapshot) {
     return snapshot.error();
   }
-  const auto acceptances = acceptances_by_id(**snapshot);
-  if (!acceptances) {
-    return acceptances.error();
+  auto renderer = DriftRenderer::make(**snapshot, settings.drift.rules.owner_tags);
+  if (!renderer) {
+    return renderer.error();
   }
   filter->limit = kRowsAtOnce;
   json rows = json::array();
@@ -143,7 +153,11 @@ Result<json> read_drift(const config::Settings& settings, const DriftListOptions
       return page.error();
     }
     for (const auto& row : *page) {
-      rows.push_back(drift_json(row, *acceptances));
+      auto rendered = renderer->render(row);
+      if (!rendered) {
+        return rendered.error();
+      }
+      rows.push_back(*std::move(rendered));
     }
     if (page->size() < filter->limit) {
       return rows;

@@ -790,13 +790,17 @@ class Api {
     }
     filter->limit = limit();
     auto rows = snapshot_->drift(*filter);
-    auto acceptances = acceptances_by_id(*snapshot_);
-    if (!rows || !acceptances) {
-      return !rows ? rows.error() : acceptances.error();
+    auto renderer = DriftRenderer::make(*snapshot_, summary_->baseline->owner_tags);
+    if (!rows || !renderer) {
+      return !rows ? rows.error() : renderer.error();
     }
     json list = json::array();
     for (const auto& row : *rows) {
-      auto item = drift_json(row, *acceptances);
+      auto rendered = renderer->render(row);
+      if (!rendered) {
+        return rendered.error();
+      }
+      json item = *std::move(rendered);
       item["title"] = title_of(row.assignment, row.reference);
       if (filter->id != 0) {
         auto events = snapshot_->drift_events_of(filter->id);

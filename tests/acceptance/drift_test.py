@@ -219,7 +219,7 @@ def access_of(daemon, **filters):
 
 def flip(simulator, daemon, value):
     simulator.patch(WORKSPACE, {"properties": {"publicNetworkAccessForQuery": value}})
-    wait_for(f"the value {value}", lambda: daemon.api("resource", id=WORKSPACE)["body"]["properties"]
+    wait_for(f"the value {value}", lambda: daemon.api("resource", id=WORKSPACE)["configuration"]["properties"]
              ["publicNetworkAccessForQuery"] == value, alive=[daemon])
 
 
@@ -311,6 +311,7 @@ def drift_is_accepted_by_file(test):
     with open(file, "w", encoding="utf-8") as out:
         out.write(entry)
     config = test.configure(simulator, directory, extra="drift: {acceptances: acceptances.yaml, first_pass: accept}\n")
+    simulator.clear_faults()  # the scenario's refusals: no pass would be complete
     daemon = test.serve(config, simulator)
     daemon.wait_passes(1)
     wait_for("the first pass's acceptance", lambda: daemon.metric("plumbline_drift_open") == 0, alive=[daemon])

@@ -109,7 +109,7 @@ def entra_secret_is_replaced(test):
     daemon = test.serve(config, simulator)
     wait_for("verdicts", daemon.results, alive=[daemon])
     daemon.wait_passes(1)
-    counts = wait_for("the usual counts", lambda: daemon.counts() if daemon.counts().get("Compliant") == 44 else None,
+    counts = wait_for("the usual counts", lambda: daemon.counts() if daemon.counts().get("Compliant") == 48 else None,
                       alive=[daemon])
     before = drift(daemon)
     simulator.admin("PUT", "identity", {"tenant_id": TENANT, "client_id": CLIENT, "client_secret": SECRET + "2"})
