@@ -199,7 +199,7 @@ net::Task<core::Status> AzureClient::pace(std::string service, std::string subsc
       metrics_->count_paced(service, now - begun);
       co_return core::Status::ok();
     }
-    const bool patient = now - begun < kLongestWait;
+    const bool patient = now - begun + wait <= kLongestWait;
     bool slept = false;
     if (patient) {
       slept = co_await net::sleep_for(wait);
@@ -377,6 +377,9 @@ net::Task<Result<net::HttpResponse>> AzureClient::send(net::HttpRequest request,
                  {core::log_field::kRequestId, request_id}});
     if (!again) {
       co_return error.with_context(path);
+    }
+    if (asked && *asked > kLongestWait) {
+      co_return error.with_context(path);  // the next pass asks again
     }
     const auto delay = retry_delay(tries,
                                    options_.base_delay,

@@ -22,6 +22,13 @@ core::Evidence evidence_of(std::string key, core::Time at, const Status& status)
   return evidence;
 }
 
+Error cycle_failed(const Collection& parts, Error error) {
+  parts.log.error("cycle_failed",
+                  {{core::log_field::kReason, std::string(core::to_string(error.code))},
+                   {core::log_field::kError, error.message}});
+  return error;
+}
+
 net::Task<Result<core::CycleReport>> commit_cycle(
     const Collection* parts,
     std::shared_ptr<core::Cycle> cycle,
@@ -37,10 +44,7 @@ net::Task<Result<core::CycleReport>> commit_cycle(
   auto job = [cycle, complete, judge]() { return cycle->commit(complete, judge); };
   auto report = co_await net::offload(parts->storage, std::move(job));
   if (!report) {
-    parts->log.error("cycle_failed",
-                     {{core::log_field::kReason, std::string(core::to_string(report.error().code))},
-                      {core::log_field::kError, report.error().message}});
-    co_return report;
+    co_return cycle_failed(*parts, report.error());
   }
   co_await parts->on_commit(*report);
   co_return report;

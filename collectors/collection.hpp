@@ -42,6 +42,9 @@ inline constexpr std::string_view kGraphPath =
                                          core::Time at,
                                          const core::Status& status);
 
+/// Logs that what a cycle found is lost, and why. Returns the error.
+core::Error cycle_failed(const Collection& parts, core::Error error);
+
 /// Commits and announces. `observe`, if any, sees what changed, on the storage thread and before
 /// the commit is certain. The cycle is passed by pointer because a coroutine may outlive its
 /// caller's copy.

@@ -784,16 +784,13 @@ net::Task<Status> Inventory::sweep(std::vector<std::string> subscriptions,
   };
   auto begun = co_await net::offload(parts_.storage, std::move(begin));
   if (!begun) {
-    parts_.log.error("cycle_failed",
-                     {{core::log_field::kReason, std::string(core::to_string(begun.error().code))},
-                      {core::log_field::kError, begun.error().message}});
-    co_return begun.error();
+    co_return cycle_failed(parts_, begun.error());
   }
   state->cycle = *std::move(begun);
   state->doubted = co_await doubted_resources();
   auto deleted = co_await recently_deleted(&parts_);
   if (!deleted) {
-    co_return deleted.error();
+    co_return cycle_failed(parts_, deleted.error());
   }
   state->deleted = *std::move(deleted);
   state->evidence.push_back(

@@ -3,9 +3,12 @@
 #include "core/digest.hpp"
 
 #include <fmt/format.h>
+#include <simdjson.h>
 
 #include <algorithm>
 #include <limits>
+#include <map>
+#include <set>
 #include <tuple>
 
 namespace plumbline::compliance {
@@ -27,6 +30,14 @@ std::string cut(std::string_view body) {
     out.replace(out.size() - 3, 3, "...");
   }
   return out;
+}
+
+/// Whether one is the other, or what it lies in.
+bool overlap(std::string_view one, std::string_view other) {
+  const auto shorter = one.size() < other.size() ? one : other;
+  const auto longer = one.size() < other.size() ? other : one;
+  return longer.starts_with(shorter) &&
+         (longer.size() == shorter.size() || longer[shorter.size()] == '/');
 }
 
 /// Everything that the file says of an acceptance.
@@ -161,34 +172,159 @@ Status DriftBook::resolve_baseline(std::int64_t resource, std::int64_t check) {
   return *item ? view_->resolve_drift((*item)->id) : Status::ok();
 }
 
-Status DriftBook::property_changed(const DriftSubject& resource,
-                                   const JsonChange& difference,
-                                   core::Severity severity) {
-  auto before = open_item(resource.row, DriftKind::kConfiguration, 0, difference.path);
-  if (!before) {
-    return before.error();
+/// A new body, and what differs from it in the versions that drift is measured against.
+struct DriftBook::Comparison {
+  const DriftRules* rules;
+  std::string type;
+  bool is_detail;
+  std::int64_t version;
+  simdjson::dom::parser parser{};
+  simdjson::dom::element body{};
+  /// By version; nullopt: it is not kept.
+  std::map<std::int64_t, std::optional<std::vector<DriftChange>>> known{};
+};
+
+Result<const std::vector<DriftChange>*> DriftBook::differences(Comparison& comparison,
+                                                               std::int64_t from) {
+  const auto [entry, added] = comparison.known.try_emplace(from);
+  if (added && from != 0) {
+    auto stored = view_->find_version(from);
+    if (!stored) {
+      return stored.error();
+    }
+    simdjson::dom::parser parser;
+    simdjson::dom::element body;
+    if (*stored && parser.parse((*stored)->body).get(body) == simdjson::SUCCESS) {
+      entry->second = comparison.rules->differences(
+          comparison.type, comparison.is_detail, body, comparison.body);
+    }
   }
+  return entry->second ? &*entry->second : nullptr;
+}
+
+Status DriftBook::open_difference(const DriftSubject& resource,
+                                  const DriftChange& difference,
+                                  std::int64_t from,
+                                  std::int64_t to,
+                                  std::int64_t replaces) {
   DriftItem item;
   item.kind = DriftKind::kConfiguration;
   item.resource = resource.row;
-  item.path = difference.path;
-  item.old_value = difference.old_value;
-  item.new_value = difference.new_value;
-  item.severity = severity;
+  item.path = difference.change.path;
+  item.old_value = difference.change.old_value;
+  item.new_value = difference.change.new_value;
+  item.severity = difference.severity;
+  item.old_version = from;
+  item.new_version = to;
   const DriftFacts facts{
-      item.kind, resource.key, resource.type, difference.path, "", "", changes_->cycle};
-  if (!*before) {
-    return open(std::move(item), facts, resource.is_detail);
+      item.kind, resource.key, resource.type, difference.change.path, "", "", changes_->cycle};
+  return open(std::move(item), facts, resource.is_detail, replaces);
+}
+
+Status DriftBook::reconcile(const DriftSubject& resource,
+                            const DriftItem& item,
+                            bool agreed,
+                            Comparison& comparison) {
+  const auto from = agreed ? item.new_version : item.old_version;
+  const auto found = differences(comparison, from);
+  if (!found) {
+    return found.error();
   }
-  const auto agreed = is_agreed(**before);
+  // What an older schema opened, without a version to measure it against, ends with the next
+  // change.
+  if (*found == nullptr) {
+    return view_->resolve_drift(item.id);
+  }
+  const auto same = std::ranges::find(
+      **found, item.path, [](const DriftChange& difference) { return difference.change.path; });
+  if (same == (*found)->end()) {
+    return view_->resolve_drift(item.id);
+  }
+  if (!agreed && same->change.new_value == item.new_value) {
+    return Status::ok();
+  }
+  return open_difference(resource, *same, from, comparison.version, item.id);
+}
+
+Status DriftBook::configuration_changed(const DriftSubject& resource,
+                                        std::int64_t old_version,
+                                        std::int64_t new_version,
+                                        const DriftRules& rules) {
+  Comparison comparison{.rules = &rules,
+                        .type = std::string(resource.type),
+                        .is_detail = resource.is_detail,
+                        .version = new_version};
+  const auto after = view_->find_version(new_version);
+  const auto items = view_->open_drift(resource.row);
+  if (!after || !items) {
+    return !after ? after.error() : items.error();
+  }
+  if (!*after ||
+      comparison.parser.parse((*after)->body).get(comparison.body) != simdjson::SUCCESS) {
+    return Error{Errc::kCorrupt, fmt::format("{}: a stored version does not parse", resource.key)};
+  }
+  std::vector<DriftItem> told;
+  std::ranges::copy_if(*items, std::back_inserter(told), [](const DriftItem& item) {
+    return item.kind == DriftKind::kConfiguration && !item.path.empty();
+  });
+  std::set<std::int64_t> versions = {old_version};
+  std::map<std::int64_t, std::int64_t> measured_from;  // by item
+  for (const auto& item : told) {
+    const auto agreed = is_agreed(item);
+    if (!agreed) {
+      return agreed.error();
+    }
+    measured_from[item.id] = *agreed ? item.new_version : item.old_version;
+    versions.insert(measured_from[item.id]);
+    if (auto done = reconcile(resource, item, *agreed, comparison); !done) {
+      return done;
+    }
+  }
+  // What is new; and what lies above or below something that was told, measured as that was.
+  for (const auto from : versions) {
+    const auto found = differences(comparison, from);
+    if (!found) {
+      return found.error();
+    }
+    for (const auto& difference : *found == nullptr ? std::vector<DriftChange>() : **found) {
+      const auto& path = difference.change.path;
+      bool is_told = false;
+      bool related = false;
+      bool measured_so = false;
+      for (const auto& item : told) {
+        if (overlap(item.path, path)) {
+          is_told = is_told || item.path == path;
+          related = true;
+          measured_so = measured_so || measured_from.at(item.id) == from;
+        }
+      }
+      if (is_told || (related ? !measured_so : from != old_version)) {
+        continue;
+      }
+      if (auto done = open_difference(resource, difference, from, new_version, 0); !done) {
+        return done;
+      }
+    }
+  }
+  return Status::ok();
+}
+
+Result<bool> DriftBook::resource_is_back(std::int64_t resource) {
+  const auto removed = open_item(resource, DriftKind::kConfiguration, 0, "");
+  if (!removed) {
+    return removed.error();
+  }
+  const auto agreed = *removed ? is_agreed(**removed) : Result<bool>(true);
   if (!agreed) {
     return agreed.error();
   }
-  item.old_value = *agreed ? (*before)->new_value : (*before)->old_value;
-  if (item.old_value == item.new_value) {
-    return view_->resolve_drift((*before)->id);
+  if (*agreed || !(*removed)->new_value.empty()) {
+    return false;
   }
-  return open(std::move(item), facts, resource.is_detail, (*before)->id);
+  if (auto done = view_->resolve_drift((*removed)->id); !done) {
+    return done.error();
+  }
+  return true;
 }
 
 Status DriftBook::whole_resource(const DriftSubject& resource,
@@ -205,8 +341,9 @@ Status DriftBook::whole_resource(const DriftSubject& resource,
   if (auto done = resolve_all(resource.row); !done) {
     return done;
   }
-  if (*before && !*agreed) {
-    return Status::ok();  // it was removed and is back, or was added and is gone
+  // It was removed and is back, or was added and is gone.
+  if (*before && !*agreed && (*before)->new_value.empty() == old_body.empty()) {
+    return Status::ok();
   }
   DriftItem item;
   item.kind = DriftKind::kConfiguration;
@@ -336,6 +473,7 @@ Result<std::int64_t> DriftBook::accept_item(std::int64_t id, Acceptance acceptan
     return Error{Errc::kNotFound, fmt::format("no drift {} is open", id)};
   }
   const auto& row = rows->front();
+  acceptance.drift = id;
   acceptance.kind = row.item.kind;
   acceptance.scope = row.resource_key;
   acceptance.type = row.resource_type;

@@ -1,8 +1,8 @@
 // The book of drift: what opens, changes, is accepted and is resolved while a cycle is committed.
 #pragma once
 
+#include "compliance/drift_rules.hpp"
 #include "compliance/expected.hpp"
-#include "compliance/json_diff.hpp"
 #include "core/model/drift.hpp"
 #include "core/ports/store.hpp"
 
@@ -39,11 +39,16 @@ class DriftBook {
                              core::Severity severity);
   /// A verdict rests on evidence and is not non-compliant.
   core::Status resolve_baseline(std::int64_t resource, std::int64_t check);
-  /// A property is another than in the version before. Drift is measured against the value from
-  /// before it opened, or against the one that was accepted, so that putting that back resolves it.
-  core::Status property_changed(const DriftSubject& resource,
-                                const JsonChange& difference,
-                                core::Severity severity);
+  /// A resource or detail document has another body. What is open about it is measured, by the
+  /// rules of today, against the version from before it opened, or against the one that was
+  /// accepted, so that putting that back resolves it; what differs from the version before and is
+  /// not told yet opens.
+  core::Status configuration_changed(const DriftSubject& resource,
+                                     std::int64_t old_version,
+                                     std::int64_t new_version,
+                                     const DriftRules& rules);
+  /// Whether drift was that the resource is gone: that is resolved, since it is seen again.
+  core::Result<bool> resource_is_back(std::int64_t resource);
   /// `body` is the first, or the last, that was seen. Whatever else is open about it is resolved.
   core::Status resource_added(const DriftSubject& resource, std::string_view body);
   core::Status resource_removed(const DriftSubject& resource, std::string_view body);
@@ -70,6 +75,8 @@ class DriftBook {
   core::Status adopt_file(const std::vector<core::Acceptance>& wanted);
 
  private:
+  struct Comparison;
+
   core::Result<const std::vector<core::Acceptance>*> in_force();
   core::Result<std::optional<core::DriftItem>> open_item(std::int64_t resource,
                                                          core::DriftKind kind,
@@ -78,6 +85,17 @@ class DriftBook {
   /// Whether what the item says has been accepted, and not only put off.
   core::Result<bool> is_agreed(const core::DriftItem& item);
   /// What a rule about expected changes says of drift about to be opened.
+  core::Result<const std::vector<DriftChange>*> differences(Comparison& comparison,
+                                                            std::int64_t from);
+  core::Status reconcile(const DriftSubject& resource,
+                         const core::DriftItem& item,
+                         bool agreed,
+                         Comparison& comparison);
+  core::Status open_difference(const DriftSubject& resource,
+                               const DriftChange& difference,
+                               std::int64_t from,
+                               std::int64_t to,
+                               std::int64_t replaces);
   core::Result<std::optional<Expectation>> expectation(const core::DriftFacts& facts,
                                                        bool is_detail);
   /// In place of the item `replaces`; 0: of none.

@@ -45,6 +45,8 @@ std::optional<ComplianceState> state_of(policy::Outcome outcome) {
 }
 
 constexpr std::chrono::minutes kTimeStep{10};
+// Where more in a row are about drift alone, rules that read the clock are asked once more.
+constexpr std::size_t kCyclesLookedAt = 50;
 
 /// Whether a check is the one that the store's verdicts were decided by.
 bool is_same(const Check& check, const core::CheckRow& row) {
@@ -238,10 +240,12 @@ class CycleJudge {
   /// Rules that read utcNow() may change their mind without any change of a resource. They are
   /// asked again when another step of time has begun, not with each of many small cycles.
   Status mark_time_dependent() {
-    const auto last = view_->cycles(1);
+    auto last = view_->cycles(kCyclesLookedAt);
     if (!last) {
       return last.error();
     }
+    // Those are about drift alone: nothing was asked again.
+    std::erase_if(*last, [](const core::CycleRow& row) { return row.kind == "acceptance"; });
     const auto step = [](core::Time time) {
       return std::chrono::floor<std::chrono::minutes>(time).time_since_epoch() / kTimeStep;
     };
@@ -337,7 +341,10 @@ class CycleJudge {
       return Status::ok();
     }
     if (change.old_version != 0) {
-      return record_configuration_drift(change);
+      return drift_.configuration_changed({change.row, change.key, change.type, change.is_detail},
+                                          change.old_version,
+                                          change.new_version,
+                                          *baseline_->drift);
     }
     return change.is_detail ? Status::ok() : record_addition(change);
   }
@@ -831,34 +838,6 @@ class CycleJudge {
                : Status::ok();
   }
 
-  /// Properties that differ from the version before.
-  Status record_configuration_drift(const core::ResourceChange& change) {
-    auto before = view_->find_version(change.old_version);
-    auto after = view_->find_version(change.new_version);
-    if (!before || !after) {
-      return !before ? before.error() : after.error();
-    }
-    simdjson::dom::parser old_parser;
-    simdjson::dom::parser new_parser;
-    simdjson::dom::element old_body;
-    simdjson::dom::element new_body;
-    if (!*before || !*after ||
-        old_parser.parse((*before)->body).get(old_body) != simdjson::SUCCESS ||
-        new_parser.parse((*after)->body).get(new_body) != simdjson::SUCCESS) {
-      return core::Error{core::Errc::kCorrupt,
-                         fmt::format("{}: a stored version does not parse", change.key)};
-    }
-    for (const auto& [difference, severity] :
-         baseline_->drift->differences(change.type, change.is_detail, old_body, new_body)) {
-      if (auto done = drift_.property_changed(
-              {change.row, change.key, change.type, change.is_detail}, difference, severity);
-          !done) {
-        return done;
-      }
-    }
-    return Status::ok();
-  }
-
   /// A type that no check in force looks at may not have been asked for before.
   [[nodiscard]] bool is_watched_whole(const std::string& type) const {
     return baseline_->drift->counts_whole(type) && !checks_for(type).empty();
@@ -867,6 +846,9 @@ class CycleJudge {
   /// A resource of a type that is watched, where its source had been read whole before: it was not
   /// there then.
   Status record_addition(const core::ResourceChange& change) {
+    if (const auto back = drift_.resource_is_back(change.row); !back || *back) {
+      return back ? Status::ok() : Status(back.error());
+    }
     if (!is_watched_whole(change.type)) {
       return Status::ok();
     }

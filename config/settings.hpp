@@ -88,7 +88,7 @@ struct Drift {
   std::string noise_file;          // empty: what the baselines bring
   core::DriftSettings rules;       // without the contents of noise_file
   std::string acceptances_file;    // empty: none
-  bool accept_first_pass = false;  // whether what the first complete pass finds counts as accepted
+  bool accept_first_pass = false;  // whether what the first pass finds counts as accepted
   std::string
       socket;  // where `plumbline drift accept` reaches the daemon; empty: beside the database
 

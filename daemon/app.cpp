@@ -495,11 +495,12 @@ net::Task<collectors::PassReport> App::pass() {
                           compliance::make_plan(*reload->baseline, reload->settings.inventory_all)),
              reload->settings);
   }
+  const bool first = co_await is_first_pass();
   auto report = co_await collect();
   if (reload != nullptr && !stopping_) {
     co_await take_over(std::move(reload));
   }
-  if (settings_.drift.accept_first_pass && report.complete && !stopping_) {
+  if (first && report.signed_in && !stopping_) {
     co_await accept_first_pass();
   }
   if (report.signed_in && !stopping_) {
@@ -580,29 +581,28 @@ net::Task<void> App::run_orders() {
   }
 }
 
-net::Task<void> App::accept_first_pass() {
+net::Task<bool> App::is_first_pass() {
+  if (!settings_.drift.accept_first_pass) {
+    co_return false;
+  }
   auto job = [this]() -> Result<bool> {
     auto snapshot = store_->snapshot();
-    if (!snapshot) {
-      return snapshot.error();
+    auto types = snapshot ? (*snapshot)->type_counts() : snapshot.error();
+    if (!types) {
+      return types.error();
     }
-    auto acceptances = (*snapshot)->acceptances(/*in_force_only=*/false);
-    if (!acceptances) {
-      return acceptances.error();
-    }
-    return std::ranges::none_of(*acceptances, [](const core::Acceptance& acceptance) {
-      return acceptance.name.empty() && acceptance.author == kFirstPassAuthor;
-    });
+    return types->empty();
   };
-  const auto first = co_await net::offload(cpu_.executor(), std::move(job));
-  if (!first || !*first) {
-    co_return;
-  }
+  const auto nothing_is_known = co_await net::offload(cpu_.executor(), std::move(job));
+  co_return nothing_is_known && *nothing_is_known;
+}
+
+net::Task<void> App::accept_first_pass() {
   auto order = std::make_shared<Order>();
   order->change = [](compliance::DriftBook& book) {
     core::Acceptance acceptance;
     acceptance.author = std::string(kFirstPassAuthor);
-    acceptance.reason = "found by the first complete pass";
+    acceptance.reason = "found by the first pass";
     const auto accepted = book.accept_open(std::move(acceptance));
     return accepted ? Status::ok() : Status(accepted.error());
   };

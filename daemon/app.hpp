@@ -149,7 +149,9 @@ class App {
 
   net::Task<void> run_orders();
   core::Result<core::CycleReport> commit_drift(const DriftChange& change);
-  /// What the first complete pass has found counts as accepted, where so configured.
+  /// Whether the pass about to begin is the first that can find anything, and what it finds is to
+  /// count as accepted.
+  net::Task<bool> is_first_pass();
   net::Task<void> accept_first_pass();
   /// Those that become due during a pass, between its cycles.
   net::Task<void> due_polls();

@@ -92,8 +92,11 @@ json change_json(const compliance::Attribution& attribution) {
 Result<core::DriftFilter> drift_filter(
     const std::function<std::string(std::string_view)>& parameter) {
   core::DriftFilter filter;
+  // Who asks for one of them means it, whatever has become of it.
+  const auto states =
+      parameter("state").empty() && !parameter("item").empty() ? "all" : parameter("state");
   for (const auto& status :
-       {read_states(parameter("state"), filter.states),
+       {read_states(states, filter.states),
         read_word("kind", parameter("kind"), core::parse_drift_kind, filter.kind),
         read_word("severity", parameter("severity"), core::parse_severity, filter.severity),
         read_number("item", parameter("item"), filter.id),
@@ -154,8 +157,13 @@ Result<std::string> DriftRenderer::owner(const std::string& key) {
     return known->second;
   }
   // A list belongs to its resource; tags are there, on its group, or on its subscription.
-  const auto id = core::parse_resource_id(key);
-  const std::array keys = {key,
+  auto id = core::parse_resource_id(key);
+  std::string resource = key;
+  while (!id && resource.contains('/')) {
+    resource.erase(resource.rfind('/'));
+    id = core::parse_resource_id(resource);
+  }
+  const std::array keys = {resource,
                            id ? id->resource_group_key() : std::string(),
                            id ? id->subscription_key() : std::string()};
   std::array<simdjson::dom::parser, 3> parsers;

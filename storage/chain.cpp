@@ -71,7 +71,8 @@ constexpr std::array<Part, 9> kParts = {
          "change_record"},
     Part{"acceptance",
          "SELECT a.cycle, a.id, a.accepted_at, a.name, a.kind, a.scope, a.type, a.path, "
-         "a.assignment, a.reference, a.up_to_cycle, a.snooze, a.reason, a.author, a.expires_at "
+         "a.assignment, a.reference, a.up_to_cycle, a.snooze, a.reason, a.author, a.expires_at, "
+         "a.drift_id "
          "FROM acceptance a",
          "a.cycle",
          "a.id",

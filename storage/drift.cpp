@@ -16,8 +16,9 @@ namespace {
 
 constexpr std::string_view kItem =
     "d.id, d.kind, d.check_id, d.resource_id, d.path, d.old_value, d.new_value, d.severity, "
-    "d.opened_cycle, d.opened_at, d.acceptance_id, d.resolved_cycle, d.resolved_at";
-constexpr int kAfterItem = 13;
+    "d.opened_cycle, d.opened_at, d.acceptance_id, d.resolved_cycle, d.resolved_at, d.old_version, "
+    "d.new_version";
+constexpr int kAfterItem = 15;
 
 DriftItem read_item(const Statement& row) {
   DriftItem item;
@@ -36,6 +37,8 @@ DriftItem read_item(const Statement& row) {
     item.resolved_cycle = row.integer(11);
     item.resolved_at = core::from_micros(row.integer(12));
   }
+  item.old_version = row.integer(13);
+  item.new_version = row.integer(14);
   return item;
 }
 
@@ -119,6 +122,7 @@ core::Acceptance read_acceptance(const Statement& row) {
   if (!row.is_null(15)) {
     out.ended_at = core::from_micros(row.integer(15));
   }
+  out.drift = row.integer(16);
   return out;
 }
 
@@ -134,7 +138,8 @@ Result<std::vector<DriftItem>> DriftWriter::open_of(std::int64_t resource) {
 Result<std::int64_t> DriftWriter::open(const DriftItem& item, DriftStep step) {
   const Use use(connection_->prepare(
       "INSERT INTO drift (kind, check_id, resource_id, path, old_value, new_value, severity, "
-      "opened_cycle, opened_at) VALUES (?,?,?,?,?,?,?,?,?) RETURNING id"));
+      "opened_cycle, opened_at, old_version, new_version) VALUES (?,?,?,?,?,?,?,?,?,?,?) "
+      "RETURNING id"));
   use->bind(1, core::to_string(item.kind))
       .bind(3, item.resource)
       .bind(4, item.path)
@@ -143,8 +148,12 @@ Result<std::int64_t> DriftWriter::open(const DriftItem& item, DriftStep step) {
       .bind(7, core::to_string(item.severity))
       .bind(8, cycle_)
       .bind(9, core::to_micros(now_));
-  if (item.check != 0) {
-    use->bind(2, item.check);
+  for (const auto& [column, value] : {std::pair(2, item.check),
+                                      std::pair(10, item.old_version),
+                                      std::pair(11, item.new_version)}) {
+    if (value != 0) {
+      use->bind(column, value);
+    }
   }
   if (const auto row = use->step(); !row) {
     return row.error();
@@ -164,6 +173,17 @@ Result<std::int64_t> DriftWriter::replace(std::int64_t id, const DriftItem& by) 
 }
 
 Status DriftWriter::end_item(std::int64_t id) {
+  // What covers nothing else ends with it.
+  if (auto done = connection_
+                      ->prepare("UPDATE acceptance SET ended_cycle = ?, ended_at = ? "
+                                "WHERE drift_id = ? AND ended_cycle IS NULL")
+                      .bind(1, cycle_)
+                      .bind(2, core::to_micros(now_))
+                      .bind(3, id)
+                      .run();
+      !done) {
+    return done;
+  }
   return connection_->prepare("UPDATE drift SET resolved_cycle = ?, resolved_at = ? WHERE id = ?")
       .bind(1, cycle_)
       .bind(2, core::to_micros(now_))
@@ -232,8 +252,8 @@ Status DriftWriter::uncover(std::int64_t id) {
 Result<std::int64_t> DriftWriter::put(const core::Acceptance& acceptance) {
   const Use use(connection_->prepare(
       "INSERT INTO acceptance (cycle, accepted_at, name, kind, scope, type, path, assignment, "
-      "reference, up_to_cycle, snooze, reason, author, expires_at) "
-      "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING id"));
+      "reference, up_to_cycle, snooze, reason, author, expires_at, drift_id) "
+      "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING id"));
   use->bind(1, cycle_)
       .bind(2, core::to_micros(now_))
       .bind(3, acceptance.name)
@@ -246,6 +266,9 @@ Result<std::int64_t> DriftWriter::put(const core::Acceptance& acceptance) {
       .bind(11, std::int64_t{acceptance.snooze ? 1 : 0})
       .bind(12, acceptance.reason)
       .bind(13, acceptance.author);
+  if (acceptance.drift != 0) {
+    use->bind(15, acceptance.drift);
+  }
   if (acceptance.up_to_cycle) {
     use->bind(10, *acceptance.up_to_cycle);
   }
@@ -338,7 +361,7 @@ template <class Base>
 Result<std::vector<core::Acceptance>> SnapshotReads<Base>::acceptances(bool in_force_only) {
   const Use use(connection_->prepare(
       "SELECT id, cycle, accepted_at, name, kind, scope, type, path, assignment, reference, "
-      "up_to_cycle, snooze, reason, author, expires_at, ended_at FROM acceptance "
+      "up_to_cycle, snooze, reason, author, expires_at, ended_at, drift_id FROM acceptance "
       "WHERE ?1 = 0 OR ended_cycle IS NULL ORDER BY id"));
   use->bind(1, std::int64_t{in_force_only ? 1 : 0});
   return all_rows<core::Acceptance>(*use, read_acceptance);

@@ -202,22 +202,29 @@ Result<core::Outdated> SnapshotReads<Base>::outdated(core::Time at, std::size_t 
       {&out.versions,
        "SELECT id FROM version WHERE to_cycle <= ?1 "
        "AND id NOT IN (SELECT version_id FROM verdict) "
-       "AND id NOT IN (SELECT known_version FROM verdict) ORDER BY id"},
+       "AND id NOT IN (SELECT known_version FROM verdict) "
+       // Drift that is not over is measured against them.
+       "AND id NOT IN (SELECT old_version FROM drift WHERE resolved_cycle IS NULL "
+       "AND old_version IS NOT NULL) "
+       "AND id NOT IN (SELECT new_version FROM drift WHERE resolved_cycle IS NULL "
+       "AND new_version IS NOT NULL) ORDER BY id"},
       // The last one before the horizon says what was true at it, unless it says that nothing was.
       {&out.transitions,
        "SELECT t.id FROM transition t JOIN policy_check c ON c.id = t.check_id "
-       "WHERE t.cycle <= ?1 AND (t.to_state IS NULL "
+       "WHERE t.cycle <= ?1 AND t.id < (SELECT max(id) FROM transition) AND (t.to_state IS NULL "
        "OR (c.retired = 1 AND coalesce(c.retired_cycle, 0) <= ?1) "
        "OR EXISTS (SELECT 1 FROM transition u WHERE u.resource_id = t.resource_id "
        "AND u.check_id = t.check_id AND u.cycle <= ?1 AND u.id > t.id)) ORDER BY t.id"},
       {&out.drift_events,
+       // The highest number of each stays, so that none is given twice.
        "SELECT e.id FROM drift_event e JOIN drift d ON d.id = e.drift_id "
-       "WHERE d.resolved_cycle <= ?1 ORDER BY e.id"},
+       "WHERE d.resolved_cycle <= ?1 AND e.id < (SELECT max(id) FROM drift_event) ORDER BY e.id"},
       {&out.drift,
-       "SELECT id FROM drift WHERE resolved_cycle <= ?1 "
+       "SELECT id FROM drift WHERE resolved_cycle <= ?1 AND id < (SELECT max(id) FROM drift) "
        "AND NOT EXISTS (SELECT 1 FROM drift_event WHERE drift_id = drift.id) ORDER BY id"},
       {&out.acceptances,
-       "SELECT id FROM acceptance WHERE ended_cycle <= ?1 "
+       "SELECT id FROM acceptance WHERE ended_cycle <= ?1 AND id < (SELECT max(id) FROM "
+       "acceptance) "
        "AND NOT EXISTS (SELECT 1 FROM drift WHERE acceptance_id = acceptance.id) "
        "AND NOT EXISTS (SELECT 1 FROM drift_event WHERE acceptance_id = acceptance.id) "
        "ORDER BY id"},

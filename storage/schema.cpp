@@ -212,6 +212,7 @@ CREATE TABLE acceptance (
   assignment TEXT NOT NULL,
   reference TEXT NOT NULL,
   up_to_cycle INTEGER,
+  drift_id INTEGER,
   snooze INTEGER NOT NULL,
   reason TEXT NOT NULL,
   author TEXT NOT NULL,
@@ -219,7 +220,10 @@ CREATE TABLE acceptance (
   ended_cycle INTEGER REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
   ended_at INTEGER
 ) STRICT;
+CREATE INDEX acceptance_by_drift ON acceptance(drift_id) WHERE drift_id IS NOT NULL;
 CREATE INDEX acceptance_by_end ON acceptance(ended_cycle) WHERE ended_cycle IS NOT NULL;
+ALTER TABLE drift ADD COLUMN old_version INTEGER;
+ALTER TABLE drift ADD COLUMN new_version INTEGER;
 ALTER TABLE drift ADD COLUMN acceptance_id INTEGER REFERENCES acceptance(id);
 CREATE INDEX drift_by_resource ON drift(resource_id);
 CREATE INDEX drift_by_acceptance ON drift(acceptance_id) WHERE acceptance_id IS NOT NULL;

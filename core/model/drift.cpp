@@ -76,7 +76,7 @@ std::string_view to_string(DriftStep step) noexcept {
 }
 
 bool Acceptance::covers(const DriftFacts& facts) const {
-  return (!kind || *kind == facts.kind) && lies_in(facts.resource_key, scope) &&
+  return drift == 0 && (!kind || *kind == facts.kind) && lies_in(facts.resource_key, scope) &&
          (type.empty() || type == facts.type) && lies_in(facts.path, path) &&
          (assignment.empty() || iequals(assignment, facts.assignment)) &&
          (reference.empty() || iequals(reference, facts.reference)) &&

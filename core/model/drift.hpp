@@ -33,6 +33,8 @@ struct DriftItem {
   std::string old_value;  // JSON text, bounded; empty: the property or resource was absent
   std::string new_value;  // JSON text, bounded; empty: the property or resource is gone
   Severity severity = Severity::kLow;
+  std::int64_t old_version = 0;  // the agreed one; 0: none, or from before schema 4
+  std::int64_t new_version = 0;  // that shows it
   std::int64_t opened_cycle = 0;
   Time opened_at;
   std::int64_t acceptance = 0;  // what covers it; 0: nothing
@@ -51,11 +53,12 @@ struct DriftFacts {
   std::int64_t opened_cycle = 0;
 };
 
-/// What a team has agreed to live with: drift that every given member fits. Empty members choose
-/// nothing in particular.
+/// What a team has agreed to live with: one item, or drift that every given member fits. Empty
+/// members choose nothing in particular.
 struct Acceptance {
   std::int64_t id = 0;
-  std::string name;  // of an entry of the file; empty: accepted by command
+  std::string name;        // of an entry of the file; empty: accepted by command
+  std::int64_t drift = 0;  // the one item that it covers, and nothing else; 0: what is chosen below
   std::optional<DriftKind> kind;
   std::string scope;  // resource_key of a subscription, group or resource, and what lies below
   std::string type;   // lower case

@@ -365,11 +365,20 @@ int run_drift_export(const CommonOptions& common) {
   if (!snapshot) {
     return fail(snapshot.error());
   }
-  const auto acceptances = (*snapshot)->acceptances(/*in_force_only=*/true);
+  auto acceptances = (*snapshot)->acceptances(/*in_force_only=*/true);
   if (!acceptances) {
     return fail(acceptances.error());
   }
+  // An entry of a file stands for what comes, too: nobody has agreed to that in these.
+  const auto bounded = std::erase_if(*acceptances, [](const core::Acceptance& acceptance) {
+    return acceptance.up_to_cycle.has_value();
+  });
   fmt::print("{}", config::write_acceptances(*acceptances));
+  if (bounded > 0) {
+    fmt::print(stderr,
+               "{} acceptances are of what was open at the time, not standing, and left out\n",
+               bounded);
+  }
   return kExitOk;
 }
 

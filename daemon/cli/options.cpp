@@ -267,7 +267,7 @@ int run_command_line(int argc, char** argv) {
   drift_diff->callback([&] { code = run_drift_diff(common, difference); });
 
   auto* drift_export = drift->add_subcommand(
-      "export", "Write the acceptances in force as a file for drift.acceptances");
+      "export", "Write the standing acceptances as a file for drift.acceptances");
   add_config(*drift_export, common);
   drift_export->callback([&] { code = run_drift_export(common); });
   std::string acceptances_file;

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import urllib.parse
 
 from harness import DEVELOPMENT, PRODUCTION, check, contains, equal, last_segment, main, wait_for
 
@@ -294,7 +295,9 @@ def drift_is_accepted_by_command(test):
             except (BrokenPipeError, ConnectionResetError):
                 answer = b""
         check(answer == b"" or b'"error"' in answer, f"answer to {line[:20]!r}: {answer!r}")
-    contains(drift_command(test, config, "export"), "CHG-4711", "drift export")
+    equal(drift_command(test, config, "export"), "acceptances: []\n", "drift export of what does not stand")
+    drift_command(test, config, "accept", "--scope", "/", "--type", "no.such/type", "--standing", "--reason", "stands")
+    contains(drift_command(test, config, "export"), "stands", "drift export")
     equal(daemon.stop(), 0, "exit code")
     check(not os.path.exists(path), "the socket is left behind")
     contains(drift_command(test, config, "accept", "--scope", "/", "--reason", "r", code=2), "no daemon listens there",
@@ -311,10 +314,10 @@ def drift_is_accepted_by_file(test):
     with open(file, "w", encoding="utf-8") as out:
         out.write(entry)
     config = test.configure(simulator, directory, extra="drift: {acceptances: acceptances.yaml, first_pass: accept}\n")
-    simulator.clear_faults()  # the scenario's refusals: no pass would be complete
+
     daemon = test.serve(config, simulator)
     daemon.wait_passes(1)
-    wait_for("the first pass's acceptance", lambda: daemon.metric("plumbline_drift_open") == 0, alive=[daemon])
+    wait_for("the first pass's acceptance", lambda: daemon.metric("plumbline_drift_open") is None, alive=[daemon])
     equal({row["acceptance"]["author"] for row in daemon.api("drift", states="all", limit=1000)["drift"]}, {"plumbline"},
           "who accepted what the first pass found")
     flip(simulator, daemon, "Enabled")
@@ -327,7 +330,7 @@ def drift_is_accepted_by_file(test):
         out.write(entry.replace("scope:", "scop:"))
     daemon.signal(signal.SIGHUP)
     wait_for("a refusal", lambda: "event=reload_failed" in daemon.log(), alive=[daemon])
-    contains(daemon.log(), "acceptances.yaml:3:11: unknown key `scop`", "log")
+    contains(daemon.log(), "acceptances.yaml:3:5: unknown key `scop`", "log")
     with open(file, "w", encoding="utf-8") as out:
         out.write(entry)
     equal(daemon.stop(), 0, "exit code")
@@ -337,6 +340,45 @@ def drift_is_accepted_by_file(test):
     equal(len([row for row in daemon.api("acceptances", all="true")["acceptances"] if row["author"] == "plumbline"]), 1,
           "acceptances of the first pass")
     equal({row["kind"] for row in daemon.api("drift")["drift"]}, {"baseline"}, "open drift")
+
+
+def who_changed_it_is_named(test):
+    """By the change feed, where that is certain; rules about who did it accept a change or raise it."""
+    simulator = test.simulator()
+    config = test.configure(simulator, sweep="1h", details="1h", changes="2s", extra=(
+        "drift:\n  owner_tags: [team]\n  expected:\n"
+        "    - {name: pipeline, effect: accept, actors: [pipeline@contoso.example]}\n"
+        "    - {name: by hand, effect: escalate, clients: [Azure Portal]}\n"))
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+
+    def change(value, by, client):
+        query = urllib.parse.urlencode({"id": WORKSPACE, "changed_by": by, "client_type": client})
+        simulator.admin("PATCH", "resources?" + query, {"properties": {"publicNetworkAccessForQuery": value},
+                                                        "tags": {"team": "platform"}})
+
+    change("Enabled", "mallory@contoso.example", "Azure Portal")
+    wait_for("drift", lambda: access_of(daemon), alive=[daemon])
+    item = access_of(daemon)
+    equal(item["change"]["changed_by"], "mallory@contoso.example", "who")
+    equal(item["change"]["client_type"], "Azure Portal", "with what")
+    check(item["change"]["not_before"] < item["change"]["at"] <= item["change"]["not_after"], f"when: {item['change']}")
+    equal(item["owner"], "platform", "owner")
+    equal((item["state"], item["severity"]), ("open", "critical"), "raised by a rule")
+    against = [row for row in daemon.api("drift", scope=WORKSPACE, reference=QUERY)["drift"]]
+    equal([(row["severity"], row["change"]["changed_by"]) for row in against],
+          [("critical", "mallory@contoso.example")], "drift from the baseline")
+    contains(drift_command(test, config, "list", "--scope", WORKSPACE), "by mallory@contoso.example with Azure Portal",
+             "drift list")
+    change("Disabled", "mallory@contoso.example", "Azure Portal")
+    wait_for("the end", lambda: access_of(daemon) is None, alive=[daemon])
+    change("Enabled", "pipeline@contoso.example", "Azure Resource Manager")
+    wait_for("drift", lambda: access_of(daemon), alive=[daemon])
+    item = access_of(daemon)
+    equal((item["state"], item["severity"]), ("accepted", "high"), "accepted by a rule")
+    equal((item["acceptance"]["author"], item["acceptance"]["reason"]), ("rule pipeline", "an expected change"), "by what")
+    equal([row["state"] for row in daemon.api("drift", scope=WORKSPACE, reference=QUERY,
+                                              states="open,accepted")["drift"]], ["accepted"], "the check's drift")
 
 
 def two_instants_are_compared(test):
@@ -364,4 +406,5 @@ if __name__ == "__main__":
     main([a_property_flips_and_flips_back, a_deleted_setting_concerns_its_resource, a_change_that_no_rule_reads,
           noise_is_no_drift_and_more_counts_where_configured,
           a_deleted_resource_goes_with_its_verdicts, a_resource_that_graph_forgets_stays,
-          drift_is_accepted_by_command, drift_is_accepted_by_file, two_instants_are_compared])
+          drift_is_accepted_by_command, drift_is_accepted_by_file,
+          who_changed_it_is_named, two_instants_are_compared])

@@ -528,6 +528,13 @@ async function changes_arrive_by_themselves() {
     tags: { owner: settings.hostile },
     properties: { allowBlobPublicAccess: false, minimumTlsVersion: 'TLS1_0' },
   });
+  // Tags are drift on the types of Azure Monitor alone.
+  const workspace =
+    '/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourceGroups/RG-Contoso-AKS' +
+    '/providers/Microsoft.OperationalInsights/workspaces/law-contoso-aks';
+  await admin('PATCH', `resources?id=${encodeURIComponent(workspace)}`, {
+    tags: { owner: settings.hostile },
+  });
   await resource.locator('.diff ins').first().waitFor();
   const added = (await texts(resource, '.diff ins')).join('\n');
   assert.ok(added.includes(settings.hostile), added);

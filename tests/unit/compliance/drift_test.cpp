@@ -110,6 +110,65 @@ TEST_CASE_FIXTURE(Fixture, "accepted drift is measured against what was accepted
   }
 }
 
+TEST_CASE_FIXTURE(Fixture, "what lies in something that changed is measured with it") {
+  const auto tagged = [&](const std::string& tags) {
+    resource(workspace_key("a"),
+             tests::kWorkspaceType,
+             fmt::format(R"("properties":{{"publicNetworkAccessForQuery":"Disabled"}}{})", tags))
+        .commit();
+  };
+  tagged(R"(,"tags":{"x":{"y":1}})");
+  CHECK(open_drift(core::DriftKind::kConfiguration) == 1);  // /tags, as a whole
+  tagged(R"(,"tags":{"x":{"y":2}})");
+  CHECK(open_drift(core::DriftKind::kConfiguration) == 1);
+  tagged("");
+  CHECK(open_drift(core::DriftKind::kConfiguration) == 0);
+
+  tagged(R"(,"sku":{"name":"a","tier":"b"})");
+  const auto sku = drift({DriftState::kOpen}, "/sku").at(0).item.id;
+  in_book([&](compliance::DriftBook& book) { REQUIRE(book.accept_item(sku, accepted_by("a"))); });
+  tagged(R"(,"sku":{"name":"c","tier":"b"})");
+  REQUIRE(drift({DriftState::kOpen}, "/sku/name").size() == 1);
+  CHECK(drift({DriftState::kOpen}, "/sku/name").at(0).item.old_value == "\"a\"");
+  tagged("");
+  CHECK(drift({DriftState::kOpen}, "/sku/name").empty());
+  CHECK(drift({DriftState::kOpen}, "/sku").size() == 1);
+  tagged(R"(,"sku":{"name":"a","tier":"b"})");
+  CHECK(open_drift(core::DriftKind::kConfiguration) == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "an item's acceptance covers that item alone, and ends with it") {
+  workspace("a", "Enabled").workspace("b", "Disabled").commit();
+  const auto id = drift({DriftState::kOpen}, kAccess).at(0).item.id;
+  std::int64_t added = 0;
+  for (const auto& row : drift({DriftState::kOpen}, "")) {
+    added = row.item.kind == core::DriftKind::kConfiguration ? row.item.id : added;
+  }
+  auto snooze = accepted_by("a");
+  snooze.snooze = true;
+  snooze.expires_at = clock.now() + std::chrono::minutes(5);
+  in_book([&](compliance::DriftBook& book) {
+    REQUIRE(book.accept_item(id, snooze));
+    REQUIRE(book.accept_item(added, accepted_by("a")));
+  });
+  clock.advance(std::chrono::minutes(10));
+  commit();
+  CHECK(access() == "open Disabled>Enabled");
+  workspace("a", "Disabled").commit();
+  CHECK(access() == "-");
+  CHECK(snapshot()->acceptances(true)->size() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a resource that is back is not gone, whatever is known of its source") {
+  gone(workspace_key("a")).commit();
+  CHECK(open_drift(core::DriftKind::kConfiguration) == 1);
+  workspace("a", "Disabled").evidence("arg:resources|s1", "forbidden").commit();
+  CHECK(open_drift(core::DriftKind::kConfiguration) == 0);
+  evidence("arg:resources|s1", "").commit();
+  gone(workspace_key("a")).commit();
+  CHECK(open_drift(core::DriftKind::kConfiguration) == 1);
+}
+
 TEST_CASE_FIXTURE(Fixture, "an acceptance that expires opens what it covered") {
   workspace("a", "Enabled").commit();
   auto acceptance = accepted_by("a");
