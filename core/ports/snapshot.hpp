@@ -127,7 +127,7 @@ struct VersionRow {
 
 struct CycleRow {
   std::int64_t number = 0;
-  std::string kind;  // `sweep`, `details`, `changes`, `baseline`
+  std::string kind;  // `sweep`, `details`, `changes`, `baseline`, `acceptance`
   std::string scope;
   Time started_at;
   Time committed_at;

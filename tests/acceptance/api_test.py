@@ -112,6 +112,10 @@ def lived_in(test):
 
 def every_call_answers_as_documented(test):
     simulator, config, daemon, row = lived_in(test)
+    accepted = daemon.api("drift")["drift"][0]["id"]
+    done = test.run("drift", "accept", "--config.file=" + config, str(accepted), "--reason", "CHG-1",
+                    "--expires-on", "2099-01-01T00:00:00Z")
+    equal(done.returncode, 0, f"drift accept: {done.stderr}")
     contract = Contract(daemon)
     document = contract.document
     equal(document["openapi"], "3.1.0", "version of OpenAPI")
@@ -123,7 +127,11 @@ def every_call_answers_as_documented(test):
     now = datetime.datetime.now(datetime.timezone.utc).isoformat().replace("+00:00", "Z")
     identity = {"id": row["resource_id"]}
     subject = {"assignment": row["assignment"], "reference": row["reference"], "resource": row["resource_id"]}
-    good = {"scores": [{}, {"at": now}], "drift": [{}, {"open": "false", "limit": 1000}],
+    good = {"scores": [{}, {"at": now}], "drift": [{}, {"open": "false", "limit": 1000}, {"states": "accepted"}, {"item": str(accepted)},
+                                                      {"kind": "baseline", "severity": "high", "limit": 1},
+                                                      {"type": row["type"], "scope": row["resource_id"],
+                                                       "states": "all"}],
+            "acceptances": [{}, {"all": "true"}],
             "results": [{"limit": 1000}, {"limit": 2}, {"state": "NonCompliant", "order": "severity"},
                         {"at": now, "limit": 1000}],
             "resources": [{"limit": 1000}, {"limit": 2}, {"at": now}, {"type": row["type"], "q": "contoso"}],
