@@ -549,9 +549,12 @@ net::Task<Status> App::change_drift(DriftChange change) {
   orders_.push_back(order);
   wake().set();
   const bool done = co_await order->done.wait_for(kOrderPatience);
-  if (!done) {
+  if (!done && !order->begun) {
     order->abandoned = true;
     co_return core::Error{core::Errc::kBusy, "no cycle has ended in time: ask again later"};
+  }
+  while (!order->done.is_set() && !stopping_) {
+    co_await order->done.wait_for(kOrderPatience);  // it is being committed
   }
   co_return order->status;
 }
@@ -570,6 +573,7 @@ net::Task<void> App::run_orders() {
     if (order->abandoned) {
       continue;
     }
+    order->begun = true;
     auto job = [this, order]() { return commit_drift(order->change); };
     auto report = co_await net::offload(storage_.executor(), std::move(job));
     if (report) {
@@ -628,6 +632,9 @@ net::Task<void> App::run_schedule() {
   scheduled_ = true;
   while (!stopping_) {
     co_await run_orders();
+    if (stopping_) {
+      break;  // an end that was asked for meanwhile may have woken nobody
+    }
     const auto next = schedule_.next();
     const auto now = clock_.steady_now();
     if (next.due <= now) {

@@ -144,6 +144,7 @@ class App {
     DriftChange change;
     net::Event done;
     core::Status status = core::Status::ok();
+    bool begun = false;
     bool abandoned = false;
   };
 
