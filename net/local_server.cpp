@@ -3,7 +3,6 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/read_until.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <fmt/format.h>
@@ -103,11 +102,17 @@ Result<int> open_socket(const std::string& path) {
 }  // namespace
 
 struct LocalServer::State {
+  using Socket = stream_protocol::socket;
+
   State(Executor on, std::string where, LocalHandler with)
       : executor(std::move(on)),
         path(std::move(where)),
         handler(std::move(with)),
         acceptor(executor) {}
+
+  static Task<void> accept_all(std::shared_ptr<State> server);
+  static Task<void> serve(std::shared_ptr<State> server, std::shared_ptr<Socket> socket);
+  static Task<std::string> read_line(std::shared_ptr<Socket> socket);
 
   Executor executor;
   std::string path;
@@ -117,26 +122,63 @@ struct LocalServer::State {
   int sessions = 0;
 };
 
-namespace {
-
-Task<void> serve(stream_protocol::socket& socket, const LocalHandler& handler) {
-  std::string buffer;
-  auto [error, size] = co_await asio::async_read_until(
-      socket, asio::dynamic_buffer(buffer, kMaxRequest), '\n', kToken);
-  if (error) {
-    co_return;
+/// Without its end; empty where none comes.
+Task<std::string> LocalServer::State::read_line(std::shared_ptr<Socket> socket) {
+  std::string line;
+  std::array<char, 4096> chunk{};
+  while (line.size() < kMaxRequest) {
+    auto [error, size] = co_await socket->async_read_some(asio::buffer(chunk), kToken);
+    if (error) {
+      break;
+    }
+    line.append(chunk.data(), size);
+    if (const auto end = line.find('\n'); end != std::string::npos) {
+      co_return line.substr(0, end);
+    }
   }
-  ucred peer{};
-  socklen_t length = sizeof(peer);
-  if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) {
-    co_return;
-  }
-  std::string answer = co_await handler(buffer.substr(0, size - 1), peer.uid);
-  answer += '\n';
-  co_await asio::async_write(socket, asio::buffer(answer), kToken);
+  co_return std::string();
 }
 
-}  // namespace
+Task<void> LocalServer::State::serve(std::shared_ptr<State> server,
+                                     std::shared_ptr<Socket> socket) {
+  ++server->sessions;
+  // The request must have come by then; an answer takes as long as it takes.
+  asio::steady_timer deadline(server->executor, kPatience);
+  deadline.async_wait([socket](const boost::system::error_code& cancelled) {
+    if (!cancelled) {
+      boost::system::error_code ignored;
+      socket->shutdown(Socket::shutdown_receive, ignored);
+    }
+  });
+  std::string request = co_await read_line(socket);
+  deadline.cancel();
+  ucred peer{};
+  socklen_t length = sizeof(peer);
+  const bool known =
+      ::getsockopt(socket->native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0;
+  if (known && !request.empty()) {
+    std::string answer = co_await server->handler(std::move(request), peer.uid);
+    answer += '\n';
+    co_await asio::async_write(*socket, asio::buffer(answer), kToken);
+  }
+  --server->sessions;
+}
+
+Task<void> LocalServer::State::accept_all(std::shared_ptr<State> server) {
+  while (!server->stopped) {
+    auto [failure, accepted] = co_await server->acceptor.async_accept(kToken);
+    if (server->stopped) {
+      co_return;
+    }
+    if (failure) {
+      co_await sleep_for(kAcceptPause);
+      continue;
+    }
+    if (server->sessions < kMaxSessions) {
+      spawn(server->executor, serve(server, std::make_shared<Socket>(std::move(accepted))));
+    }
+  }
+}
 
 LocalServer::LocalServer(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
@@ -163,37 +205,7 @@ Result<std::unique_ptr<LocalServer>> LocalServer::listen(Executor executor,
     ::close(*socket);
     return Error{Errc::kIo, fmt::format("{}: {}", path, error.message())};
   }
-  auto session = [](std::shared_ptr<State> server, stream_protocol::socket accepted) -> Task<void> {
-    ++server->sessions;
-    // The request must have come by then; an answer takes as long as it takes.
-    const auto shared = std::make_shared<stream_protocol::socket>(std::move(accepted));
-    auto handler_of = server->handler;
-    asio::steady_timer deadline(server->executor, kPatience);
-    deadline.async_wait([shared](const boost::system::error_code& cancelled) {
-      if (!cancelled) {
-        boost::system::error_code ignored;
-        shared->shutdown(stream_protocol::socket::shutdown_receive, ignored);
-      }
-    });
-    co_await serve(*shared, handler_of);
-    --server->sessions;
-  };
-  auto accept = [session](std::shared_ptr<State> server) -> Task<void> {
-    while (!server->stopped) {
-      auto [failure, accepted] = co_await server->acceptor.async_accept(kToken);
-      if (server->stopped) {
-        co_return;
-      }
-      if (failure) {
-        co_await sleep_for(kAcceptPause);
-        continue;
-      }
-      if (server->sessions < kMaxSessions) {
-        spawn(server->executor, session(server, std::move(accepted)));
-      }
-    }
-  };
-  spawn(state->executor, accept(state));
+  spawn(state->executor, State::accept_all(state));
   return std::unique_ptr<LocalServer>(new LocalServer(std::move(state)));
 }
 
