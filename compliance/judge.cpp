@@ -771,7 +771,8 @@ class CycleJudge {
     const Cause cause = cause_of(*decision, old, resource.version, trigger);
     const bool same = old && decision->state == old->state && decision->reason == old->reason;
     const bool same_underneath = decision->state != ComplianceState::kExempt ||
-                                 !decision->known() || old->known_state == decision->known();
+                                 !decision->known() ||
+                                 (old && old->known_state == decision->known());
     // What was known under another definition or other parameters is nothing to compare with.
     const bool starts_anew =
         decision->state == ComplianceState::kNoEvidence && is_ours(trigger) && old;
