@@ -23,6 +23,21 @@ core::Result<element> parse_answer(simdjson::dom::parser& parser, std::string_vi
   return root;
 }
 
+core::Result<ListAnswer> parse_list(simdjson::dom::parser& parser,
+                                    std::string_view body,
+                                    const char* member,
+                                    std::string_view what) {
+  const auto root = parse_answer(parser, body);
+  if (!root) {
+    return root.error();
+  }
+  ListAnswer answer{*root, {}};
+  if (answer.root[member].get(answer.items) != simdjson::SUCCESS) {
+    return Error{Errc::kParse, fmt::format("{} has no `{}` array", what, member)};
+  }
+  return answer;
+}
+
 std::string_view text_member(element object, const char* name) {
   std::string_view text;
   return object[name].get(text) == simdjson::SUCCESS ? text : std::string_view();

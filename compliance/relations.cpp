@@ -1,5 +1,6 @@
 #include "compliance/relations.hpp"
 
+#include "compliance/strict_json.hpp"
 #include "core/digest.hpp"
 #include "core/model/collection_plan.hpp"
 #include "core/resource_id.hpp"
@@ -18,7 +19,6 @@ namespace plumbline::compliance {
 using core::Error;
 using core::Result;
 using core::Status;
-using policy::JsonMember;
 using policy::JsonNode;
 using simdjson::dom::element;
 
@@ -149,7 +149,7 @@ class RelationsParser {
       return root.error();
     }
     root_ = *std::move(root);
-    if (auto keys = check_keys(root_, "the document", {"relations"}); !keys) {
+    if (auto keys = check_keys(source_, root_, "the document", {"relations"}); !keys) {
       return keys.error();
     }
     const JsonNode* entries = member(root_, "relations");
@@ -181,33 +181,6 @@ class RelationsParser {
 
   [[nodiscard]] Error fail(const JsonNode& at, std::string_view message) const {
     return source_.error(at.offset, message);
-  }
-
-  /// Names and keys of this file are spelled exactly.
-  static const JsonNode* member(const JsonNode& object, std::string_view name) {
-    const auto found = std::ranges::find(object.members, name, &JsonMember::name);
-    return found == object.members.end() ? nullptr : &found->value;
-  }
-
-  Status check_keys(const JsonNode& object,
-                    std::string_view what,
-                    std::initializer_list<std::string_view> known) const {
-    if (!object.is_object()) {
-      return fail(object, fmt::format("{} must be an object", what));
-    }
-    for (auto at = object.members.begin(); at != object.members.end(); ++at) {
-      if (std::ranges::find(known, at->name) == known.end()) {
-        return source_.error(
-            at->offset,
-            fmt::format("{} has no `{}`; it may have {}", what, at->name, fmt::join(known, ", ")));
-      }
-      if (std::find_if(object.members.begin(), at, [&](const JsonMember& other) {
-            return other.name == at->name;
-          }) != at) {
-        return source_.error(at->offset, fmt::format("{} has `{}` twice", what, at->name));
-      }
-    }
-    return Status::ok();
   }
 
   Draft* find(std::string_view name) {
@@ -256,21 +229,21 @@ class RelationsParser {
     const std::string what = fmt::format("relation {}", relation.name);
     if (const JsonNode* of = member(entry, "inverseOf")) {
       relation.kind = Relation::Kind::kInverse;
-      auto keys = check_keys(entry, what, {"name", "inverseOf"});
+      auto keys = check_keys(source_, entry, what, {"name", "inverseOf"});
       return keys ? fill_inverse(relation, *of, depth) : keys;
     }
     if (const JsonNode* of = member(entry, "unionOf")) {
       relation.kind = Relation::Kind::kUnion;
-      auto keys = check_keys(entry, what, {"name", "unionOf"});
+      auto keys = check_keys(source_, entry, what, {"name", "unionOf"});
       return keys ? fill_union(relation, *of, depth) : keys;
     }
     if (const JsonNode* of = member(entry, "compositionOf")) {
       relation.kind = Relation::Kind::kComposition;
-      auto keys = check_keys(entry, what, {"name", "compositionOf"});
+      auto keys = check_keys(source_, entry, what, {"name", "compositionOf"});
       return keys ? fill_composition(relation, *of, depth) : keys;
     }
-    auto keys =
-        check_keys(entry, what, {"name", "sourceType", "path", "paths", "targetType", "ancestor"});
+    auto keys = check_keys(
+        source_, entry, what, {"name", "sourceType", "path", "paths", "targetType", "ancestor"});
     return keys ? fill_forward(relation, entry) : keys;
   }
 

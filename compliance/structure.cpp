@@ -1,5 +1,6 @@
 #include "compliance/structure.hpp"
 
+#include "compliance/strict_json.hpp"
 #include "policy/json_tree.hpp"
 
 #include <fmt/format.h>
@@ -17,7 +18,6 @@ namespace plumbline::compliance {
 using core::Error;
 using core::Result;
 using core::Status;
-using policy::JsonMember;
 using policy::JsonNode;
 
 namespace {
@@ -50,8 +50,8 @@ class StructureParser {
         {"recommendations", &StructureParser::add_recommendation},
         {"informational", &StructureParser::add_information},
     }};
-    if (auto keys =
-            check_keys(*root, "the document", {"features", "recommendations", "informational"});
+    if (auto keys = check_keys(
+            source_, *root, "the document", {"features", "recommendations", "informational"});
         !keys) {
       return keys.error();
     }
@@ -73,33 +73,6 @@ class StructureParser {
  private:
   [[nodiscard]] Error fail(const JsonNode& at, std::string_view message) const {
     return source_.error(at.offset, message);
-  }
-
-  /// Keys of this file are spelled exactly.
-  static const JsonNode* member(const JsonNode& object, std::string_view name) {
-    const auto found = std::ranges::find(object.members, name, &JsonMember::name);
-    return found == object.members.end() ? nullptr : &found->value;
-  }
-
-  Status check_keys(const JsonNode& object,
-                    std::string_view what,
-                    std::initializer_list<std::string_view> known) const {
-    if (!object.is_object()) {
-      return fail(object, fmt::format("{} must be an object", what));
-    }
-    std::set<std::string_view> seen;
-    for (const auto& entry : object.members) {
-      if (std::ranges::find(known, entry.name) == known.end()) {
-        return source_.error(
-            entry.offset,
-            fmt::format(
-                "{} has no `{}`; it may have {}", what, entry.name, fmt::join(known, ", ")));
-      }
-      if (!seen.insert(entry.name).second) {
-        return source_.error(entry.offset, fmt::format("{} has `{}` twice", what, entry.name));
-      }
-    }
-    return Status::ok();
   }
 
   /// A text that is there; one of `choices` where there are any.
@@ -160,7 +133,8 @@ class StructureParser {
   }
 
   Status add_feature(const JsonNode& row) {
-    if (auto keys = check_keys(row,
+    if (auto keys = check_keys(source_,
+                               row,
                                "a feature",
                                {"id",
                                 "control",
@@ -198,7 +172,8 @@ class StructureParser {
   }
 
   Status add_recommendation(const JsonNode& row) {
-    if (auto keys = check_keys(row,
+    if (auto keys = check_keys(source_,
+                               row,
                                "a recommendation",
                                {"id", "control", "area", "name", "checks", "seeAlso", "note"});
         !keys) {
@@ -222,8 +197,8 @@ class StructureParser {
   }
 
   Status add_information(const JsonNode& row) {
-    if (auto keys =
-            check_keys(row, "a row of information", {"id", "feature", "state", "name", "text"});
+    if (auto keys = check_keys(
+            source_, row, "a row of information", {"id", "feature", "state", "name", "text"});
         !keys) {
       return keys;
     }

@@ -556,6 +556,9 @@ net::Task<Status> App::change_drift(DriftChange change) {
   while (!order->done.is_set() && !stopping_) {
     co_await order->done.wait_for(kOrderPatience);  // it is being committed
   }
+  if (!order->done.is_set()) {
+    co_return core::Error{core::Errc::kCancelled, "the daemon stops: look whether it was recorded"};
+  }
   co_return order->status;
 }
 

@@ -48,6 +48,26 @@ std::optional<core::ComplianceState> optional_state(const Statement& row, int co
   return row.is_null(column) ? std::nullopt : core::parse_compliance_state(row.text(column));
 }
 
+/// A verdict's own columns come first, those it is known by begin at `names`.
+core::VerdictRow read_verdict(const Statement& row, int names) {
+  core::VerdictRow out;
+  out.verdict.check = row.integer(0);
+  out.verdict.resource = row.integer(1);
+  out.verdict.state = state_of(row.text(2));
+  out.verdict.reason = row.text(3);
+  out.verdict.cause = core::parse_cause(row.text(4)).value_or(core::Cause::kResource);
+  out.verdict.version = row.integer(5);
+  out.verdict.since_cycle = row.integer(6);
+  out.verdict.evaluated_at = core::from_micros(row.integer(7));
+  out.assignment = row.text(names);
+  out.reference = row.text(names + 1);
+  out.resource_key = row.text(names + 2);
+  out.resource_id = row.text(names + 3);
+  out.resource_type = row.text(names + 4);
+  out.observed_at = core::from_micros(row.integer(names + 5));
+  return out;
+}
+
 core::Evidence read_evidence(const Statement& row) {
   core::Evidence evidence;
   evidence.key = row.text(0);
@@ -348,23 +368,9 @@ Result<std::vector<core::VerdictRow>> SnapshotReads<Base>::verdicts(
       .bind(7, filter.subscription)
       .bind(8, static_cast<std::int64_t>(filter.limit));
   return all_rows<core::VerdictRow>(*use, [](const Statement& row) {
-    core::VerdictRow out;
-    out.verdict.check = row.integer(0);
-    out.verdict.resource = row.integer(1);
-    out.verdict.state = state_of(row.text(2));
-    out.verdict.reason = row.text(3);
-    out.verdict.cause = core::parse_cause(row.text(4)).value_or(core::Cause::kResource);
-    out.verdict.version = row.integer(5);
-    out.verdict.since_cycle = row.integer(6);
-    out.verdict.evaluated_at = core::from_micros(row.integer(7));
+    auto out = read_verdict(row, /*names=*/10);
     out.verdict.known_state = optional_state(row, 8);
     out.verdict.known_version = row.integer(9);
-    out.assignment = row.text(10);
-    out.reference = row.text(11);
-    out.resource_key = row.text(12);
-    out.resource_id = row.text(13);
-    out.resource_type = row.text(14);
-    out.observed_at = core::from_micros(row.integer(15));
     return out;
   });
 }
@@ -499,24 +505,8 @@ Result<std::vector<core::VerdictRow>> SnapshotReads<Base>::past_verdicts(
       .bind(7, filter.resource_key)
       .bind(8, filter.subscription)
       .bind(9, static_cast<std::int64_t>(filter.limit));
-  return all_rows<core::VerdictRow>(*use, [](const Statement& row) {
-    core::VerdictRow out;
-    out.verdict.check = row.integer(0);
-    out.verdict.resource = row.integer(1);
-    out.verdict.state = state_of(row.text(2));
-    out.verdict.reason = row.text(3);
-    out.verdict.cause = core::parse_cause(row.text(4)).value_or(core::Cause::kResource);
-    out.verdict.version = row.integer(5);
-    out.verdict.since_cycle = row.integer(6);
-    out.verdict.evaluated_at = core::from_micros(row.integer(7));
-    out.assignment = row.text(8);
-    out.reference = row.text(9);
-    out.resource_key = row.text(10);
-    out.resource_id = row.text(11);
-    out.resource_type = row.text(12);
-    out.observed_at = core::from_micros(row.integer(13));
-    return out;
-  });
+  return all_rows<core::VerdictRow>(
+      *use, [](const Statement& row) { return read_verdict(row, /*names=*/8); });
 }
 
 template <class Base>

@@ -111,19 +111,16 @@ std::string_view change_table_of(std::string_view table) noexcept {
 
 Result<ChangePage> parse_change_page(std::string_view body) {
   simdjson::dom::parser parser;
-  auto root = parse_answer(parser, body);
-  if (!root) {
-    return root.error();
+  const auto answer = parse_list(parser, body, "data", "the answer");
+  if (!answer) {
+    return answer.error();
   }
-  simdjson::dom::array data;
-  if ((*root)["data"].get(data) != simdjson::SUCCESS) {
-    return Error{Errc::kParse, "the answer has no `data` array"};
-  }
+  const auto& [root, data] = *answer;
   ChangePage page;
-  page.skip_token = text_member(*root, "$skipToken");
+  page.skip_token = text_member(root, "$skipToken");
   page.truncated =
-      core::iequals(text_member(*root, "resultTruncated"), "true") && page.skip_token.empty();
-  if ((*root)["totalRecords"].get(page.total_records) != simdjson::SUCCESS) {
+      core::iequals(text_member(root, "resultTruncated"), "true") && page.skip_token.empty();
+  if (root["totalRecords"].get(page.total_records) != simdjson::SUCCESS) {
     page.total_records = -1;
   }
   for (const element row : data) {
@@ -156,16 +153,13 @@ std::string activity_path(std::string_view subscription,
 
 Result<ActivityPage> parse_activity_page(std::string_view body) {
   simdjson::dom::parser parser;
-  auto root = parse_answer(parser, body);
-  if (!root) {
-    return root.error();
+  const auto answer = parse_list(parser, body, "value", "the activity log");
+  if (!answer) {
+    return answer.error();
   }
-  simdjson::dom::array values;
-  if ((*root)["value"].get(values) != simdjson::SUCCESS) {
-    return Error{Errc::kParse, "the activity log has no `value` array"};
-  }
+  const auto& [root, values] = *answer;
   ActivityPage page;
-  page.next_link = text_member(*root, "nextLink");
+  page.next_link = text_member(root, "nextLink");
   for (const element event : values) {
     if (auto change = change_of_event(event)) {
       page.changes.push_back(*std::move(change));

@@ -127,15 +127,11 @@ Result<GraphPage> parse_whole_page(std::string_view body,
                                    core::Time sent_at,
                                    const core::Normaliser& normaliser) {
   simdjson::dom::parser parser;
-  const auto parsed = parse_answer(parser, body);
-  if (!parsed) {
-    return parsed.error();
+  const auto answer = parse_list(parser, body, "data", "the answer");
+  if (!answer) {
+    return answer.error();
   }
-  const element root = *parsed;
-  simdjson::dom::array data;
-  if (root["data"].get(data) != simdjson::SUCCESS) {
-    return Error{Errc::kParse, "the answer has no `data` array"};
-  }
+  const auto& [root, data] = *answer;
   GraphPage page;
   page.skip_token = text_member(root, "$skipToken");
   page.truncated =

@@ -49,16 +49,13 @@ constexpr std::array kApiVersions = {
 
 Result<SubscriptionPage> parse_subscriptions(std::string_view body) {
   simdjson::dom::parser parser;
-  auto root = parse_answer(parser, body);
-  if (!root) {
-    return root.error();
+  const auto answer = parse_list(parser, body, "value", "the list of subscriptions");
+  if (!answer) {
+    return answer.error();
   }
-  simdjson::dom::array values;
-  if ((*root)["value"].get(values) != simdjson::SUCCESS) {
-    return Error{Errc::kParse, "the list of subscriptions has no `value` array"};
-  }
+  const auto& [root, values] = *answer;
   SubscriptionPage page;
-  page.next_link = text_member(*root, "nextLink");
+  page.next_link = text_member(root, "nextLink");
   for (const element item : values) {
     SubscriptionInfo info;
     info.id = core::to_lower(text_member(item, "subscriptionId"));
@@ -73,19 +70,16 @@ Result<SubscriptionPage> parse_subscriptions(std::string_view body) {
 
 Result<SubscriptionPage> parse_descendants(std::string_view body) {
   simdjson::dom::parser parser;
-  auto root = parse_answer(parser, body);
-  if (!root) {
-    return root.error();
+  const auto answer = parse_list(parser, body, "value", "the list");
+  if (!answer) {
+    return answer.error();
   }
-  simdjson::dom::array values;
-  if ((*root)["value"].get(values) != simdjson::SUCCESS) {
-    return Error{Errc::kParse, "the list has no `value` array"};
-  }
+  const auto& [root, values] = *answer;
   SubscriptionPage page;
   // Lists of management groups spell it with an `@` (contracts 3.2).
-  page.next_link = text_member(*root, "nextLink");
+  page.next_link = text_member(root, "nextLink");
   if (page.next_link.empty()) {
-    page.next_link = text_member(*root, "@nextLink");
+    page.next_link = text_member(root, "@nextLink");
   }
   for (const element item : values) {
     if (!core::to_lower(text_member(item, "type")).ends_with("/subscriptions")) {

@@ -456,6 +456,21 @@ class Api {
     bool more = false;
   };
 
+  /// False where the page ends before this row.
+  bool take(const core::VerdictRow& row, bool fits, Page& page) {
+    if ((fits && page.rows.size() >= page.limit) || page.scanned >= kMaxScanned) {
+      page.more = true;
+      return false;
+    }
+    ++page.scanned;
+    page.check = row.verdict.check;
+    page.resource = row.verdict.resource;
+    if (fits) {
+      page.rows.push_back(verdict_json(row));
+    }
+    return true;
+  }
+
   /// Reads on from the filter's cursor; `only` is the row of the check at whose end it stops, 0:
   /// none.
   Status scan(const Wanted& wanted, core::VerdictFilter filter, std::int64_t only, Page& page) {
@@ -476,15 +491,8 @@ class Api {
         }
         const bool fits = wanted.fits(
             row, check == nullptr ? std::string_view() : std::string_view(check->title));
-        if ((fits && page.rows.size() >= page.limit) || page.scanned >= kMaxScanned) {
-          page.more = true;
+        if (!take(row, fits, page)) {
           return Status::ok();
-        }
-        ++page.scanned;
-        page.check = row.verdict.check;
-        page.resource = row.verdict.resource;
-        if (fits) {
-          page.rows.push_back(verdict_json(row));
         }
       }
       if (rows->size() < filter.limit) {
@@ -509,15 +517,8 @@ class Api {
         const bool fits = check == nullptr ? !wanted.severity && wanted.control.empty() &&
                                                  wanted.fits(row, std::string_view())
                                            : wanted.fits(*check) && wanted.fits(row, check->title);
-        if ((fits && page.rows.size() >= page.limit) || page.scanned >= kMaxScanned) {
-          page.more = true;
+        if (!take(row, fits, page)) {
           return Status::ok();
-        }
-        ++page.scanned;
-        page.check = row.verdict.check;
-        page.resource = row.verdict.resource;
-        if (fits) {
-          page.rows.push_back(verdict_json(row));
         }
       }
       if (rows->size() < filter.limit) {
