@@ -237,6 +237,26 @@ CREATE TABLE drift_event (
   acceptance_id INTEGER REFERENCES acceptance(id)
 ) STRICT;
 CREATE INDEX drift_event_by_drift ON drift_event(drift_id);
+)sql",
+                                                                 R"sql(
+-- Drift that keeps coming and going: `quiet_since` when it is not there at the moment.
+ALTER TABLE drift ADD COLUMN flapping INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE drift ADD COLUMN quiet_since INTEGER;
+CREATE INDEX drift_quiet ON drift(quiet_since) WHERE quiet_since IS NOT NULL;
+-- Up to which rows a sink has been told what happened.
+CREATE TABLE sink (
+  name TEXT PRIMARY KEY,
+  drift_event INTEGER NOT NULL,
+  transition INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+-- What a sink did not take.
+CREATE TABLE dead_letter (
+  id INTEGER PRIMARY KEY,
+  sink TEXT NOT NULL,
+  event TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  error TEXT NOT NULL
+) STRICT;
 )sql"};
 
 }  // namespace

@@ -8,7 +8,7 @@ namespace plumbline::storage {
 
 /// "PLMB": tells a Plumbline database from any other SQLite file.
 inline constexpr std::int64_t kApplicationId = 0x504C4D42;
-inline constexpr int kSchemaVersion = 4;
+inline constexpr int kSchemaVersion = 5;
 
 /// Brings an empty database to the current schema, or checks that this one is ours. Forward only,
 /// in one transaction. Fails with kNewerSchema, or kInvalidArgument for another program's file.

@@ -1,0 +1,825 @@
+PRAGMA foreign_keys=OFF;
+BEGIN TRANSACTION;
+CREATE TABLE acceptance (
+  id INTEGER PRIMARY KEY,
+  cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  accepted_at INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  type TEXT NOT NULL,
+  path TEXT NOT NULL,
+  assignment TEXT NOT NULL,
+  reference TEXT NOT NULL,
+  up_to_cycle INTEGER,
+  drift_id INTEGER,
+  snooze INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  author TEXT NOT NULL,
+  expires_at INTEGER,
+  ended_cycle INTEGER REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  ended_at INTEGER
+) STRICT;
+INSERT INTO "acceptance" VALUES(1,30,1795348665293203,'','','/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1','','','','',30,NULL,0,'CHG-4711','uid 0: ops',NULL,NULL,NULL);
+CREATE TABLE cached_document (
+  name TEXT PRIMARY KEY,
+  fetched_at INTEGER NOT NULL,
+  checksum BLOB NOT NULL,
+  body BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE change_record (
+  id INTEGER PRIMARY KEY,
+  cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  change_id TEXT NOT NULL UNIQUE,
+  resource_key TEXT NOT NULL,
+  changed_at INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  changed_by TEXT NOT NULL,
+  changed_by_type TEXT NOT NULL,
+  client_type TEXT NOT NULL,
+  operation TEXT NOT NULL,
+  correlation_id TEXT NOT NULL,
+  paths TEXT NOT NULL
+) STRICT;
+INSERT INTO "change_record" VALUES(1,30,'c2b1f0a4-5f0e-4a53-9d8e-2f1e6a7c9b10','/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',1795348590000000,'Update','ada@contoso.example','User','Azure Portal','microsoft.operationalinsights/workspaces/write','0d6f1a52-3a0b-4c38-8d8f-6d7a5a1f1c22','["properties.publicNetworkAccessForQuery"]');
+CREATE TABLE cycle (
+  number INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  started_at INTEGER NOT NULL,
+  committed_at INTEGER NOT NULL,
+  complete INTEGER NOT NULL,
+  observed INTEGER NOT NULL,
+  changed INTEGER NOT NULL,
+  deleted INTEGER NOT NULL,
+  evaluated INTEGER NOT NULL,
+  transitions INTEGER NOT NULL
+, chain BLOB) STRICT;
+INSERT INTO "cycle" VALUES(2,'sweep','3 subscriptions',1795348594712569,1795348594957876,1,89,89,0,816,446,NULL);
+INSERT INTO "cycle" VALUES(3,'details','3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1795348595038396,1795348595079121,0,73,73,0,148,89,NULL);
+INSERT INTO "cycle" VALUES(4,'details','8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',1795348595127218,1795348595153357,0,47,47,0,97,47,NULL);
+INSERT INTO "cycle" VALUES(5,'details','d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1795348595217081,1795348595238107,1,46,46,0,82,49,NULL);
+INSERT INTO "cycle" VALUES(9,'sweep','3 subscriptions',1795348614707917,1795348614777103,1,89,1,0,44,2,NULL);
+INSERT INTO "cycle" VALUES(17,'details','3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1795348634886267,1795348634903241,0,64,1,0,19,2,NULL);
+INSERT INTO "cycle" VALUES(23,'sweep','3 subscriptions',1795348654709126,1795348654809915,1,90,1,0,11,0,NULL);
+INSERT INTO "cycle" VALUES(30,'details','d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1795348665283681,1795348665293203,1,46,0,0,4,0,NULL);
+INSERT INTO "cycle" VALUES(31,'details','later',1795363398740683,1795363398741075,1,0,0,0,0,0,X'F3A12EBEF350782D560526CD1090068C0521B27F80FF2841EB47B74B02EE8CD9');
+INSERT INTO "cycle" VALUES(32,'details','later',1795363398839963,1795363398840148,1,0,0,0,0,0,X'FCB373D3B7AE614670E58505D5476C8BBDA720B366A83589DE27A5D43F1DA414');
+CREATE TABLE dependency (
+  target TEXT NOT NULL,
+  check_id INTEGER NOT NULL,
+  resource_id INTEGER NOT NULL,
+  PRIMARY KEY (target, check_id, resource_id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO "dependency" VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',9,1);
+INSERT INTO "dependency" VALUES('relation:monitoringsubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',9,1);
+INSERT INTO "dependency" VALUES('relation:scopesubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',9,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',57,1);
+INSERT INTO "dependency" VALUES('relation:assignmentscope|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',57,1);
+INSERT INTO "dependency" VALUES('relation:workspacesubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',57,1);
+INSERT INTO "dependency" VALUES('sources:assignmentscope',57,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',68,1);
+INSERT INTO "dependency" VALUES('relation:clustersubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',68,1);
+INSERT INTO "dependency" VALUES('relation:lockboxsubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',68,1);
+INSERT INTO "dependency" VALUES('sources:lockboxsubscription',68,1);
+INSERT INTO "dependency" VALUES('relation:assignmentscope|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',71,1);
+INSERT INTO "dependency" VALUES('sources:assignmentscope',71,1);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/providers/microsoft.insights/diagnosticsettings',97,1);
+INSERT INTO "dependency" VALUES('relation:loggedresource|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',97,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',98,1);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/providers/microsoft.insights/diagnosticsettings',98,1);
+INSERT INTO "dependency" VALUES('evidence:resource:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-monitoring/providers/microsoft.storage/storageaccounts/stcontosoarchive',98,1);
+INSERT INTO "dependency" VALUES('evidence:resource:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.operationalinsights/workspaces/law-contoso-security',98,1);
+INSERT INTO "dependency" VALUES('key:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-monitoring/providers/microsoft.storage/storageaccounts/stcontosoarchive',98,1);
+INSERT INTO "dependency" VALUES('key:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.operationalinsights/workspaces/law-contoso-security',98,1);
+INSERT INTO "dependency" VALUES('relation:loggedresource|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',98,1);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/providers/microsoft.insights/diagnosticsettings',106,1);
+INSERT INTO "dependency" VALUES('key:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/providers/microsoft.insights/diagnosticsettings',106,1);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/providers/microsoft.insights/diagnosticsettings',107,1);
+INSERT INTO "dependency" VALUES('key:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/providers/microsoft.insights/diagnosticsettings',107,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',108,1);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/providers/microsoft.insights/diagnosticsettings',108,1);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.operationalinsights/workspaces/law-contoso-security/tables',108,1);
+INSERT INTO "dependency" VALUES('evidence:resource:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-monitoring/providers/microsoft.storage/storageaccounts/stcontosoarchive',108,1);
+INSERT INTO "dependency" VALUES('evidence:resource:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.operationalinsights/workspaces/law-contoso-security',108,1);
+INSERT INTO "dependency" VALUES('key:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-monitoring/providers/microsoft.storage/storageaccounts/stcontosoarchive',108,1);
+INSERT INTO "dependency" VALUES('key:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.operationalinsights/workspaces/law-contoso-security',108,1);
+INSERT INTO "dependency" VALUES('relation:containeraccount|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-monitoring/providers/microsoft.storage/storageaccounts/stcontosoarchive',108,1);
+INSERT INTO "dependency" VALUES('relation:loggedresource|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',108,1);
+INSERT INTO "dependency" VALUES('relation:tableworkspace|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.operationalinsights/workspaces/law-contoso-security',108,1);
+INSERT INTO "dependency" VALUES('sources:containeraccount',108,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',122,1);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',122,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',123,1);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',123,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',124,1);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',124,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',125,1);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',125,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',126,1);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',126,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',127,1);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',127,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',128,1);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',128,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',129,1);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',129,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',130,1);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',130,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',131,1);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',131,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',132,1);
+INSERT INTO "dependency" VALUES('evidence:resource:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-payments/providers/microsoft.insights/actiongroups/ag-contoso-payments',132,1);
+INSERT INTO "dependency" VALUES('evidence:resource:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-web/providers/microsoft.insights/actiongroups/ag-contoso-legacy',132,1);
+INSERT INTO "dependency" VALUES('key:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-payments/providers/microsoft.insights/actiongroups/ag-contoso-payments',132,1);
+INSERT INTO "dependency" VALUES('key:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-web/providers/microsoft.insights/actiongroups/ag-contoso-legacy',132,1);
+INSERT INTO "dependency" VALUES('relation:alertsubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',132,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',133,1);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',133,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',134,1);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',134,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',135,1);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',135,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',136,1);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',136,1);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',137,1);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',137,1);
+INSERT INTO "dependency" VALUES('relation:deletedworkspacesubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',142,1);
+INSERT INTO "dependency" VALUES('sources:deletedworkspacesubscription',142,1);
+INSERT INTO "dependency" VALUES('relation:eventsubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',152,1);
+INSERT INTO "dependency" VALUES('sources:eventsubscription',152,1);
+INSERT INTO "dependency" VALUES('evidence:arg:authorizationresources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',157,1);
+INSERT INTO "dependency" VALUES('relation:assignmentsubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',157,1);
+INSERT INTO "dependency" VALUES('evidence:arg:securityresources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',160,1);
+INSERT INTO "dependency" VALUES('type:microsoft.security/pricings|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',160,1);
+INSERT INTO "dependency" VALUES('relation:perimetermember|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',31,5);
+INSERT INTO "dependency" VALUES('sources:perimetermember',31,5);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/linkedstorageaccounts',49,5);
+INSERT INTO "dependency" VALUES('relation:linkedstorageworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',49,5);
+INSERT INTO "dependency" VALUES('relation:assignmentscope|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',56,5);
+INSERT INTO "dependency" VALUES('sources:assignmentscope',56,5);
+INSERT INTO "dependency" VALUES('relation:assignmentworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',61,5);
+INSERT INTO "dependency" VALUES('sources:assignmentworkspace',61,5);
+INSERT INTO "dependency" VALUES('evidence:arg:managedserviceresources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',62,5);
+INSERT INTO "dependency" VALUES('relation:assignmentscope|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',62,5);
+INSERT INTO "dependency" VALUES('relation:delegatedscope|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',62,5);
+INSERT INTO "dependency" VALUES('relation:delegatedscope|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks',62,5);
+INSERT INTO "dependency" VALUES('sources:assignmentscope',62,5);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/tables',65,5);
+INSERT INTO "dependency" VALUES('relation:tableworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',65,5);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/tables',66,5);
+INSERT INTO "dependency" VALUES('relation:tableworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',66,5);
+INSERT INTO "dependency" VALUES('relation:assignmentscope|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',67,5);
+INSERT INTO "dependency" VALUES('relation:assignmentscope|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks',67,5);
+INSERT INTO "dependency" VALUES('relation:assignmentscope|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',67,5);
+INSERT INTO "dependency" VALUES('relation:assignmentworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',67,5);
+INSERT INTO "dependency" VALUES('sources:assignmentscope',67,5);
+INSERT INTO "dependency" VALUES('sources:assignmentworkspace',67,5);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/tables',70,5);
+INSERT INTO "dependency" VALUES('relation:tableworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',70,5);
+INSERT INTO "dependency" VALUES('relation:stateresource|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',93,5);
+INSERT INTO "dependency" VALUES('sources:stateresource',93,5);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/providers/microsoft.insights/diagnosticsettings',94,5);
+INSERT INTO "dependency" VALUES('key:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/providers/microsoft.insights/diagnosticsettings',94,5);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/providers/microsoft.insights/diagnosticsettings',96,5);
+INSERT INTO "dependency" VALUES('key:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/providers/microsoft.insights/diagnosticsettings',96,5);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/providers/microsoft.insights/diagnosticsettings',97,5);
+INSERT INTO "dependency" VALUES('relation:loggedresource|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',97,5);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',98,5);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/providers/microsoft.insights/diagnosticsettings',98,5);
+INSERT INTO "dependency" VALUES('evidence:resource:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.eventhub/namespaces/evhns-contoso-siem',98,5);
+INSERT INTO "dependency" VALUES('key:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.eventhub/namespaces/evhns-contoso-siem',98,5);
+INSERT INTO "dependency" VALUES('relation:loggedresource|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',98,5);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/tables',112,5);
+INSERT INTO "dependency" VALUES('relation:tableworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',112,5);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/providers/microsoft.authorization/locks',144,5);
+INSERT INTO "dependency" VALUES('relation:locksubscription|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',144,5);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/dataexports',145,5);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/tables',145,5);
+INSERT INTO "dependency" VALUES('relation:exportedworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',145,5);
+INSERT INTO "dependency" VALUES('relation:tableworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',145,5);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks/dataexports',146,5);
+INSERT INTO "dependency" VALUES('relation:exportedworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',146,5);
+INSERT INTO "dependency" VALUES('relation:collectedworkspaces|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',153,5);
+INSERT INTO "dependency" VALUES('relation:solutionworkspace|/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks',153,5);
+INSERT INTO "dependency" VALUES('sources:collectedworkspaces',153,5);
+INSERT INTO "dependency" VALUES('sources:solutionworkspace',153,5);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',9,35);
+INSERT INTO "dependency" VALUES('relation:monitoringsubscription|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',9,35);
+INSERT INTO "dependency" VALUES('relation:scopesubscription|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',9,35);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',57,35);
+INSERT INTO "dependency" VALUES('relation:assignmentscope|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',57,35);
+INSERT INTO "dependency" VALUES('relation:workspacesubscription|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',57,35);
+INSERT INTO "dependency" VALUES('sources:assignmentscope',57,35);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',68,35);
+INSERT INTO "dependency" VALUES('relation:clustersubscription|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',68,35);
+INSERT INTO "dependency" VALUES('relation:lockboxsubscription|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',68,35);
+INSERT INTO "dependency" VALUES('sources:lockboxsubscription',68,35);
+INSERT INTO "dependency" VALUES('relation:assignmentscope|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',71,35);
+INSERT INTO "dependency" VALUES('sources:assignmentscope',71,35);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/providers/microsoft.insights/diagnosticsettings',97,35);
+INSERT INTO "dependency" VALUES('relation:loggedresource|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',97,35);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/providers/microsoft.insights/diagnosticsettings',98,35);
+INSERT INTO "dependency" VALUES('relation:loggedresource|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',98,35);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/providers/microsoft.insights/diagnosticsettings',106,35);
+INSERT INTO "dependency" VALUES('key:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/providers/microsoft.insights/diagnosticsettings',106,35);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/providers/microsoft.insights/diagnosticsettings',107,35);
+INSERT INTO "dependency" VALUES('key:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/providers/microsoft.insights/diagnosticsettings',107,35);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/providers/microsoft.insights/diagnosticsettings',108,35);
+INSERT INTO "dependency" VALUES('relation:loggedresource|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',108,35);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',122,35);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',122,35);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',123,35);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',123,35);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',124,35);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',124,35);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',125,35);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',125,35);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',126,35);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',126,35);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',127,35);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',127,35);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',128,35);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',128,35);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',129,35);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',129,35);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',130,35);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',130,35);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',131,35);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',131,35);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',132,35);
+INSERT INTO "dependency" VALUES('evidence:resource:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-monitoring/providers/microsoft.insights/actiongroups/ag-contoso-oncall',132,35);
+INSERT INTO "dependency" VALUES('evidence:resource:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.insights/actiongroups/ag-contoso-secops',132,35);
+INSERT INTO "dependency" VALUES('key:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-monitoring/providers/microsoft.insights/actiongroups/ag-contoso-oncall',132,35);
+INSERT INTO "dependency" VALUES('key:/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourcegroups/rg-contoso-security/providers/microsoft.insights/actiongroups/ag-contoso-secops',132,35);
+INSERT INTO "dependency" VALUES('relation:alertsubscription|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',132,35);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',133,35);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',133,35);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',134,35);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',134,35);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',135,35);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',135,35);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',136,35);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',136,35);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',137,35);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',137,35);
+INSERT INTO "dependency" VALUES('relation:deletedworkspacesubscription|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',142,35);
+INSERT INTO "dependency" VALUES('sources:deletedworkspacesubscription',142,35);
+INSERT INTO "dependency" VALUES('relation:eventsubscription|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',152,35);
+INSERT INTO "dependency" VALUES('sources:eventsubscription',152,35);
+INSERT INTO "dependency" VALUES('evidence:arg:authorizationresources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',157,35);
+INSERT INTO "dependency" VALUES('relation:assignmentsubscription|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',157,35);
+INSERT INTO "dependency" VALUES('evidence:arg:securityresources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',160,35);
+INSERT INTO "dependency" VALUES('type:microsoft.security/pricings|/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',160,35);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',9,63);
+INSERT INTO "dependency" VALUES('relation:monitoringsubscription|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',9,63);
+INSERT INTO "dependency" VALUES('relation:scopesubscription|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',9,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',57,63);
+INSERT INTO "dependency" VALUES('relation:assignmentscope|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',57,63);
+INSERT INTO "dependency" VALUES('relation:workspacesubscription|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',57,63);
+INSERT INTO "dependency" VALUES('sources:assignmentscope',57,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',68,63);
+INSERT INTO "dependency" VALUES('relation:clustersubscription|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',68,63);
+INSERT INTO "dependency" VALUES('relation:lockboxsubscription|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',68,63);
+INSERT INTO "dependency" VALUES('sources:lockboxsubscription',68,63);
+INSERT INTO "dependency" VALUES('relation:assignmentscope|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',71,63);
+INSERT INTO "dependency" VALUES('sources:assignmentscope',71,63);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/providers/microsoft.insights/diagnosticsettings',97,63);
+INSERT INTO "dependency" VALUES('relation:loggedresource|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',97,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',98,63);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/providers/microsoft.insights/diagnosticsettings',98,63);
+INSERT INTO "dependency" VALUES('evidence:resource:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.operationalinsights/workspaces/law-contoso-dev',98,63);
+INSERT INTO "dependency" VALUES('key:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.operationalinsights/workspaces/law-contoso-dev',98,63);
+INSERT INTO "dependency" VALUES('relation:loggedresource|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',98,63);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/providers/microsoft.insights/diagnosticsettings',106,63);
+INSERT INTO "dependency" VALUES('key:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/providers/microsoft.insights/diagnosticsettings',106,63);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/providers/microsoft.insights/diagnosticsettings',107,63);
+INSERT INTO "dependency" VALUES('key:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/providers/microsoft.insights/diagnosticsettings',107,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',108,63);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/providers/microsoft.insights/diagnosticsettings',108,63);
+INSERT INTO "dependency" VALUES('evidence:detail:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.operationalinsights/workspaces/law-contoso-dev/tables',108,63);
+INSERT INTO "dependency" VALUES('evidence:resource:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.operationalinsights/workspaces/law-contoso-dev',108,63);
+INSERT INTO "dependency" VALUES('key:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.operationalinsights/workspaces/law-contoso-dev',108,63);
+INSERT INTO "dependency" VALUES('relation:loggedresource|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',108,63);
+INSERT INTO "dependency" VALUES('relation:tableworkspace|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.operationalinsights/workspaces/law-contoso-dev',108,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',122,63);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',122,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',123,63);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',123,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',124,63);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',124,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',125,63);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',125,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',126,63);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',126,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',127,63);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',127,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',128,63);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',128,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',129,63);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',129,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',130,63);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',130,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',131,63);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',131,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',132,63);
+INSERT INTO "dependency" VALUES('evidence:resource:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.insights/actiongroups/ag-contoso-dev',132,63);
+INSERT INTO "dependency" VALUES('key:/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.insights/actiongroups/ag-contoso-dev',132,63);
+INSERT INTO "dependency" VALUES('relation:alertsubscription|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',132,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',133,63);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',133,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',134,63);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',134,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',135,63);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',135,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',136,63);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',136,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',137,63);
+INSERT INTO "dependency" VALUES('type:microsoft.insights/activitylogalerts|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',137,63);
+INSERT INTO "dependency" VALUES('relation:deletedworkspacesubscription|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',142,63);
+INSERT INTO "dependency" VALUES('sources:deletedworkspacesubscription',142,63);
+INSERT INTO "dependency" VALUES('relation:eventsubscription|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',152,63);
+INSERT INTO "dependency" VALUES('sources:eventsubscription',152,63);
+INSERT INTO "dependency" VALUES('evidence:arg:authorizationresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',157,63);
+INSERT INTO "dependency" VALUES('relation:assignmentsubscription|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',157,63);
+INSERT INTO "dependency" VALUES('evidence:arg:securityresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',160,63);
+INSERT INTO "dependency" VALUES('type:microsoft.security/pricings|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',160,63);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',42,65);
+INSERT INTO "dependency" VALUES('relation:extensionmachine|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01',42,65);
+INSERT INTO "dependency" VALUES('evidence:arg:guestconfigurationresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',75,65);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',75,65);
+INSERT INTO "dependency" VALUES('relation:extensionmachine|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01',75,65);
+INSERT INTO "dependency" VALUES('relation:guestassignmentmachine|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01',75,65);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',115,65);
+INSERT INTO "dependency" VALUES('type:microsoft.compute/virtualmachines/extensions|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01',115,65);
+INSERT INTO "dependency" VALUES('evidence:arg:insightsresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',118,65);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',118,65);
+INSERT INTO "dependency" VALUES('relation:associatedresource|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01',118,65);
+INSERT INTO "dependency" VALUES('relation:extensionmachine|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01',118,65);
+INSERT INTO "dependency" VALUES('evidence:arg:insightsresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',162,65);
+INSERT INTO "dependency" VALUES('relation:associatedresource|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01',162,65);
+INSERT INTO "dependency" VALUES('evidence:arg:insightsresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',163,65);
+INSERT INTO "dependency" VALUES('evidence:arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',163,65);
+INSERT INTO "dependency" VALUES('relation:associatedresource|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01',163,65);
+INSERT INTO "dependency" VALUES('relation:extensionmachine|/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01',163,65);
+CREATE TABLE drift (
+  id INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,
+  check_id INTEGER REFERENCES policy_check(id),
+  resource_id INTEGER NOT NULL REFERENCES resource(id),
+  path TEXT NOT NULL,
+  old_value TEXT NOT NULL,
+  new_value TEXT NOT NULL,
+  severity TEXT NOT NULL,
+  opened_cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  opened_at INTEGER NOT NULL,
+  resolved_cycle INTEGER REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  resolved_at INTEGER
+, old_version INTEGER, new_version INTEGER, acceptance_id INTEGER REFERENCES acceptance(id)) STRICT;
+INSERT INTO "drift" VALUES(1,'baseline',123,1,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,1);
+INSERT INTO "drift" VALUES(2,'baseline',124,1,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(3,'baseline',125,1,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(4,'baseline',126,1,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(5,'baseline',127,1,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(6,'baseline',128,1,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(7,'baseline',129,1,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(8,'baseline',130,1,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(9,'baseline',131,1,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(10,'baseline',133,1,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(11,'baseline',134,1,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(12,'baseline',135,1,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(13,'baseline',136,1,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(14,'baseline',137,1,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(15,'baseline',160,1,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(42,'baseline',125,35,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(43,'baseline',126,35,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(44,'baseline',127,35,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(45,'baseline',128,35,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(46,'baseline',129,35,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(47,'baseline',130,35,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(48,'baseline',131,35,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(49,'baseline',132,35,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(50,'baseline',133,35,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(51,'baseline',134,35,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(52,'baseline',135,35,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(53,'baseline',136,35,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(54,'baseline',137,35,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(55,'baseline',160,35,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(73,'baseline',122,63,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(74,'baseline',123,63,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(75,'baseline',124,63,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(76,'baseline',125,63,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(77,'baseline',126,63,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(78,'baseline',127,63,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(79,'baseline',128,63,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(80,'baseline',129,63,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(81,'baseline',130,63,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(82,'baseline',131,63,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(83,'baseline',132,63,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(84,'baseline',133,63,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(85,'baseline',134,63,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(86,'baseline',135,63,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(87,'baseline',136,63,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(88,'baseline',137,63,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(89,'baseline',160,63,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(90,'baseline',43,65,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(91,'baseline',115,65,'','','','medium',2,1795348594826694,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(121,'baseline',144,5,'','','','medium',3,1795348595046372,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(144,'baseline',106,63,'','','','high',5,1795348595219135,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(145,'baseline',107,63,'','','','high',5,1795348595219135,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(165,'configuration',NULL,5,'/properties/publicNetworkAccessForQuery','"Disabled"','"Enabled"','low',9,1795348614764471,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(167,'baseline',25,5,'','','','high',9,1795348614764471,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(168,'configuration',NULL,138,'/value/0','{"id":"/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-web/providers/microsoft.keyvault/vaults/kv-contoso-web/providers/microsoft.insights/diagnosticSettings/audit","identity":null,"kind":null,"location":null,"name":"audit","properties":{"eventHubAuthorizationRuleId":null,"eventHubName":null,"logAnalyticsDestinationType":null,"logs":[{"category":"AuditEvent","enabled":true,"retentionPolicy":{"days":0,"enabled":false}},{"category":"AzurePolicyEvaluationDetails","enabled":false,"retentionPolicy":{"days":0,"enabled":false}}],"marketplacePartnerId":null,"metrics":[{"category":"AllMetrics","enabled":true,"retentionPolicy":{"days":0,"enabled":false},"timeGrain":null}],"serviceBusRuleId":null,"storageAccountId":"/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourceGroups/rg-contoso-web/providers/Microsoft.Storage/storageAccounts/stcontosoaudit","workspaceId":"/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364/resourceGroups/rg-contoso-security/providers/microsoft.operationali...','','low',17,1795348634890670,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "drift" VALUES(173,'configuration',NULL,65,'/tags/patched','','"june"','low',23,1795348654805957,NULL,NULL,NULL,NULL,NULL);
+CREATE TABLE drift_event (
+  id INTEGER PRIMARY KEY,
+  cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  at INTEGER NOT NULL,
+  step TEXT NOT NULL,
+  drift_id INTEGER NOT NULL REFERENCES drift(id),
+  acceptance_id INTEGER REFERENCES acceptance(id)
+) STRICT;
+INSERT INTO "drift_event" VALUES(1,30,1795348665293203,'accepted',1,1);
+CREATE TABLE evidence (
+  key TEXT PRIMARY KEY,
+  complete INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  message TEXT NOT NULL,
+  observed_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO "evidence" VALUES('arg:authorizationresources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,'','',1795348664723498);
+INSERT INTO "evidence" VALUES('arg:authorizationresources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',1,'','',1795348664723498);
+INSERT INTO "evidence" VALUES('arg:authorizationresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1,'','',1795348664723498);
+INSERT INTO "evidence" VALUES('arg:guestconfigurationresources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,'','',1795348664730696);
+INSERT INTO "evidence" VALUES('arg:guestconfigurationresources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',1,'','',1795348664730696);
+INSERT INTO "evidence" VALUES('arg:guestconfigurationresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1,'','',1795348664730696);
+INSERT INTO "evidence" VALUES('arg:insightsresources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,'','',1795348664733351);
+INSERT INTO "evidence" VALUES('arg:insightsresources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',1,'','',1795348664733351);
+INSERT INTO "evidence" VALUES('arg:insightsresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1,'','',1795348664733351);
+INSERT INTO "evidence" VALUES('arg:kubernetesconfigurationresources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,'','',1795348664741374);
+INSERT INTO "evidence" VALUES('arg:kubernetesconfigurationresources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',1,'','',1795348664741374);
+INSERT INTO "evidence" VALUES('arg:kubernetesconfigurationresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1,'','',1795348664741374);
+INSERT INTO "evidence" VALUES('arg:networkresources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,'','',1795348664748075);
+INSERT INTO "evidence" VALUES('arg:networkresources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',1,'','',1795348664748075);
+INSERT INTO "evidence" VALUES('arg:networkresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1,'','',1795348664748075);
+INSERT INTO "evidence" VALUES('arg:resourcecontainers|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,'','',1795348664754711);
+INSERT INTO "evidence" VALUES('arg:resourcecontainers|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',1,'','',1795348664754711);
+INSERT INTO "evidence" VALUES('arg:resourcecontainers|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1,'','',1795348664754711);
+INSERT INTO "evidence" VALUES('arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,'','',1795348664764572);
+INSERT INTO "evidence" VALUES('arg:resources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',1,'','',1795348664764572);
+INSERT INTO "evidence" VALUES('arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1,'','',1795348664764572);
+INSERT INTO "evidence" VALUES('arg:securityresources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,'','',1795348664837061);
+INSERT INTO "evidence" VALUES('arg:securityresources|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',1,'','',1795348664837061);
+INSERT INTO "evidence" VALUES('arg:securityresources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',1,'','',1795348664837061);
+INSERT INTO "evidence" VALUES('detail:/x',1,'','',1795363398839966);
+CREATE TABLE horizon (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  cycle INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  chain BLOB
+) STRICT;
+CREATE TABLE policy_check (
+  id INTEGER PRIMARY KEY,
+  assignment TEXT NOT NULL,
+  reference TEXT NOT NULL,
+  definition_hash TEXT NOT NULL,
+  parameters_hash TEXT NOT NULL,
+  retired INTEGER NOT NULL DEFAULT 0, exemptions_hash TEXT NOT NULL DEFAULT '', retired_cycle INTEGER,
+  UNIQUE (assignment, reference)
+) STRICT;
+INSERT INTO "policy_check" VALUES(24,'azure-monitor','NS-2.2-workspace-public-ingestion','bdc845e6d2966000adb10e8c7f6b564eae3464cdc252ac2a21a376354dfa3220','adbf4564dbeaee81f011a01fe1f0f37d332b1ac9a521ae41603293d03dddaf8e',0,'',NULL);
+INSERT INTO "policy_check" VALUES(25,'azure-monitor','NS-2.2-workspace-public-query','e9a92e8f235a58f60399bb522c2aeccb208a9f138077fb5fb2b293d05710cf4d','adbf4564dbeaee81f011a01fe1f0f37d332b1ac9a521ae41603293d03dddaf8e',0,'',NULL);
+INSERT INTO "policy_check" VALUES(38,'azure-monitor','IM-1.1-workspace-local-auth','66fdc548bcb8a06ac75e26fd8e940b928f10fcfc67b3661e3a9f866052e0bb18','cc84d8253adf767b85b4c8c6d20b88cfcca1f32e2c2f6f1a5ffa17aa4cc7d55a',0,'',NULL);
+INSERT INTO "policy_check" VALUES(43,'azure-monitor','IM-3.1-vm-identity','208cc364dadb24fef09ab7a4eac4f831dae531601b87ab70c569bb3081c52408','3ecd30ef6a2b2f4214887550ac586fd87459eecd716df94f166876e671ef8c59',0,'',NULL);
+INSERT INTO "policy_check" VALUES(49,'azure-monitor','IM-3.1-workspace-identity-linked-storage','a14a440a621901e92c756a8b2e7f8026d63cb6929941475fca055e8bd608437e','3ecd30ef6a2b2f4214887550ac586fd87459eecd716df94f166876e671ef8c59',0,'',NULL);
+INSERT INTO "policy_check" VALUES(55,'azure-monitor','PA-7.1-workspace-access-mode','8b0e3d0fe87acf62fd21196699fa1b0a63f069703429cc9c3c9cfed5b8959102','2a28310664352fbc46bb9b1abe1eee080fcf4d3050eca7aaabd689f53a9a1bae',0,'',NULL);
+INSERT INTO "policy_check" VALUES(56,'azure-monitor','PA-7.1-workspace-no-privileged-users','8539ac0d92b135eaa1e8f17d6083c5918d2db4b0fcf96ed6c7f27081e62f2a1b','283f9f3a6b95003e473e90e23bbedae9d834f11d1a52b9c97cd25ae39cb098c9',0,'',NULL);
+INSERT INTO "policy_check" VALUES(57,'azure-monitor','PA-7.1-inherited-privileged-users','1b10720b34784213b1f4ea293f2445845d3cb4b4e7538b63a4a0390b2506990a','9b455b4f9449e864f4a6c595589a4ba4b424afc184ab173319f31b7f89455b39',0,'',NULL);
+INSERT INTO "policy_check" VALUES(61,'azure-monitor','PA-7.1-assign-groups-not-users','ebdc51d909f828b1ea0ca94993ee1779c22eba301c3739f6c66ccee121d56924','2fcf80b9199b054091c0fcafb2acf01732b0f714e75de947d337dc610671b2b0',0,'',NULL);
+INSERT INTO "policy_check" VALUES(94,'azure-monitor','LT-4.1-workspace-query-audit','319c638ba7ccb6fe230896f9e4c34b7622a99c24039c1ecf733bbb8dc63b121e','3ecd30ef6a2b2f4214887550ac586fd87459eecd716df94f166876e671ef8c59',0,'',NULL);
+INSERT INTO "policy_check" VALUES(96,'azure-monitor','LT-4.1-resource-diagnostics','cb6ee835cdc962a48545df066e112d604a5a85fd782f1ebbed0e81c5fa5e1ac1','c081feb3792ce436a50b325661ebeed148e52f68b5e5a4e305e32fbe6232bab5',0,'',NULL);
+INSERT INTO "policy_check" VALUES(98,'azure-monitor','LT-4.1-resource-diagnostics-not-dangling','f03c0c106954d9d466c6d11173de02f45e941711272f69e0798bbb357f4eb074','3ecd30ef6a2b2f4214887550ac586fd87459eecd716df94f166876e671ef8c59',0,'',NULL);
+INSERT INTO "policy_check" VALUES(106,'azure-monitor','LT-4.1-activity-log-export','b689f4ce1bb88ba74cf181f4e41a3096700d8f4713c019cdc530eb97eb13e27e','a1cffa1d8f983bfc9033bcec155b05b30e80a4e2217da469bdd00cfa50d86b6c',0,'',NULL);
+INSERT INTO "policy_check" VALUES(107,'azure-monitor','LT-4.1-activity-log-categories','2767d4100b88e9df0f58edd5a25fb86e0e821e7a54db435e6b2790f8f2b69fc4','5d3175c06e1321f447f7ab365feb5def9625ceb1c40bf570f1897c3cde84b30b',0,'',NULL);
+INSERT INTO "policy_check" VALUES(108,'azure-monitor','LT-4.1-activity-log-retention','c4854fc5d29e381859c9613affd89fb321e9996304cd5764b67c8febda0c3251','a5e713066c3600905ee709d4b8ed838f87fde7db316fe7a78b37122dc165ccc4',0,'',NULL);
+INSERT INTO "policy_check" VALUES(111,'azure-monitor','LT-4.1-workspace-retention','0cf8dcc9b13425eac2279bc5454ed598f1a0730b6457cba9dd8284c9b53837f0','ed47a0c7ed178beda5c4f8a3f0600c84ae24bd2dbc3ce409428ae72e3b629871',0,'',NULL);
+INSERT INTO "policy_check" VALUES(112,'azure-monitor','LT-4.1-table-retention','4575c8c72b53de026097f5b4523a2d3222d138601c2bd2e16e7bc9b13ae4acc5','882d7cfb98f554c23d468cffdbb368bdc26bc31366dbb2080786d2bec62b328a',0,'',NULL);
+INSERT INTO "policy_check" VALUES(113,'azure-monitor','LT-4.1-workspace-ingestion-active','15354f7f3a6faed7c9d7252835d695bfc4bb1535aa56e865bbdefb3a936f7686','3ecd30ef6a2b2f4214887550ac586fd87459eecd716df94f166876e671ef8c59',0,'',NULL);
+INSERT INTO "policy_check" VALUES(115,'azure-monitor','LT-4.1-vm-ama','5cacf65c6e11c2a2b465b066126a3b0bf109d1cecf5daaf8c976c5a25a4ed22b','cd524b7e3e6fc8ac97f64b48e4ed223b5bd4f83233fe359afeac19fb48648b64',0,'',NULL);
+INSERT INTO "policy_check" VALUES(122,'azure-monitor','LT-4.1-alert-policy-assignment-write','a8d253b36f81a836b254e4c9dd01ec0abca9a02a28ab7906458e578e7407c008','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO "policy_check" VALUES(123,'azure-monitor','LT-4.1-alert-policy-assignment-delete','4c44171c74ba03eb6dbcce890569ea84c561f39da28e0394716dfa2549f85be7','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO "policy_check" VALUES(124,'azure-monitor','LT-4.1-alert-nsg-write','79590eeee3fa91ab02ffd1f5a9a95fd0cdcde64b059ca43d0c65f95d4e9331ef','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO "policy_check" VALUES(125,'azure-monitor','LT-4.1-alert-nsg-delete','c58809be17fe3f8204f5d7efb6e9bfb5136f3ecc30b1fbecfd05abb696baf1e6','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO "policy_check" VALUES(126,'azure-monitor','LT-4.1-alert-security-solution-write','b5931c39da34f59b07cd3e37c8ec625a80b4d261d94ce6c1f694b229b9bbf8eb','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO "policy_check" VALUES(127,'azure-monitor','LT-4.1-alert-security-solution-delete','144ea12533b019d841feaaa951e0cc580dd4a08919d3fff2bbb814de3cbeb528','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO "policy_check" VALUES(128,'azure-monitor','LT-4.1-alert-sql-firewall-write','15f399fa530d861ec5bff431780ad6e27977445950484e4d7baabe985f6b157b','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO "policy_check" VALUES(129,'azure-monitor','LT-4.1-alert-sql-firewall-delete','e2d8272e8d9c4cd61de5c614779feda6b5f99dd9c52a916bf7ebd935fa79d013','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO "policy_check" VALUES(130,'azure-monitor','LT-4.1-alert-public-ip-write','7597bd70b00e30211f8c8ba2b348c466bee0892acbff0e9c66918f4628a0168e','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO "policy_check" VALUES(131,'azure-monitor','LT-4.1-alert-public-ip-delete','7be44ff00a647256c92d295ba50e47c9d9af24e7a5cd440df5bc6eac8a291ba7','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO "policy_check" VALUES(132,'azure-monitor','LT-4.1-alert-service-health','92b6f8e3e98896a5ceec98c4bfe620b04bfa9da16486f72e126945ab2545e13c','c072ad8b112b24e409f7d03f17f7c0f2547bd697d90b605865e9dc3cd69860ac',0,'',NULL);
+INSERT INTO "policy_check" VALUES(133,'azure-monitor','LT-4.1-alert-role-assignment-write','5bcb2709a6ba9a27668f05d002ce418e697807ee2f6399c1cba51fa1fa0c1112','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO "policy_check" VALUES(134,'azure-monitor','LT-4.1-alert-diagnostic-settings-delete','da34be2c347969a0fd5da54fb484fc65269d861dee1084e96e37f9142683bdbf','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO "policy_check" VALUES(135,'azure-monitor','LT-4.1-alert-workspace-delete','8284efd663851255efa14037213d1eb1293561c6203e3bea772d27a38c20ca9e','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO "policy_check" VALUES(136,'azure-monitor','LT-4.1-alert-workspace-purge','0cea35a19fa953dbe6cbbda019f2b0332680fecb855db33815cc48658a42b206','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO "policy_check" VALUES(137,'azure-monitor','LT-4.1-alert-lock-delete','3edce0dbc80b3651befcefa7a5dc5d118e0e31b640fd58b10b86437bdba16b34','12ca60e0ebc20bef7825da7df07d775637a5cc97df1de6f9f6e7399655fcd0e7',0,'',NULL);
+INSERT INTO "policy_check" VALUES(142,'azure-monitor','BR-1.2-deleted-workspaces','3b216cde64ff6810e89a04126f56b28e21f501e66da16417d4663a8c2f3d31d4','24e8069cf9a234718b170d16729fcef6e201da6bbb90a51b2508e4bc49141eb9',0,'',NULL);
+INSERT INTO "policy_check" VALUES(144,'azure-monitor','WAF-LOGS.4-workspace-lock','2658934cbf44821b93fcb52d39c0ec1e4d3b900e99b43207de54270697906178','5a6a6093eca4d1d8a188e5e7741d09c36cdfa81be9d27202f7af3974d11028bf',0,'',NULL);
+INSERT INTO "policy_check" VALUES(146,'azure-monitor','WAF-LOGS.4-export-destination-exists','b6536614b696ced7bdebb2d76e523078433f78b137a1557c48e82aceba66fb3f','3ecd30ef6a2b2f4214887550ac586fd87459eecd716df94f166876e671ef8c59',0,'',NULL);
+INSERT INTO "policy_check" VALUES(151,'azure-monitor','WAF-LOGS.6-immediate-purge','ef32d2df1e224825129ed48d5b8f42ba6298b3dfe1af16d4fd5abc98d0f18d71','d9e1ff9c32abcb63f25d0f12495cec419561af2bb49cbb3d100cb8610d4aa679',0,'',NULL);
+INSERT INTO "policy_check" VALUES(160,'azure-monitor','WAF-VM.1-defender-for-servers','d300d50a1a3767b5776d3e323489bf186b5ad98c6d185539a208cbb879b93914','6d83edb5f8d850acbbe417c828242215439df09a5b9c6675b5a1f6f1957bf96e',0,'',NULL);
+CREATE TABLE reference (
+  resource_id INTEGER NOT NULL REFERENCES resource(id),
+  relation TEXT NOT NULL,
+  target TEXT NOT NULL,
+  PRIMARY KEY (resource_id, relation, target)
+) STRICT, WITHOUT ROWID;
+INSERT INTO "reference" VALUES(5,'monitoringSubscription','/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1');
+INSERT INTO "reference" VALUES(5,'workspaceGroup','/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks');
+INSERT INTO "reference" VALUES(5,'workspaceSubscription','/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1');
+CREATE TABLE resource (
+  id INTEGER PRIMARY KEY,
+  key TEXT NOT NULL UNIQUE,
+  display_id TEXT NOT NULL,
+  type TEXT NOT NULL,
+  subscription TEXT NOT NULL,
+  is_detail INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  version_id INTEGER REFERENCES version(id),
+  observed_at INTEGER NOT NULL,
+  first_cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED
+) STRICT;
+INSERT INTO "resource" VALUES(1,'/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1','/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1','microsoft.resources/subscriptions','3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',0,'arg:resourcecontainers|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,1795348594735267,2);
+INSERT INTO "resource" VALUES(5,'/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-aks/providers/microsoft.operationalinsights/workspaces/law-contoso-aks','/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourceGroups/RG-Contoso-AKS/providers/Microsoft.OperationalInsights/workspaces/law-contoso-aks','microsoft.operationalinsights/workspaces','3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',0,'arg:resources|3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',256,1795348614722955,2);
+INSERT INTO "resource" VALUES(35,'/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364','/subscriptions/8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364','microsoft.resources/subscriptions','8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',0,'arg:resourcecontainers|8c61d7e2-04fb-4a3d-b5e9-2d7f9a10c364',35,1795348594735267,2);
+INSERT INTO "resource" VALUES(63,'/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de','/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de','microsoft.resources/subscriptions','d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',0,'arg:resourcecontainers|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',63,1795348594735267,2);
+INSERT INTO "resource" VALUES(65,'/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourcegroups/rg-contoso-dev/providers/microsoft.compute/virtualmachines/vm-dev-01','/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourceGroups/rg-contoso-dev/providers/Microsoft.Compute/virtualMachines/vm-dev-01','microsoft.compute/virtualmachines','d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',0,'arg:resources|d95b0e17-6a82-4c4f-8e13-b07c3f5a29de',260,1795348654729993,2);
+INSERT INTO "resource" VALUES(138,'/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-web/providers/microsoft.keyvault/vaults/kv-contoso-web/providers/microsoft.insights/diagnosticsettings','/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-web/providers/microsoft.keyvault/vaults/kv-contoso-web/providers/microsoft.insights/diagnosticsettings','microsoft.insights/diagnosticsettings','3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1',1,'detail:/subscriptions/3f2a9c54-7b1e-4d08-9a6c-51e0c7d2b8f1/resourcegroups/rg-contoso-web/providers/microsoft.keyvault/vaults/kv-contoso-web/providers/microsoft.insights/diagnosticsettings',257,1795348634830644,3);
+CREATE TABLE staging (
+  key TEXT PRIMARY KEY,
+  display_id TEXT NOT NULL,
+  type TEXT NOT NULL,
+  is_detail INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  observed_at INTEGER NOT NULL,
+  fingerprint BLOB NOT NULL,
+  body BLOB NOT NULL,
+  checksum BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE transition (
+  id INTEGER PRIMARY KEY,
+  cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  check_id INTEGER NOT NULL REFERENCES policy_check(id),
+  resource_id INTEGER NOT NULL REFERENCES resource(id),
+  from_state TEXT,
+  to_state TEXT,
+  reason TEXT NOT NULL,
+  cause TEXT NOT NULL
+) STRICT;
+INSERT INTO "transition" VALUES(1,2,57,1,NULL,'Compliant','','resource');
+INSERT INTO "transition" VALUES(2,2,98,1,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(3,2,106,1,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(4,2,107,1,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(5,2,108,1,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(6,2,122,1,NULL,'Compliant','','resource');
+INSERT INTO "transition" VALUES(7,2,123,1,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(8,2,124,1,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(9,2,125,1,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(10,2,126,1,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(11,2,127,1,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(12,2,128,1,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(13,2,129,1,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(14,2,130,1,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(15,2,131,1,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(16,2,132,1,NULL,'Compliant','','resource');
+INSERT INTO "transition" VALUES(17,2,133,1,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(18,2,134,1,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(19,2,135,1,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(20,2,136,1,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(21,2,137,1,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(22,2,142,1,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(23,2,160,1,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(37,2,24,5,NULL,'Compliant','','resource');
+INSERT INTO "transition" VALUES(38,2,25,5,NULL,'Compliant','','resource');
+INSERT INTO "transition" VALUES(39,2,38,5,NULL,'Compliant','','resource');
+INSERT INTO "transition" VALUES(40,2,49,5,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(41,2,55,5,NULL,'Compliant','','resource');
+INSERT INTO "transition" VALUES(42,2,56,5,NULL,'Compliant','','resource');
+INSERT INTO "transition" VALUES(43,2,61,5,NULL,'Compliant','','resource');
+INSERT INTO "transition" VALUES(44,2,94,5,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(45,2,96,5,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(46,2,98,5,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(47,2,111,5,NULL,'Compliant','','resource');
+INSERT INTO "transition" VALUES(48,2,112,5,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(49,2,113,5,NULL,'Compliant','','resource');
+INSERT INTO "transition" VALUES(50,2,144,5,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(51,2,146,5,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(52,2,151,5,NULL,'Compliant','','resource');
+INSERT INTO "transition" VALUES(181,2,57,35,NULL,'Compliant','','resource');
+INSERT INTO "transition" VALUES(182,2,98,35,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(183,2,106,35,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(184,2,107,35,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(185,2,108,35,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(186,2,122,35,NULL,'Compliant','','resource');
+INSERT INTO "transition" VALUES(187,2,123,35,NULL,'Compliant','','resource');
+INSERT INTO "transition" VALUES(188,2,124,35,NULL,'Compliant','','resource');
+INSERT INTO "transition" VALUES(189,2,125,35,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(190,2,126,35,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(191,2,127,35,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(192,2,128,35,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(193,2,129,35,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(194,2,130,35,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(195,2,131,35,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(196,2,132,35,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(197,2,133,35,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(198,2,134,35,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(199,2,135,35,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(200,2,136,35,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(201,2,137,35,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(202,2,142,35,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(203,2,160,35,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(323,2,57,63,NULL,'Compliant','','resource');
+INSERT INTO "transition" VALUES(324,2,98,63,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(325,2,106,63,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(326,2,107,63,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(327,2,108,63,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(328,2,122,63,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(329,2,123,63,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(330,2,124,63,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(331,2,125,63,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(332,2,126,63,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(333,2,127,63,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(334,2,128,63,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(335,2,129,63,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(336,2,130,63,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(337,2,131,63,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(338,2,132,63,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(339,2,133,63,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(340,2,134,63,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(341,2,135,63,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(342,2,136,63,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(343,2,137,63,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(344,2,142,63,NULL,'NoEvidence','not_collected','evidence');
+INSERT INTO "transition" VALUES(345,2,160,63,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(347,2,43,65,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(348,2,115,65,NULL,'NonCompliant','','resource');
+INSERT INTO "transition" VALUES(447,3,98,1,'NoEvidence','Compliant','','resource');
+INSERT INTO "transition" VALUES(448,3,106,1,'NoEvidence','Compliant','','resource');
+INSERT INTO "transition" VALUES(449,3,107,1,'NoEvidence','Compliant','','resource');
+INSERT INTO "transition" VALUES(450,3,142,1,'NoEvidence','Compliant','','resource');
+INSERT INTO "transition" VALUES(455,3,49,5,'NoEvidence',NULL,'','resource');
+INSERT INTO "transition" VALUES(456,3,94,5,'NoEvidence','Compliant','','resource');
+INSERT INTO "transition" VALUES(457,3,96,5,'NoEvidence','Compliant','','resource');
+INSERT INTO "transition" VALUES(458,3,98,5,'NoEvidence','Compliant','','resource');
+INSERT INTO "transition" VALUES(459,3,112,5,'NoEvidence',NULL,'','resource');
+INSERT INTO "transition" VALUES(460,3,144,5,'NoEvidence','NonCompliant','','resource');
+INSERT INTO "transition" VALUES(461,3,146,5,'NoEvidence',NULL,'','resource');
+INSERT INTO "transition" VALUES(536,4,108,1,'NoEvidence','Compliant','','resource');
+INSERT INTO "transition" VALUES(537,4,98,35,'NoEvidence','NoEvidence','forbidden','evidence');
+INSERT INTO "transition" VALUES(538,4,106,35,'NoEvidence','NoEvidence','forbidden','evidence');
+INSERT INTO "transition" VALUES(539,4,107,35,'NoEvidence','NoEvidence','forbidden','evidence');
+INSERT INTO "transition" VALUES(540,4,108,35,'NoEvidence','NoEvidence','forbidden','evidence');
+INSERT INTO "transition" VALUES(541,4,142,35,'NoEvidence','Compliant','','resource');
+INSERT INTO "transition" VALUES(583,5,98,63,'NoEvidence','Compliant','','resource');
+INSERT INTO "transition" VALUES(584,5,106,63,'NoEvidence','NonCompliant','','resource');
+INSERT INTO "transition" VALUES(585,5,107,63,'NoEvidence','NonCompliant','','resource');
+INSERT INTO "transition" VALUES(586,5,108,63,'NoEvidence',NULL,'','resource');
+INSERT INTO "transition" VALUES(587,5,142,63,'NoEvidence','Compliant','','resource');
+INSERT INTO "transition" VALUES(633,9,25,5,'Compliant','NonCompliant','','resource');
+CREATE TABLE verdict (
+  check_id INTEGER NOT NULL REFERENCES policy_check(id),
+  resource_id INTEGER NOT NULL REFERENCES resource(id),
+  state TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  cause TEXT NOT NULL,
+  version_id INTEGER NOT NULL REFERENCES version(id),
+  since_cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  evaluated_at INTEGER NOT NULL,
+  known_state TEXT,
+  known_version INTEGER NOT NULL,
+  PRIMARY KEY (check_id, resource_id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO "verdict" VALUES(24,5,'Compliant','','resource',256,2,1795348614764471,'Compliant',256);
+INSERT INTO "verdict" VALUES(25,5,'NonCompliant','','resource',256,9,1795348614764471,'NonCompliant',256);
+INSERT INTO "verdict" VALUES(38,5,'Compliant','','resource',256,2,1795348614764471,'Compliant',256);
+INSERT INTO "verdict" VALUES(43,65,'NonCompliant','','resource',260,2,1795348654805957,'NonCompliant',260);
+INSERT INTO "verdict" VALUES(55,5,'Compliant','','resource',256,2,1795348614764471,'Compliant',256);
+INSERT INTO "verdict" VALUES(56,5,'Compliant','','resource',256,2,1795348614764471,'Compliant',256);
+INSERT INTO "verdict" VALUES(57,1,'Compliant','','resource',1,2,1795348594826694,'Compliant',1);
+INSERT INTO "verdict" VALUES(57,35,'Compliant','','resource',35,2,1795348594826694,'Compliant',35);
+INSERT INTO "verdict" VALUES(57,63,'Compliant','','resource',63,2,1795348594826694,'Compliant',63);
+INSERT INTO "verdict" VALUES(61,5,'Compliant','','resource',256,2,1795348614764471,'Compliant',256);
+INSERT INTO "verdict" VALUES(94,5,'Compliant','','resource',256,3,1795348614764471,'Compliant',256);
+INSERT INTO "verdict" VALUES(96,5,'Compliant','','resource',256,3,1795348614764471,'Compliant',256);
+INSERT INTO "verdict" VALUES(98,1,'Compliant','','resource',1,3,1795348595046372,'Compliant',1);
+INSERT INTO "verdict" VALUES(98,5,'Compliant','','resource',256,3,1795348614764471,'Compliant',256);
+INSERT INTO "verdict" VALUES(98,35,'NoEvidence','forbidden','evidence',35,4,1795348595129408,NULL,0);
+INSERT INTO "verdict" VALUES(98,63,'Compliant','','resource',63,5,1795348595219135,'Compliant',63);
+INSERT INTO "verdict" VALUES(106,1,'Compliant','','resource',1,3,1795348595046372,'Compliant',1);
+INSERT INTO "verdict" VALUES(106,35,'NoEvidence','forbidden','evidence',35,4,1795348595129408,NULL,0);
+INSERT INTO "verdict" VALUES(106,63,'NonCompliant','','resource',63,5,1795348595219135,'NonCompliant',63);
+INSERT INTO "verdict" VALUES(107,1,'Compliant','','resource',1,3,1795348595046372,'Compliant',1);
+INSERT INTO "verdict" VALUES(107,35,'NoEvidence','forbidden','evidence',35,4,1795348595129408,NULL,0);
+INSERT INTO "verdict" VALUES(107,63,'NonCompliant','','resource',63,5,1795348595219135,'NonCompliant',63);
+INSERT INTO "verdict" VALUES(108,1,'Compliant','','resource',1,4,1795348595129408,'Compliant',1);
+INSERT INTO "verdict" VALUES(108,35,'NoEvidence','forbidden','evidence',35,4,1795348595129408,NULL,0);
+INSERT INTO "verdict" VALUES(111,5,'Compliant','','resource',256,2,1795348614764471,'Compliant',256);
+INSERT INTO "verdict" VALUES(113,5,'Compliant','','resource',256,2,1795348614764471,'Compliant',256);
+INSERT INTO "verdict" VALUES(115,65,'NonCompliant','','resource',260,2,1795348654805957,'NonCompliant',260);
+INSERT INTO "verdict" VALUES(122,1,'Compliant','','resource',1,2,1795348594826694,'Compliant',1);
+INSERT INTO "verdict" VALUES(122,35,'Compliant','','resource',35,2,1795348594826694,'Compliant',35);
+INSERT INTO "verdict" VALUES(122,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO "verdict" VALUES(123,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO "verdict" VALUES(123,35,'Compliant','','resource',35,2,1795348594826694,'Compliant',35);
+INSERT INTO "verdict" VALUES(123,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO "verdict" VALUES(124,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO "verdict" VALUES(124,35,'Compliant','','resource',35,2,1795348594826694,'Compliant',35);
+INSERT INTO "verdict" VALUES(124,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO "verdict" VALUES(125,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO "verdict" VALUES(125,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO "verdict" VALUES(125,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO "verdict" VALUES(126,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO "verdict" VALUES(126,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO "verdict" VALUES(126,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO "verdict" VALUES(127,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO "verdict" VALUES(127,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO "verdict" VALUES(127,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO "verdict" VALUES(128,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO "verdict" VALUES(128,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO "verdict" VALUES(128,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO "verdict" VALUES(129,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO "verdict" VALUES(129,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO "verdict" VALUES(129,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO "verdict" VALUES(130,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO "verdict" VALUES(130,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO "verdict" VALUES(130,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO "verdict" VALUES(131,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO "verdict" VALUES(131,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO "verdict" VALUES(131,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO "verdict" VALUES(132,1,'Compliant','','resource',1,2,1795348594826694,'Compliant',1);
+INSERT INTO "verdict" VALUES(132,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO "verdict" VALUES(132,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO "verdict" VALUES(133,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO "verdict" VALUES(133,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO "verdict" VALUES(133,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO "verdict" VALUES(134,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO "verdict" VALUES(134,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO "verdict" VALUES(134,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO "verdict" VALUES(135,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO "verdict" VALUES(135,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO "verdict" VALUES(135,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO "verdict" VALUES(136,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO "verdict" VALUES(136,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO "verdict" VALUES(136,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO "verdict" VALUES(137,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO "verdict" VALUES(137,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO "verdict" VALUES(137,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+INSERT INTO "verdict" VALUES(142,1,'Compliant','','resource',1,3,1795348595046372,'Compliant',1);
+INSERT INTO "verdict" VALUES(142,35,'Compliant','','resource',35,4,1795348595129408,'Compliant',35);
+INSERT INTO "verdict" VALUES(142,63,'Compliant','','resource',63,5,1795348595219135,'Compliant',63);
+INSERT INTO "verdict" VALUES(144,5,'NonCompliant','','resource',256,3,1795348614764471,'NonCompliant',256);
+INSERT INTO "verdict" VALUES(151,5,'Compliant','','resource',256,2,1795348614764471,'Compliant',256);
+INSERT INTO "verdict" VALUES(160,1,'NonCompliant','','resource',1,2,1795348594826694,'NonCompliant',1);
+INSERT INTO "verdict" VALUES(160,35,'NonCompliant','','resource',35,2,1795348594826694,'NonCompliant',35);
+INSERT INTO "verdict" VALUES(160,63,'NonCompliant','','resource',63,2,1795348594826694,'NonCompliant',63);
+CREATE TABLE version (
+  id INTEGER PRIMARY KEY,
+  resource_id INTEGER NOT NULL REFERENCES resource(id),
+  from_cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  to_cycle INTEGER REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  observed_at INTEGER NOT NULL,
+  normaliser INTEGER NOT NULL,
+  fingerprint BLOB NOT NULL,
+  checksum BLOB NOT NULL,
+  body BLOB NOT NULL
+) STRICT;
+INSERT INTO "version" VALUES(1,1,2,NULL,1795348594735267,2,X'9CB7DF576700184932B30451F2DCEC7A4D761682261F6AF8EDC9AFBD6D975F8B',X'80E59C7875BC9000916C580F1A42B7938FB382E01A784CE98351837CAE92FB16',X'28B52FFD602A01ED0900C6523B22406BDC18263F21A5E4952B6DE142A1382A7C3B06106DFB111FEDA36E57261DC39C09320030003000DB3BAD734997365CD0A54AE440CB6B5CC24A8239C53ECC491EC358811AC624DCB34B84387C3B9C114AF710F5076DFAA03E020D5761F1D2E7B3EB8048B92498CD5383D1F4676F33C2A3E9339C92A3CBA8CB51CFE501E2EFB37DA14D79DA76083C4E08AE4BB5294373C2CE027692F267A9ABD2C712B43D3077BEAE46A56C921ECD9522F27A9188AC4A9D8163A5F8F0E983D134953EC08CFC5D3A384547C32C027AA2841DA760CA5B96251411C316463CCC7109F31A4899FFDCF0298845CEB8A1A44D2577431D0016440AA43D4A9AC584F56C08E8ECDD0B6647C816526CEBBAB6EC6557D65A6E7E9B306517E06092A9251831FFC568D8A93A80AF8F2D908DF3A4403CAEB68EAA5D995862CEF21A0B00413803');
+INSERT INTO "version" VALUES(5,5,2,9,1795348594760550,2,X'21D6245E64BA0D3FBA2F62E23D017C01B2419CD803C31E3C70E3EE8827317783',X'2F762A0866CAE6ACE48B2D420B2D05B7B66AADDADBC6CD65F1A2D786BB5502DC',X'28B52FFD602803E5120076667225208DE80163F849096742D0F1D6C2ED375847343D4FD8D581450B541FDD95FF970A3000B056680065006900142F9E92C28B9FD2904D34C5BCC3AE9E52E904F31662923F215477F54A01C04AF469851281F9EA514AD05A31128300469FDA4907D823C27C75697D38AC97BE57C6498EA8890DD8DC31187C1A628E161DE62E6A308701A16EA405F3934A5BC90A3FBACFF0E328B922F606500DE9815351BF8CF5DA76891743C7E8D88D67D18E63507322063990C3248F0EE63818457F1E48F50AB57F212F7E68ADB5C679009C7B8BF69A9BB486B9C6184D6B6C1344B7ED1572C5E377696BC58FBDD2D322107DEAD9155EEC15ADD7EDFB043F86340BB16AB81489FDA62E057AFC96269890E9D6ABA5FA6520E0C7EFD384545A603D014A2ABA152F8E1EDD21BC122B99A6743807C0705ED3BC469B388E31A42423ADF0BAB8C7D51D20606D7F5EEDB105F6E4D4BFAC545F8858A8A9304DF90DFF0E61C0349D97DF6A1F43041796B452591A4E2F22486AEE800F73B169C678248735BE8098033627362267674FB7F0C6C712D3A7B6BC78AAFC98D7E5D2DA6BED396ED234F6C889F5F788A5F084085E6CA157EF117EFCB76D475E8E3D8E1E6DE965B050B2E3346555F500AF0B3B5C6B041ED50339203082E2D8E901E0857D9E2D56A6D1F820D107F9D85ADA1C30ECF9A2856F47B64A05630B17ACADD3183B84C5FB5D7402ECF93A23ADCE3F16C0549B466B44A9FC7BE43801F316D8DC100B8C9FD933BC6A465961367043627CCBA6272C25B0068F024790C6054F2CAD9D102D5B10A03C985B282FD5631476341C0D3D16762A108DDEA436A37730042B3796582E2D1305');
+INSERT INTO "version" VALUES(35,35,2,NULL,1795348594735267,2,X'EDBE6A27166E21BA79A5AC7EAF696B2CACD30F712BF12BE47AD9A8332B4AAE0B',X'53E14BE7EBD4DBC3C5D0359B877B89B2E52CAA4A97265413DD6D554A023E5F9C',X'28B52FFD602801FD0900A6523B22306BDD4170FDDADDA8F8C468E1B2024FDBF8BB49EC0791766C9BB5FE416430305025320031003000DB5BAD734A99365C50A68DC3B84459687ADED2204648ED31DB34696A92B6F0F314C7250EDF0E6784D2BD64FD41237D501F01EC3A205A2E096673C55844FAB3B739E111E9339C92A3CBA84C2BE9D35CEA00792C570101F1F7D9AED048B9DA76083C6E04CD8D9D05ECA4E5CF52D9A58F29697B60EE7C658C4B5B445E2FE2ACE73222EC5267E0582A3E7CFA5844DA7015142F7D7E973EC09CFC5D3A5845C7D32C234153C209E734E52DDB10CED4B48519A8255CD2BC475266B53C9B462AB91B5C99BE46CA101E0014448AA03D129AC584F56508CCEC5D3FAC1E19799D3D43B1ED10DB029A5DEF6B790CEC8029BB0007934C2D3142029241511AD6385507F0096C0B8CE3BC2B88771076913924E62CAFB100108433');
+INSERT INTO "version" VALUES(63,63,2,NULL,1795348594735267,2,X'754DB21E038BE297F54AAFC267EE6F5481909A91C3406B9CB02BAC5042FC26C0',X'F92F060E892AF7F4C830CEB6DB05D9910E92EB2E6C8E8717AC2F880E0E603B7E',X'28B52FFD600B01750900665138234089B801C850BD3736F2A764BCEC264A998953698C4DEDB7AAED7FB1B62B318661CE042F002D002C00CE255DDA504197F27B9445448B6B10882D093B2C621CC3146713AC49188110CF3B7C3B9C114AF710F5076DFAA03E021D102997058C45D39FBDCD088FA6CF704A8E2EA32E9DCD5374891778C0E0EFB35DA14D79DA76083C6E6CEFB40192F267A9ABD2C712B44D3077BE2E46A5EDCD1CF55C46D6DE8655A93B70AC141F3E7D2C9A36DC04C54B9FCF2E953EC08CFC5D3A384547C3EC023D11C28E4BB0E429CB108988610A2F0F731CC2BC064AA6AEEA69D385E6C64E0376011C00F72B85CB1EBDCC62C27A290468EC25306BC661AF81B5052ABB5ED5F2C8DB8023BBA006934259D91583D25CDEA93A80CF8F2DA00DF754039802F1EA6A17994362CEF21A0B00413803');
+INSERT INTO "version" VALUES(65,65,2,23,1795348594760550,2,X'6987B5BC6C9AC871EA7DC84130DDC7BC3C4B70BAE199858EEADCCD2C79A03BCF',X'CDD6CC2EC65D99028A9F4080331C09B9D2EB0DCEAAB1135D038ED8D38790589E',X'28B52FFD60670435150006A97824206FDD0CF6FF34D7D33B66F89D92323581D3EE2EF477448F1E8386757D19540D1004C02B6D006D0069001775AC27EF74EE5B86B4DA65A7A4ECB28D6B56C6D49E720259A162EC5D664C3F76597420E0275AA943A9C054EF2833EA1793756CB4D29F1436CA997A61D40F1A3A466B3BD33172D8313520C449ADD134D4A6073ECD81F8D1204D3BC91145A64E2AFF920EAB845566DF46B91901BB54EF8B61525967BF454105AD2ADE65BD2BC4945664BA4B65A2B250CEC62C48409EBC7F22509C567CCF5D2AEBC824F5219044E738F92318326265ED5C119D27BB542A8DF9BF8D5D493C9BE02995BA9213F5860AE5573A29967133DED696EFD7BE6D8BE785406C8A275BBB6C07D22322B7C3BEA560A55FFBB9DAB7DED92EEBCCA65AFDAA3D4EE238FB16A3D45DB66228279D3C30A9B292B06B97BDB02CA668DE99776DD84F4CC29A45616B9C73FBD67B9A289CED3DB543536CC95D285512F073A4D8E9C78EDD106291E78F50534ABCADDF0EBB2E380C95B5A00579B82145936B083E5A131D6E8EC7F434A71B5183A07B22446A7EF2ECDFA542F1EFB2FBF6113D0CA5468A22D862D4404D92A2A7450872B486344D0D083D089673CF3980C8351AA781025CF39EE73DDC43E39AD3B4C771CE405BF2D7029B32E1BA7868240C9288605137D8B70CFDDC0E3F4AA821A5420265142A114992142AD41A2082A3D0E50D12807625A68C646C2ACC96FF59EF01E019469353A8C00251FA85FF8DE531A22E1CC4645C561947DAC151799370C79428DB1BF7770496BCAA2CBE10301B2B949B3AD474817DD480627674C1E84365B294AC21AD185D6D81467E6C303CEBFF561194DDA8DE615EC46E385EF8D81D0F8B0FE3E91BFAD2F75540E7083BAF56C0B11A2B3D23857831C05066394ED961274DAAF3360E9CA3235D30D76C07A7439337021717418986C2E5C1CA6715');
+INSERT INTO "version" VALUES(138,138,3,17,1795348595008392,2,X'1449CA534A28CBBB558B6FC12851692A9ADF6B987F6CBFF0ECD8EAFAA01E7465',X'653844BC21FBA3187093CEC4BCDB9769F7B19AE0729FD7E2C1FE5ABBFE33673A',X'28B52FFD605904ED0F00465D572430ABB60198969FA4887131266526BB5C8AC2CC4B49DBB60F4522FDFFAFF7130D0C0C54094E0049004B00EFA262A6B5003C041D36E3CBF2DEC618D8D27AB6414187FF2053512F9722EC685947E8DB2B01411E457B30C4261A8A3934A22088C6509B781E8AD1601155408BE50FF24BDCCC9FE82B9D6C9C0F010EDC90E1A3E48905FF16B3F9E0A42F7FAF045BBAE853065D7B6CC9C6B9F89C9C9EFF6DE36CF2B9455D150527373AC5A4932B4D9F4D7AF4F87F9DF13B7C91725BFE0C11FB638C65F90A8E71FF5E7ADFB71E2C5327FD5A5A2FD92CB863FD1518D88E0E4D26B3EE144238E993B689B183070FFE76361BFB9D6CEB1E7D9B4D0E48D2C9A961B4AFCC131EBFAFC0E4F4492283C9BA881099854C6542D1CF26930DEA963B9D9E3BB2758663C110098D408FA650916D3CAA2D94A11E8881508A7DB484834196A9E496860DEFCB57854230F9172163928DB4E1BBC780658CE975D626D80B7F3614173E20502221C6CC782004FE50D80DC9068D138835D42202185151084B28610B2FF0625E2DC0C73ECE870F447A7CEC010AE21261797C317B216EAE96B35453212D9985E7BB982B412F1B6AFAD2E38D676300A000D6B1396E40FFBA5918C994DC3D0C68E6AF5EB6B957C895718B33AFA8FC2E7F17CA579D79B0509C9184A9A5EDBAEE23A0A2C3CC0830A3403A893FBB303C299689D032F0B36A901D819B01');
+INSERT INTO "version" VALUES(256,5,9,NULL,1795348614722955,2,X'C9DB6D9E6E31DB57961CE2C3C2A56EE39EEB383774F1215660EAE570EC9A3ED8',X'26BDE2C59EAF2CE4AB3434E0C8F1E64E3A84653673482FCA00ABE9A33FF03D7C',X'28B52FFD602703FD120006667126108FE80146984B26556EC45BADD97D6A32B41E382B50DF44F2C06BF1CB4609202200000006016700630067008BA7A4F0E2A73464154D31EFB0ABA7545AC1BC9598E44F09D55DBD526058893EAD5022305F3D4A0A5A2BA6C10080D1A77652011699305F5D5A230EEBA5EF957112246AE20336770E069F8618A44587B98B1ECC7140A81BA9C1FCA4D256B2C28FEE33FC384ABE080DE9815351BF8CF5DA76891743E7E8D88FA7D18E63507322063990C3248F10E63818457F1E49F50AB57F212F8E68ADB5C67918CEBD467BCD39B486B9C61C4D6B6C0F44B7ED15F2C5E377696BC58FBDD2D312107DEAD9155EEC15ADD7ED7B053F8694E2F69BBA14E8F15B7A604AA65BAF93A0FA6518E0C7EFD394545A603D014A2ABA152F8E1EDD21BC0DB6619AD2351A8C477B8E7B5073681A7BA42423ADF0BAB8C7D52124606D7F5EEDB105F6E4D4BFAC545F9858A8A9304DF90FFF0E21C0349D97DF6A1F4BD80B40051796B452591E4E3722486A0E810F73B169E678248735DE80180436273E2267674FB7F0C6C714D3A7B6BC78AAFC98D7E5C268ED35E960FD7D622D3C6182175BE8D5FB841FFF6DDB9197638FA3485B7A192C94EC384D59552DC0EBC210D79A8048F585583D5C4A433D204082C298E901F0E27D9D295686687C906807796D2D6DEE777BBDD442B7214B05C1D68E0BD5DAE98B3CF2814DA7B4B07283164100DBBE72913649FF0158BA9AF66040A1BC3B729C70A9053435B462C6CEF7085D7AFD98B32B4159C01589F1964D4D586A600D1A058E208D0B422C6D3A21B36C25404930B7625E6A6314EE6838107A54D859201A7A93D28CDEC150ACDC7862B9B44C14');
+INSERT INTO "version" VALUES(257,138,17,NULL,1795348634830644,2,X'91145504C8DE633C489361D1B8170725147ADC49261F5C2DF0F62D56B1B18534',X'43CFE69023B6C7AAC84DD33EE77DEA272AD002F1D90066D615E95DC3F784B97B',X'28B52FFD20F7D50400924A221E70476D0143F4A61C4A06B48CD44989B4D37F4DEDA10FFD8D197655FF9710090403C969739CE59253F6F82B9CABB5FFEAB9EFBCD4D984FE056A7DEDD240C777B4B33CB401F00A3B77AE017A6BDA859B21D203C3CEBF388D6A74D6B8956637766D4494053A24451A14499814380CB33024845104290C22918C735002D017EFB3ED74D41C2FB9B48710040052056819E067D5203B423103');
+INSERT INTO "version" VALUES(260,65,23,NULL,1795348654729993,2,X'131FE8ADA69A65CCB78FBE89677AADE4ADBC5332E864B4DD6FD363B486C0B5D7',X'CECAEC25AF3A78A75E5EB230574DE150765E6A15672C931897E9EE715BD0BEF4',X'28B52FFD6077045D150076697924206FF40CEEE596FF928C59B40FB74C4DE0B4BB0BFD1DD1348B88C6972F06810A3000B0566D006F006900EC16FDEB13FB74B2E37EB4E28567A4F0C24D63F262AACF3879AD50F5B51F2FC6EDB5241D08B013ADF45F5460EA3B8C177D8BB91C325AA99DF431EA996A5DFA07FEFED2EACF388C9C764C8D0769126B340EB1E9790F73A07E3048E34D724490A993466BC57F55BA9561C730724675E11F2FF5DD629834D6E9D6A2A0825655F3C2EF156246099BF25299A8F08B93310B12AFA7773B11284F2BAC4F5E2AECB824F52190C06F38DB463062445EFE5D01BF27BC542A7EDF3A865E493D9DC0522A791527FA0DF5455BE9A43A42CE705C3DDAB7D8B1CB9E1702D0A99E2D7909B6FD9F8D1F01DB1DD831F52AB5D56D57ECF8FDE2859DE914ABB6624F93380E3BBE94CA0B57FDE2A4B307263556D2B578E10B299B82BD5FEF955D3BAF7499A48F35AD3576FC3E4DF44D7F9FDCC1A99691174A8D046D1B52FDD44287EEEFDD886D1BA16694705CADFFF315964F429E6E48D1D41C7A0FD640A799E3313DCCF146C4A0D71E08911A3B7BBAF5792978F26C5B545B5E981D3FA2A79FD44851F4188C1A884952F43008410ED690A6A9F1A00741B6E65A03885AA3711A28A035EE79DCA33D348D390D7B9CE60CB88C962DEE8C09D6C543236190400449DF801D33784CA851A1420286884844494981A1D63082A390A90712C08625434632361466CBFFACF7800E09E889D0B886283DAF017624FEAFF331123A0B13D3B867368EB48323C04DF4DD34510A6F3EEFB12CA9550F3E0E1004AB197753A878C17D9473C50DA30B6C87EFC94064A56835C7557368F4C71F83B51E8C551365A7AAF795E2AD86584088D1F163C1047C2042717DDF003439AC23550547C8D8D51C49E039138365CBDDCAEE3E6969F9D3287D868934BBB9A1AB3D6B2DA3914776E9483C53123AD814AF02');
+CREATE TABLE watermark (
+  source TEXT PRIMARY KEY,
+  position INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO "watermark" VALUES('changes',1795348594712569);
+CREATE INDEX resource_by_type ON resource(type, key) WHERE version_id IS NOT NULL;
+CREATE INDEX resource_by_source ON resource(source) WHERE version_id IS NOT NULL;
+CREATE INDEX version_by_resource ON version(resource_id, from_cycle);
+CREATE INDEX verdict_by_resource ON verdict(resource_id);
+CREATE INDEX transition_by_resource ON transition(resource_id);
+CREATE INDEX dependency_by_subject ON dependency(resource_id, check_id);
+CREATE INDEX reference_by_target ON reference(relation, target);
+CREATE INDEX drift_open ON drift(resource_id) WHERE resolved_cycle IS NULL;
+CREATE INDEX change_record_by_resource ON change_record(resource_key, changed_at);
+CREATE INDEX drift_by_resolution ON drift(resolved_cycle) WHERE resolved_cycle IS NOT NULL;
+CREATE INDEX version_by_end ON version(to_cycle) WHERE to_cycle IS NOT NULL;
+CREATE INDEX acceptance_by_drift ON acceptance(drift_id) WHERE drift_id IS NOT NULL;
+CREATE INDEX acceptance_by_end ON acceptance(ended_cycle) WHERE ended_cycle IS NOT NULL;
+CREATE INDEX drift_by_resource ON drift(resource_id);
+CREATE INDEX drift_by_acceptance ON drift(acceptance_id) WHERE acceptance_id IS NOT NULL;
+CREATE INDEX drift_event_by_drift ON drift_event(drift_id);
+COMMIT;
