@@ -513,6 +513,7 @@ Result<std::shared_ptr<const Baseline>> compile_baseline(
   auto baseline = std::make_shared<Baseline>();
   baseline->acceptances = std::move(acceptances);
   baseline->expected = drift.expected;
+  baseline->flapping = drift.flapping;
   baseline->owner_tags = drift.owner_tags;
   try {
     for (const auto& spec : assignments) {

@@ -110,6 +110,7 @@ struct Baseline {
   std::vector<std::shared_ptr<const Exemption>> exemptions;
   std::vector<core::Acceptance> acceptances;  // of the file: drift that is agreed to
   std::vector<core::ExpectedRule> expected;   // changes that are expected, or never are
+  core::FlappingRule flapping;
   std::vector<std::string> owner_tags;
   /// What differs worth telling. Never null in a compiled baseline.
   std::shared_ptr<const DriftRules> drift;

@@ -152,7 +152,7 @@ Status DriftBook::open_baseline(const DriftSubject& resource,
                                 core::Severity severity) {
   auto before = open_item(resource.row, DriftKind::kBaseline, check, "");
   if (!before || *before) {
-    return before ? Status::ok() : Status(before.error());
+    return before ? stand(**before) : Status(before.error());
   }
   DriftItem item;
   item.kind = DriftKind::kBaseline;
@@ -169,7 +169,39 @@ Status DriftBook::resolve_baseline(std::int64_t resource, std::int64_t check) {
   if (!item) {
     return item.error();
   }
-  return *item ? view_->resolve_drift((*item)->id) : Status::ok();
+  return *item ? settle(**item) : Status::ok();
+}
+
+Status DriftBook::settle(const DriftItem& item) {
+  if (item.quiet_since) {
+    return Status::ok();
+  }
+  bool flaps = item.flapping;
+  if (!flaps && flapping_.openings > 0) {
+    const auto openings = view_->drift_openings(item, changes_->now - flapping_.window);
+    if (!openings) {
+      return openings.error();
+    }
+    flaps = *openings >= flapping_.openings;
+  }
+  return flaps ? view_->quiet_drift(item) : view_->resolve_drift(item.id);
+}
+
+Status DriftBook::stand(const DriftItem& item) {
+  return item.quiet_since ? view_->unquiet_drift(item.id) : Status::ok();
+}
+
+Status DriftBook::end_flapping() {
+  const auto away = view_->drift_quiet_since(changes_->now - flapping_.window);
+  if (!away) {
+    return away.error();
+  }
+  for (const auto id : *away) {
+    if (auto done = view_->resolve_drift(id); !done) {
+      return done;
+    }
+  }
+  return Status::ok();
 }
 
 /// A new body, and what differs from it in the versions that drift is measured against.
@@ -238,10 +270,10 @@ Status DriftBook::reconcile(const DriftSubject& resource,
   const auto same = std::ranges::find(
       **found, item.path, [](const DriftChange& difference) { return difference.change.path; });
   if (same == (*found)->end()) {
-    return view_->resolve_drift(item.id);
+    return settle(item);
   }
   if (!agreed && same->change.new_value == item.new_value) {
-    return Status::ok();
+    return stand(item);
   }
   return open_difference(resource, *same, from, comparison.version, item.id);
 }
@@ -380,7 +412,7 @@ Result<bool> DriftBook::is_agreed(const DriftItem& item) {
   if (!acceptances) {
     return acceptances.error();
   }
-  return std::ranges::any_of(**acceptances, [&](const Acceptance& acceptance) {
+  return !item.quiet_since && std::ranges::any_of(**acceptances, [&](const auto& acceptance) {
     return acceptance.id == item.acceptance && !acceptance.snooze;
   });
 }

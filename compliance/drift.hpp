@@ -28,8 +28,9 @@ class DriftBook {
   /// `expected` must outlive it.
   DriftBook(core::JudgeView& view,
             const core::CycleChanges& changes,
-            std::span<const core::ExpectedRule> expected = {})
-      : view_(&view), changes_(&changes), expected_(expected) {}
+            std::span<const core::ExpectedRule> expected = {},
+            const core::FlappingRule& flapping = {})
+      : view_(&view), changes_(&changes), expected_(expected), flapping_(flapping) {}
 
   /// A verdict is non-compliant by a cause that may open drift.
   core::Status open_baseline(const DriftSubject& resource,
@@ -57,6 +58,8 @@ class DriftBook {
 
   /// Acceptances whose time has come to an end cover no longer.
   core::Status end_expired();
+  /// Flapping drift that has stayed away for long enough is resolved.
+  core::Status end_flapping();
 
   struct Accepted {
     std::int64_t acceptance = 0;
@@ -108,10 +111,15 @@ class DriftBook {
                               std::string_view new_body);
   core::Status cover_if_accepted(std::int64_t id, core::DriftFacts facts);
   core::Status end(const core::Acceptance& acceptance);
+  /// What the item says is no longer so: it is resolved, unless it keeps coming and going.
+  core::Status settle(const core::DriftItem& item);
+  /// What the item says is so.
+  core::Status stand(const core::DriftItem& item);
 
   core::JudgeView* view_;
   const core::CycleChanges* changes_;
   std::span<const core::ExpectedRule> expected_;
+  core::FlappingRule flapping_;
   std::optional<std::vector<core::Acceptance>> in_force_;
 };
 

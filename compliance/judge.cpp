@@ -77,7 +77,7 @@ class CycleJudge {
         view_(&view),
         changes_(&changes),
         reads_(view),
-        drift_(view, changes, baseline.expected) {}
+        drift_(view, changes, baseline.expected, baseline.flapping) {}
 
   Status load_checks() {
     auto rows = view_->checks();
@@ -188,6 +188,9 @@ class CycleJudge {
       return loaded;
     }
     if (auto done = drift_.end_expired(); !done) {
+      return done;
+    }
+    if (auto done = drift_.end_flapping(); !done) {
       return done;
     }
     for (const auto& change : changes_->resources) {

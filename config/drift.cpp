@@ -107,6 +107,11 @@ void read_expected(YamlReader& expected, ExpectedRule& out) {
 }  // namespace
 
 void read_drift_rules(YamlReader& drift, core::DriftSettings& out) {
+  drift.mapping("flapping", [&](YamlReader& flapping) {
+    flapping.allow({"openings", "window"});
+    flapping.integer("openings", 0, 1000, out.flapping.openings);
+    flapping.duration("window", std::chrono::minutes(1), out.flapping.window);
+  });
   drift.sequence("include", [&](YamlReader& include) {
     include.allow({"types", "paths"});
     auto& entry = out.include.emplace_back();

@@ -6,7 +6,7 @@
 
 namespace plumbline::config {
 
-/// The keys `include`, `owner_tags` and `expected`.
+/// The keys `flapping`, `include`, `owner_tags` and `expected`.
 void read_drift_rules(YamlReader& drift, core::DriftSettings& out);
 
 }  // namespace plumbline::config

@@ -359,8 +359,14 @@ void read_backup(YamlReader& backup, const std::filesystem::path& base, Backup& 
 }
 
 void read_drift(YamlReader& drift, const std::filesystem::path& base, Drift& out) {
-  drift.allow(
-      {"acceptances", "first_pass", "socket", "noise", "include", "owner_tags", "expected"});
+  drift.allow({"acceptances",
+               "first_pass",
+               "socket",
+               "noise",
+               "include",
+               "owner_tags",
+               "expected",
+               "flapping"});
   drift.path("noise", base, out.noise_file);
   read_drift_rules(drift, out.rules);
   drift.path("acceptances", base, out.acceptances_file);

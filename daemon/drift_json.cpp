@@ -208,6 +208,8 @@ Result<json> DriftRenderer::render(const core::DriftRow& row) {
               {"opened_cycle", row.item.opened_cycle},
               {"opened_at", core::to_rfc3339(row.item.opened_at)},
               {"resolved_at", time_or_null(row.item.resolved_at)},
+              {"flapping", row.item.flapping},
+              {"quiet_since", time_or_null(row.item.quiet_since)},
               {"acceptance",
                covering == acceptances_.end() ? json(nullptr) : acceptance_json(covering->second)}};
 }

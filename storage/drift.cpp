@@ -17,8 +17,8 @@ namespace {
 constexpr std::string_view kItem =
     "d.id, d.kind, d.check_id, d.resource_id, d.path, d.old_value, d.new_value, d.severity, "
     "d.opened_cycle, d.opened_at, d.acceptance_id, d.resolved_cycle, d.resolved_at, d.old_version, "
-    "d.new_version";
-constexpr int kAfterItem = 15;
+    "d.new_version, d.flapping, d.quiet_since";
+constexpr int kAfterItem = 17;
 
 DriftItem read_item(const Statement& row) {
   DriftItem item;
@@ -39,6 +39,10 @@ DriftItem read_item(const Statement& row) {
   }
   item.old_version = row.integer(13);
   item.new_version = row.integer(14);
+  item.flapping = row.integer(15) != 0;
+  if (!row.is_null(16)) {
+    item.quiet_since = core::from_micros(row.integer(16));
+  }
   return item;
 }
 
@@ -80,16 +84,7 @@ core::DriftEventRow read_event(const Statement& row) {
   out.id = row.integer(0);
   out.cycle = row.integer(1);
   out.at = core::from_micros(row.integer(2));
-  for (const auto step : {DriftStep::kOpened,
-                          DriftStep::kChanged,
-                          DriftStep::kAccepted,
-                          DriftStep::kSnoozed,
-                          DriftStep::kReopened,
-                          DriftStep::kResolved}) {
-    if (core::to_string(step) == row.text(3)) {
-      out.step = step;
-    }
-  }
+  out.step = core::parse_drift_step(row.text(3)).value_or(DriftStep::kOpened);
   out.drift = row.integer(4);
   out.acceptance = row.integer(5);
   return out;
@@ -169,7 +164,57 @@ Result<std::int64_t> DriftWriter::replace(std::int64_t id, const DriftItem& by) 
   if (auto done = end_item(id); !done) {
     return done.error();
   }
-  return open(by, DriftStep::kChanged);
+  auto opened = open(by, DriftStep::kChanged);
+  if (!opened) {
+    return opened;
+  }
+  const auto inherited = connection_
+                             ->prepare(
+                                 "UPDATE drift SET flapping = "
+                                 "(SELECT flapping FROM drift WHERE id = ?1) WHERE id = ?2")
+                             .bind(1, id)
+                             .bind(2, *opened)
+                             .run();
+  return inherited ? std::move(opened) : inherited.error();
+}
+
+Result<std::int64_t> DriftWriter::openings(const DriftItem& item, core::Time since) {
+  const Use use(connection_->prepare(
+      "SELECT count(*) FROM drift d JOIN drift_event e ON e.drift_id = d.id AND e.step = 'opened' "
+      "WHERE d.resource_id = ? AND d.kind = ? AND coalesce(d.check_id, 0) = ? AND d.path = ? "
+      "AND d.opened_at > ?"));
+  use->bind(1, item.resource)
+      .bind(2, core::to_string(item.kind))
+      .bind(3, item.check)
+      .bind(4, item.path)
+      .bind(5, core::to_micros(since));
+  if (const auto row = use->step(); !row) {
+    return row.error();
+  }
+  return use->integer(0);
+}
+
+Status DriftWriter::quiet(const DriftItem& item) {
+  if (auto done =
+          connection_->prepare("UPDATE drift SET flapping = 1, quiet_since = ? WHERE id = ?")
+              .bind(1, core::to_micros(now_))
+              .bind(2, item.id)
+              .run();
+      !done) {
+    return done;
+  }
+  return item.flapping ? Status::ok() : step(item.id, DriftStep::kFlapping);
+}
+
+Status DriftWriter::unquiet(std::int64_t id) {
+  return connection_->prepare("UPDATE drift SET quiet_since = NULL WHERE id = ?").bind(1, id).run();
+}
+
+Result<std::vector<std::int64_t>> DriftWriter::quiet_since(core::Time since) {
+  const Use use(connection_->prepare(
+      "SELECT id FROM drift WHERE quiet_since <= ? AND resolved_cycle IS NULL ORDER BY id"));
+  use->bind(1, core::to_micros(since));
+  return all_rows<std::int64_t>(*use, [](const Statement& row) { return row.integer(0); });
 }
 
 Status DriftWriter::end_item(std::int64_t id) {

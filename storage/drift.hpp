@@ -19,6 +19,10 @@ class DriftWriter {
   [[nodiscard]] core::Result<std::int64_t> open(const core::DriftItem& item, core::DriftStep step);
   [[nodiscard]] core::Result<std::int64_t> replace(std::int64_t id, const core::DriftItem& by);
   [[nodiscard]] core::Status resolve(std::int64_t id);
+  [[nodiscard]] core::Result<std::int64_t> openings(const core::DriftItem& item, core::Time since);
+  [[nodiscard]] core::Status quiet(const core::DriftItem& item);
+  [[nodiscard]] core::Status unquiet(std::int64_t id);
+  [[nodiscard]] core::Result<std::vector<std::int64_t>> quiet_since(core::Time since);
   /// Whatever is open about a check.
   [[nodiscard]] core::Status resolve_of_check(std::int64_t check);
   [[nodiscard]] core::Status cover(std::int64_t id, const core::Acceptance& by);

@@ -267,6 +267,18 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
 
   Status resolve_drift(std::int64_t id) override { return drift_.resolve(id); }
 
+  Result<std::int64_t> drift_openings(const core::DriftItem& item, core::Time since) override {
+    return drift_.openings(item, since);
+  }
+
+  Status quiet_drift(const core::DriftItem& item) override { return drift_.quiet(item); }
+
+  Status unquiet_drift(std::int64_t id) override { return drift_.unquiet(id); }
+
+  Result<std::vector<std::int64_t>> drift_quiet_since(core::Time since) override {
+    return drift_.quiet_since(since);
+  }
+
   Status cover_drift(std::int64_t id, const core::Acceptance& by) override {
     return drift_.cover(id, by);
   }

@@ -96,6 +96,7 @@ ACCEPTED = {
     "no drift": MINIMAL + "drift:\n",
     "nothing of drift": MINIMAL + "drift: {noise: '', include: [], owner_tags: [], expected: []}\n",
     "what counts": MINIMAL + "drift: {include: [{types: [Microsoft.Web/sites, '*'], paths: [/p/*/q, /**/r]}]}\n",
+    "flapping": MINIMAL + "drift: {flapping: {openings: 5, window: 60s}}\n",
     "owners": MINIMAL + "drift: {owner_tags: [owner, team]}\n",
     "an expected change": MINIMAL + EXPECTED % "actors: ['*'], clients: [a], operations: [b/write], types: [c/d], "
                                                "scopes: [/subscriptions/x]",
@@ -202,6 +203,7 @@ REFUSED = {
     "a path without types": MINIMAL + "drift: {include: [{paths: [/p]}]}\n",
     "a type without a provider": MINIMAL + "drift: {include: [{types: [sites]}]}\n",
     "a dotted path": MINIMAL + "drift: {include: [{types: [a/b], paths: [properties.x]}]}\n",
+    "a short window of flapping": MINIMAL + "drift: {flapping: {window: 59s}}\n",
     "owners that are no list": MINIMAL + "drift: {owner_tags: owner}\n",
     "a rule without a name": MINIMAL + "drift: {expected: [{effect: accept, actors: [a]}]}\n",
     "a rule without an effect": MINIMAL + "drift: {expected: [{name: x, actors: [a]}]}\n",

@@ -11,6 +11,13 @@ namespace {
 constexpr std::array kKinds = {DriftKind::kBaseline, DriftKind::kConfiguration};
 constexpr std::array kStates = {
     DriftState::kOpen, DriftState::kAccepted, DriftState::kSnoozed, DriftState::kResolved};
+constexpr std::array kSteps = {DriftStep::kOpened,
+                               DriftStep::kChanged,
+                               DriftStep::kAccepted,
+                               DriftStep::kSnoozed,
+                               DriftStep::kReopened,
+                               DriftStep::kFlapping,
+                               DriftStep::kResolved};
 
 template <class Values>
 auto parse(const Values& values, std::string_view text)
@@ -69,10 +76,16 @@ std::string_view to_string(DriftStep step) noexcept {
       return "snoozed";
     case DriftStep::kReopened:
       return "reopened";
+    case DriftStep::kFlapping:
+      return "flapping";
     case DriftStep::kResolved:
       return "resolved";
   }
   return "";
+}
+
+std::optional<DriftStep> parse_drift_step(std::string_view text) noexcept {
+  return parse(kSteps, text);
 }
 
 bool Acceptance::covers(const DriftFacts& facts) const {

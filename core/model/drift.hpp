@@ -37,7 +37,9 @@ struct DriftItem {
   std::int64_t new_version = 0;  // that shows it
   std::int64_t opened_cycle = 0;
   Time opened_at;
-  std::int64_t acceptance = 0;  // what covers it; 0: nothing
+  std::int64_t acceptance = 0;      // what covers it; 0: nothing
+  bool flapping = false;            // keeps coming and going
+  std::optional<Time> quiet_since;  // of one that flaps and is not there at the moment
   std::optional<std::int64_t> resolved_cycle;
   std::optional<Time> resolved_at;
 };
@@ -85,8 +87,10 @@ enum class DriftStep : std::uint8_t {
   kAccepted,
   kSnoozed,
   kReopened,  // what covered it ended
+  kFlapping,  // it keeps coming and going, and is not resolved before it stays away
   kResolved,
 };
 [[nodiscard]] std::string_view to_string(DriftStep step) noexcept;
+[[nodiscard]] std::optional<DriftStep> parse_drift_step(std::string_view text) noexcept;
 
 }  // namespace plumbline::core

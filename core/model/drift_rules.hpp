@@ -1,6 +1,7 @@
 // What is configured of drift, as it is written down.
 #pragma once
 
+#include "core/clock.hpp"
 #include "core/path_pattern.hpp"
 
 #include <cstdint>
@@ -66,11 +67,19 @@ struct ExpectedRule {
   }
 };
 
+/// Drift that opens this often within the window is flapping: it is resolved only once it has
+/// stayed away for as long as the window.
+struct FlappingRule {
+  std::int64_t openings = 3;  // 0: nothing is
+  std::chrono::seconds window{3600};
+};
+
 struct DriftSettings {
   std::vector<NoiseRule> noise;  // beyond what baselines bring
   std::vector<DriftInclude> include;
   std::vector<std::string> owner_tags;  // the first one found names the owner
   std::vector<ExpectedRule> expected;   // the first one that holds decides
+  FlappingRule flapping;
 };
 
 }  // namespace plumbline::core

@@ -76,6 +76,13 @@ class JudgeView : public Snapshot {
   /// Ends an item and opens another about the same property in its place.
   virtual Result<std::int64_t> replace_drift(std::int64_t id, const DriftItem& by) = 0;
   virtual Status resolve_drift(std::int64_t id) = 0;
+  /// How often what the item is about has opened since then.
+  virtual Result<std::int64_t> drift_openings(const DriftItem& item, Time since) = 0;
+  /// It keeps coming and going and is away now; or is there again.
+  virtual Status quiet_drift(const DriftItem& item) = 0;
+  virtual Status unquiet_drift(std::int64_t id) = 0;
+  /// What has been away since then or longer.
+  virtual Result<std::vector<std::int64_t>> drift_quiet_since(Time since) = 0;
   virtual Status cover_drift(std::int64_t id, const Acceptance& by) = 0;
   virtual Status uncover_drift(std::int64_t id) = 0;
   /// Returns its id.

@@ -293,6 +293,74 @@ TEST_CASE_FIXTURE(Fixture,
   }
 }
 
+TEST_CASE_FIXTURE(Fixture, "drift that keeps coming and going is resolved once it stays away") {
+  const auto flip = [&](const char* access) { workspace("a", access).commit(); };
+  for (int i = 0; i < 2; ++i) {
+    flip("Enabled");
+    flip("Disabled");
+    CHECK(access() == "-");
+  }
+  flip("Enabled");
+  flip("Disabled");
+  // The third time within the hour: held.
+  CHECK(access() == "open Disabled>Enabled");
+  auto item = drift({DriftState::kOpen}, kAccess).at(0).item;
+  CHECK(item.flapping);
+  CHECK(item.quiet_since == clock.now());
+  CHECK(open_drift(core::DriftKind::kBaseline) == 1);  // so is the verdict's
+
+  SUBCASE("again and again it is one item, and one step") {
+    for (int i = 0; i < 5; ++i) {
+      flip("Enabled");
+      CHECK_FALSE(drift({DriftState::kOpen}, kAccess).at(0).item.quiet_since);
+      flip("Disabled");
+    }
+    CHECK(drift({DriftState::kOpen}, kAccess).at(0).item.id == item.id);
+    CHECK(steps(kAccess) == "opened resolved opened resolved opened flapping");
+  }
+  SUBCASE("away for as long as the window, it is resolved") {
+    clock.advance(std::chrono::minutes(58));
+    commit();
+    CHECK(access() == "open Disabled>Enabled");
+    commit();
+    CHECK(access() == "-");
+    CHECK(open_drift(core::DriftKind::kBaseline) == 0);
+    CHECK(steps(kAccess).ends_with("flapping resolved"));
+    flip("Enabled");
+    CHECK_FALSE(drift({DriftState::kOpen}, kAccess).at(0).item.flapping);
+  }
+  SUBCASE("another value takes its place, and flaps still") {
+    flip("SecuredByPerimeter");
+    CHECK(access() == "open Disabled>SecuredByPerimeter");
+    flip("Disabled");
+    CHECK(drift({DriftState::kOpen}, kAccess).at(0).item.quiet_since == clock.now());
+  }
+  SUBCASE("accepted while it is away, nothing is measured from what is not there") {
+    in_book(
+        [&](compliance::DriftBook& book) { REQUIRE(book.accept_item(item.id, accepted_by("a"))); });
+    resource(workspace_key("a"),
+             "microsoft.operationalinsights/workspaces",
+             R"("location":"moved","properties":{"publicNetworkAccessForQuery":"Disabled"})")
+        .commit();
+    CHECK(access() == "accepted Disabled>Enabled");
+    flip("Enabled");
+    CHECK(access() == "accepted Disabled>Enabled");
+    flip("Disabled");
+    CHECK(access() == "open Enabled>Disabled");
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "with `openings: 0` nothing flaps") {
+  core::DriftSettings settings;
+  settings.flapping.openings = 0;
+  adopt(tests::make_assignment(), {}, {}, settings);
+  for (int i = 0; i < 4; ++i) {
+    workspace("a", "Enabled").commit();
+    workspace("a", "Disabled").commit();
+    CHECK(access() == "-");
+  }
+}
+
 TEST_CASE("an acceptance covers what every member of it fits") {
   core::DriftFacts facts;
   facts.kind = core::DriftKind::kConfiguration;

@@ -71,11 +71,12 @@ class JudgeFixture {
 
   void adopt(const compliance::AssignmentSpec& spec,
              const std::vector<core::ExemptionSpec>& exemptions = {},
-             std::vector<core::Acceptance> acceptances = {}) {
+             std::vector<core::Acceptance> acceptances = {},
+             const core::DriftSettings& drift = {}) {
     const auto aliases = policy::AliasCatalogue::shipped();
     REQUIRE(aliases);
     auto compiled =
-        compliance::compile_baseline({spec}, exemptions, **aliases, {}, std::move(acceptances));
+        compliance::compile_baseline({spec}, exemptions, **aliases, drift, std::move(acceptances));
     CAPTURE((compiled ? std::string() : compiled.error().message));
     REQUIRE(compiled);
     baseline = *std::move(compiled);
