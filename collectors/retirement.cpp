@@ -4,6 +4,7 @@
 #include "core/resource_id.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -62,6 +63,34 @@ Partition partition_of(std::string_view evidence_key) {
   return {evidence_key.substr(kPrefix.size(), bar - kPrefix.size()), evidence_key.substr(bar + 1)};
 }
 
+/// Those that were deleted and are drift for it, while nobody will ever see them come back.
+core::Status add_deleted(core::Snapshot& snapshot,
+                         const Planned& planned,
+                         const std::function<bool(std::string_view)>& left,
+                         std::vector<std::string>& keys) {
+  core::DriftFilter filter;
+  filter.states = {
+      core::DriftState::kOpen, core::DriftState::kAccepted, core::DriftState::kSnoozed};
+  filter.kind = core::DriftKind::kConfiguration;
+  filter.limit = std::numeric_limits<std::int32_t>::max();
+  const auto rows = snapshot.drift(filter);
+  if (!rows) {
+    return rows.error();
+  }
+  for (const auto& row : *rows) {
+    // Of a resource that is gone nothing else is drift.
+    if (!row.item.path.empty() || !row.item.new_value.empty()) {
+      continue;
+    }
+    const auto table = core::resource_graph_table(row.resource_type);
+    if (!planned.has_row(table, row.resource_type) ||
+        left(core::subscription_of_key(row.resource_key))) {
+      keys.push_back(row.resource_key);
+    }
+  }
+  return core::Status::ok();
+}
+
 }  // namespace
 
 Result<Unplanned> find_unplanned(core::Snapshot& snapshot,
@@ -82,6 +111,9 @@ Result<Unplanned> find_unplanned(core::Snapshot& snapshot,
   });
   if (!visited) {
     return visited.error();
+  }
+  if (auto done = add_deleted(snapshot, planned, left, out.keys); !done) {
+    return done.error();
   }
   auto evidence = snapshot.all_evidence();
   if (!evidence) {

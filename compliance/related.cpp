@@ -202,6 +202,12 @@ void Surroundings::resolve_element(Node& node) {
   }
 }
 
+bool Surroundings::is_gone(const RelationEnd& end) {
+  const auto table = core::resource_graph_table(end.type);
+  return !missing(core::partition_evidence_key(table, core::subscription_of_key(end.key))) &&
+         check(reads_->snapshot().was_deleted(end.key)).value_or(false);
+}
+
 void Surroundings::resolve(Node& node) {
   if (node.resolved) {
     return;
@@ -216,6 +222,7 @@ void Surroundings::resolve(Node& node) {
   dependencies_.insert(target_of_key(node.end.key));
   node.document = load(node.end.key);
   if (node.document == nullptr) {
+    node.is_gone = is_gone(node.end);
     return;
   }
   // One whose own evidence is lost is no better known than that.
@@ -233,7 +240,7 @@ void Surroundings::add_targets(const Relation& forward, Node& from, Found& out) 
   }
   if (forward.reads_body()) {
     resolve(from);
-    if (!from.end.body) {
+    if (!from.end.body && !from.is_gone) {
       out.missing.insert(from.reason);
     }
   }
@@ -363,7 +370,12 @@ const Surroundings::Joined& Surroundings::join(const Relation& relation) {
       break;
     }
     resolve(node);
-    if (!node.end.body) {
+    if (node.is_gone) {
+      append_element(joined.json,
+                     fmt::format(R"({{"id":{},"type":{}}})",
+                                 core::json_quote(node.end.key),
+                                 core::json_quote(node.end.type)));
+    } else if (!node.end.body) {
       append_element(joined.json,
                      fmt::format(R"({{"{}":{},"id":{},"type":{}}})",
                                  policy::kNoEvidenceKey,

@@ -61,6 +61,7 @@ class Surroundings final : public policy::RelatedResources {
     DocumentPointer document;  // what end.body is part of
     bool resolved = false;     // the store was asked for its body
     std::string reason;        // why there is no body
+    bool is_gone = false;      // known not to exist
   };
 
   /// What a relation leads to.
@@ -100,6 +101,8 @@ class Surroundings final : public policy::RelatedResources {
   void add_sources(const Relation& forward, const Node& from, Found& out);
   /// The reason why there may be more sources than are known.
   void add_missing_sources(const Relation& forward, const Node& target, Found& out);
+  /// Whether it was there, was deleted, and everything that could tell otherwise was read.
+  bool is_gone(const RelationEnd& end);
   /// Looks for the body of a node that is known by its key.
   void resolve(Node& node);
   void resolve_element(Node& node);

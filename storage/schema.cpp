@@ -239,6 +239,8 @@ CREATE TABLE drift_event (
 CREATE INDEX drift_event_by_drift ON drift_event(drift_id);
 )sql",
                                                                  R"sql(
+-- What was found to be gone, as opposed to what is no longer asked for.
+ALTER TABLE resource ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0;
 -- Drift that keeps coming and going: `quiet_since` when it is not there at the moment.
 ALTER TABLE drift ADD COLUMN flapping INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE drift ADD COLUMN quiet_since INTEGER;

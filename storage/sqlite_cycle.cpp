@@ -530,7 +530,7 @@ Status SqliteCycle::merge_staged(core::CycleChanges& changes) {
     if (auto done =
             connection_
                 ->prepare("UPDATE resource SET version_id = ?, observed_at = ?, display_id = ?, "
-                          "source = ?, type = ? WHERE id = ?")
+                          "source = ?, type = ?, deleted = 0 WHERE id = ?")
                 .bind(1, change.new_version)
                 .bind(2, use->integer(5))
                 .bind(3, use->text(1))
@@ -549,11 +549,14 @@ Status SqliteCycle::merge_staged(core::CycleChanges& changes) {
 Status SqliteCycle::merge_deletions(core::CycleChanges& changes) {
   for (const auto& [key, retired] : deletions_) {
     auto gone = [&] {
-      // The resource and every detail document below it.
+      // The resource and every detail document below it; and what went earlier, where that is
+      // drift still and is no longer asked for.
       const Use use(connection_->prepare(
-          "SELECT id, key, type, is_detail, version_id FROM resource WHERE version_id IS NOT NULL "
+          "SELECT id, key, type, is_detail, version_id FROM resource WHERE (version_id IS NOT NULL "
+          "OR (?2 AND EXISTS (SELECT 1 FROM drift WHERE resource_id = resource.id "
+          "AND resolved_cycle IS NULL))) "
           "AND (key = ?1 OR (is_detail = 1 AND key >= ?1 || '/' AND key < ?1 || '0'))"));
-      use->bind(1, key);
+      use->bind(1, key).bind(2, std::int64_t{retired ? 1 : 0});
       return all_rows<core::ResourceChange>(*use, [](const Statement& row) {
         core::ResourceChange change;
         change.row = row.integer(0);
@@ -572,13 +575,16 @@ Status SqliteCycle::merge_deletions(core::CycleChanges& changes) {
       if (auto done = close_version(change.row, changes.cycle); !done) {
         return done;
       }
-      if (auto done = connection_->prepare("UPDATE resource SET version_id = NULL WHERE id = ?")
-                          .bind(1, change.row)
-                          .run();
+      if (auto done =
+              connection_
+                  ->prepare("UPDATE resource SET version_id = NULL, deleted = ? WHERE id = ?")
+                  .bind(1, std::int64_t{retired ? 0 : 1})
+                  .bind(2, change.row)
+                  .run();
           !done) {
         return done;
       }
-      ++row_.deleted;
+      row_.deleted += change.old_version == 0 ? 0 : 1;
       changes.resources.push_back(std::move(change));
     }
     if (auto done = forget_evidence(key, changes); !done) {

@@ -252,6 +252,18 @@ Result<std::vector<std::string>> SnapshotReads<Base>::deleted_since(core::Time s
 }
 
 template <class Base>
+Result<bool> SnapshotReads<Base>::was_deleted(std::string_view key) {
+  const Use use(
+      connection_->prepare("SELECT deleted FROM resource WHERE key = ? AND version_id IS NULL"));
+  use->bind(1, key);
+  const auto row = use->step();
+  if (!row) {
+    return row.error();
+  }
+  return *row && use->integer(0) != 0;
+}
+
+template <class Base>
 Result<std::vector<std::int64_t>> SnapshotReads<Base>::referring(std::string_view relation,
                                                                  std::string_view target) {
   const Use use(connection_->prepare(

@@ -28,6 +28,7 @@ class SnapshotReads : public Base {
   core::Result<std::vector<core::TypedRow>> rows_of_source(std::string_view source) override;
   core::Status for_each_live(const std::function<void(const core::LiveRow&)>& visit) override;
   core::Result<std::vector<std::string>> deleted_since(core::Time since) override;
+  core::Result<bool> was_deleted(std::string_view key) override;
   core::Result<std::vector<std::string>> resource_keys(
       std::string_view subscription, const std::vector<std::string>& types) override;
   core::Result<std::vector<std::int64_t>> referring(std::string_view relation,

@@ -30,7 +30,8 @@ PLACES = {"root": (), "azure": ("azure",), "cloud": ("azure", "cloud"), "custom"
           "baseline": ("baseline",),
           "reader": ("baseline", "assignments", "[]"), "schedule": ("schedule",), "storage": ("storage",),
           "backup": ("storage", "backup"), "privacy": ("privacy",),
-          "web": ("web",), "log": ("log",), "drift": ("drift",), "include": ("drift", "include", "[]"),
+          "web": ("web",), "log": ("log",), "drift": ("drift",), "flapping": ("drift", "flapping"),
+          "include": ("drift", "include", "[]"),
           "expected": ("drift", "expected", "[]"), "window": ("drift", "expected", "[]", "windows", "[]")}
 
 ASSIGNMENT = "baseline: {assignments: [{name: a, initiative: base, %s}]}\n"

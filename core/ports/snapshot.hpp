@@ -267,6 +267,10 @@ class Snapshot {
   /// back; sorted.
   virtual Result<std::vector<std::string>> deleted_since(Time since) = 0;
 
+  /// Whether a cycle found that the resource of this key was deleted, and it has not come back. What
+  /// is no longer asked for was not; what is not kept any more is not known.
+  virtual Result<bool> was_deleted(std::string_view key) = 0;
+
   /// Rows of the resources and details whose relation points at `target`.
   virtual Result<std::vector<std::int64_t>> referring(std::string_view relation,
                                                       std::string_view target) = 0;

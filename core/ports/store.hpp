@@ -18,7 +18,7 @@ struct ResourceChange {
   std::string key;
   std::string type;
   bool is_detail = false;
-  std::int64_t old_version = 0;  // 0: new or revived
+  std::int64_t old_version = 0;  // 0: new or revived; or gone already, and no longer asked for
   std::int64_t new_version = 0;  // 0: deleted
   bool normaliser_only = false;  // the source did not change, the normaliser did
   bool retired = false;          // no longer asked for; nothing says that it is gone
@@ -122,7 +122,8 @@ class Cycle {
   /// Marks a resource as deleted, with its details. The caller has confirmed it (truth 3).
   virtual Status stage_deletion(std::string_view key) = 0;
   /// Takes a resource with its details, or one detail document, out of the inventory because nobody
-  /// asks for it any longer.
+  /// asks for it any longer. One that was deleted before is told to the judge again while it is
+  /// drift.
   virtual Status stage_retirement(std::string_view key) = 0;
   virtual Status stage_evidence(Evidence evidence) = 0;
   /// Forgets a source that is no longer asked.

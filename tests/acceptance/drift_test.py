@@ -176,6 +176,22 @@ def a_deleted_resource_goes_with_its_verdicts(test):
     equal(sum(cycle["deleted"] for cycle in daemon.api("cycles")["cycles"]), 2, "deletions in the cycles")
 
 
+def a_deleted_workspace_is_missed_by_what_sends_to_it(test):
+    reference = "LT-4.1-resource-diagnostics-not-dangling"
+    simulator = test.simulator()
+    daemon = test.serve(test.configure(
+        simulator, baseline=os.path.join(test.source_dir, "baselines", "azure-monitor")), simulator)
+    daemon.wait_passes(1)
+    senders = {row["resource_key"] for row in daemon.results(reference=reference, state="Compliant")}
+    equal(daemon.results(reference=reference, state="NonCompliant"), [], "what misses something before")
+    simulator.delete(WORKSPACE)
+    missing = wait_for("a sender that misses it",
+                       lambda: daemon.results(reference=reference, state="NonCompliant"), alive=[daemon])
+    check({row["resource_key"] for row in missing} <= senders, missing)
+    equal({item["resource_key"] for item in open_drift(daemon).values() if item["reference"] == reference},
+          {row["resource_key"] for row in missing}, "drift")
+
+
 def a_resource_that_graph_forgets_stays(test):
     simulator, daemon, first = watched(test)
     machines = [row for row in simulator.graph_rows("resources")]
@@ -405,6 +421,7 @@ def two_instants_are_compared(test):
 if __name__ == "__main__":
     main([a_property_flips_and_flips_back, a_deleted_setting_concerns_its_resource, a_change_that_no_rule_reads,
           noise_is_no_drift_and_more_counts_where_configured,
-          a_deleted_resource_goes_with_its_verdicts, a_resource_that_graph_forgets_stays,
+          a_deleted_resource_goes_with_its_verdicts, a_deleted_workspace_is_missed_by_what_sends_to_it,
+          a_resource_that_graph_forgets_stays,
           drift_is_accepted_by_command, drift_is_accepted_by_file,
           who_changed_it_is_named, two_instants_are_compared])

@@ -97,7 +97,15 @@ struct Fixture {
         .io = io.executor(),
         .cpu = cpu.executor(),
         .storage = storage.executor(),
-        .judge = [](core::JudgeView&, const core::CycleChanges&) { return core::Status::ok(); },
+        .judge =
+            [this](core::JudgeView&, const core::CycleChanges& changes) {
+              for (const auto& change : changes.resources) {
+                if (change.retired) {
+                  retired.push_back(change.key);
+                }
+              }
+              return core::Status::ok();
+            },
         .on_commit = [](const core::CycleReport&) { return nothing(); }};
     collectors::Inventory inventory(std::move(parts), plan, options_of_inventory);
     collectors::PassReport report;
@@ -149,6 +157,7 @@ struct Fixture {
   FakeTokens tokens;
   core::CollectionPlan plan;
   std::optional<core::CollectionPlan> reloaded_plan;
+  std::vector<std::string> retired;  // as the judge was told
   collectors::InventoryOptions options_of_inventory;
   tests::ScriptedTransport transport{
       [this](const net::HttpRequest& request) -> core::Result<net::HttpResponse> {
@@ -406,6 +415,33 @@ TEST_CASE_FIXTURE(Fixture, "a subscription that the scope leaves out is retired,
   CHECK(is_known("a"));
   CHECK_FALSE(has_evidence("arg:resources|s2"));
   CHECK(opened.store->snapshot().value()->resource_keys("s2", {}).value().empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "what is gone is told again once its subscription is left out") {
+  answers["/subscriptions"] =
+      tests::response(200, R"({"value":[{"subscriptionId":"s1"},{"subscriptionId":"s2"}]})");
+  const std::string key =
+      "/subscriptions/s2/resourcegroups/rg/providers/microsoft.keyvault/vaults/z";
+  graph(row("a") + R"(,{"id":")" + key +
+        R"(","type":"microsoft.keyvault/vaults","subscriptionId":"s2"})");
+  run();
+  auto cycle = opened.store->begin_cycle("sweep", "");
+  REQUIRE((*cycle)->stage_deletion(key));
+  REQUIRE((*cycle)->commit(true, [&](core::JudgeView& view, const core::CycleChanges& changes) {
+    core::DriftItem item;
+    item.kind = core::DriftKind::kConfiguration;
+    item.resource = changes.resources.at(0).row;
+    item.old_value = "{}";
+    item.opened_cycle = changes.cycle;
+    return core::Status(view.open_drift_item(item) ? core::Status::ok()
+                                                   : core::Error{core::Errc::kIo, "test"});
+  }));
+  CHECK(opened.store->snapshot().value()->was_deleted(key).value());
+  options_of_inventory.subscriptions = {"s1"};
+  graph(row("a"));
+  run();
+  CHECK(retired == std::vector{key});
+  CHECK_FALSE(opened.store->snapshot().value()->was_deleted(key).value());
 }
 
 TEST_CASE_FIXTURE(Fixture, "a source succeeded only if every subscription of it did") {

@@ -162,6 +162,15 @@ class JudgeFixture {
     last = *report;
   }
 
+  /// Commits that nobody asks for a resource any longer.
+  void retired(const std::string& key) {
+    auto cycle = opened_.store->begin_cycle("baseline", "no longer collected");
+    REQUIRE((*cycle)->stage_retirement(key));
+    REQUIRE((*cycle)->commit(true, [&](core::JudgeView& view, const core::CycleChanges& changes) {
+      return compliance::judge_changes(*baseline, view, changes);
+    }));
+  }
+
   /// Lets `change` write into the book of drift, in a cycle of its own.
   template <class Change>
   void in_book(Change change) {

@@ -333,6 +333,35 @@ TEST_CASE_FIXTURE(JudgeFixture, "a target outside the inventory is no evidence u
   CHECK(verdict("target", component_key("c")) == "Compliant resource");
 }
 
+TEST_CASE_FIXTURE(JudgeFixture, "a deleted target is known by its id and type alone") {
+  const auto target = [this]() { return verdict("target", component_key("c")); };
+  evidence("arg:resources|s1", "").workspace("w", "Disabled").component("c", "w").commit();
+  CHECK(target() == "Compliant resource");
+  gone(workspace_key("w")).commit();
+  CHECK(target() == "NonCompliant related");
+  SUBCASE("while its subscription cannot be read, it may be back") {
+    evidence("arg:resources|s1", "forbidden").commit();
+    CHECK(target() == "NoEvidence(forbidden) evidence");
+  }
+  SUBCASE("it comes back") {
+    workspace("w", "Disabled").commit();
+    CHECK(target() == "Compliant related");
+  }
+  SUBCASE("one that is no longer asked for was not deleted") {
+    workspace("w", "Disabled").commit();
+    retired(workspace_key("w"));
+    CHECK(target() == "NoEvidence(not_collected) parameters");
+  }
+}
+
+TEST_CASE_FIXTURE(JudgeFixture, "that a resource is gone is drift for as long as it is asked for") {
+  evidence("arg:resources|s1", "").workspace("w", "Disabled").commit();
+  gone(workspace_key("w")).commit();
+  CHECK(open_drift(DriftKind::kConfiguration) == 1);
+  retired(workspace_key("w"));
+  CHECK(open_drift(DriftKind::kConfiguration) == 0);
+}
+
 TEST_CASE_FIXTURE(JudgeFixture,
                   "a deleted resource takes its verdicts and drift along, history stays") {
   workspace("w", "Enabled").commit();
