@@ -410,7 +410,15 @@ Reply ResourceGraph::answer_generated(const std::string& text,
   auto cached = std::ranges::find(wanted_, paging.key, &Wanted::key);
   if (cached == wanted_.end()) {
     Wanted wanted{paging.key, {}};
-    for (std::size_t i = 0; i < generator_->size(); ++i) {
+    for (const auto& id : query->ids) {
+      if (const auto index = generator_->index_of(id);
+          index &&
+          (scope.whole_tenant || scope.subscriptions.contains(generator_->subscription(*index)))) {
+        wanted.rows.push_back(static_cast<std::uint32_t>(*index));
+      }
+    }
+    std::ranges::sort(wanted.rows);
+    for (std::size_t i = 0; query->ids.empty() && i < generator_->size(); ++i) {
       const bool of_type =
           query->types.empty() ||
           std::ranges::find(query->types, generator_->type(i)) != query->types.end();

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
 #include <iterator>
 #include <regex>
 
@@ -47,6 +48,18 @@ std::string uuid_of(std::uint64_t first, std::uint64_t second) {
                      first & 0xfffU,
                      second >> 52U,
                      second & 0xffffffffffffU);
+}
+
+/// Of a list of KQL's string literals, in lower case.
+std::vector<std::string> literals(std::string_view list) {
+  std::vector<std::string> out;
+  for (const auto part : core::split(list, ',')) {
+    const auto trimmed = core::trim(part);
+    if (trimmed.size() > 2) {
+      out.push_back(core::to_lower(trimmed.substr(1, trimmed.size() - 2)));
+    }
+  }
+  return out;
 }
 
 }  // namespace
@@ -94,7 +107,30 @@ std::string Generator::subscription(std::size_t index) const {
   return subscription_id(place(index).subscription);
 }
 
+std::optional<std::size_t> Generator::index_of(std::string_view id) const {
+  const auto digits = id.substr(id.rfind('-') + 1);
+  std::size_t index = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+  if (error != std::errc() || end != digits.data() + digits.size() || index >= size() ||
+      !core::iequals(this->id(index), id)) {
+    return std::nullopt;
+  }
+  return index;
+}
+
+void Generator::patch(std::size_t index, const Json& patch) {
+  std::string text;
+  append_row(index, text);
+  Json row = Json::parse(text);
+  row.merge_patch(patch);
+  patched_[index] = dump(row);
+}
+
 void Generator::append_row(std::size_t index, std::string& out) const {
+  if (const auto patched = patched_.find(index); patched != patched_.end()) {
+    out += patched->second;
+    return;
+  }
   const Place at = place(index);
   const Kind& kind = kKinds.at(at.type);
   const auto random = mixed(options_.seed, index + (std::size_t{1} << 32U));
@@ -135,6 +171,15 @@ void Generator::append_row(std::size_t index, std::string& out) const {
 }
 
 std::optional<GeneratedQuery> parse_generated_query(const std::string& text) {
+  // A list of ids is too long for a regular expression.
+  constexpr std::string_view kById = "resources | where id in~ (";
+  constexpr std::string_view kByIdEnd = ") | order by id asc";
+  if (text.starts_with(kById) && text.ends_with(kByIdEnd)) {
+    GeneratedQuery query;
+    query.ids = literals(
+        std::string_view(text).substr(kById.size(), text.size() - kById.size() - kByIdEnd.size()));
+    return query;
+  }
   static const std::regex pattern(R"(resources(?: \| where type in~ \(([^)]*)\))?)"
                                   R"((?: \| where hash\(tolower\(id\), (\d{1,4})\) == (\d{1,4}))?)"
                                   R"( \| (order by id asc|summarize count\(\) by subscriptionId))");
@@ -143,13 +188,7 @@ std::optional<GeneratedQuery> parse_generated_query(const std::string& text) {
     return std::nullopt;
   }
   GeneratedQuery query;
-  const std::string types = match[1];
-  for (const auto part : core::split(types, ',')) {
-    const auto trimmed = core::trim(part);
-    if (trimmed.size() > 2) {
-      query.types.push_back(core::to_lower(trimmed.substr(1, trimmed.size() - 2)));
-    }
-  }
+  query.types = literals(match[1].str());
   if (match[2].matched) {
     query.pieces = std::max(1UL, std::stoul(match[2]));
     query.piece = std::stoul(match[3]);

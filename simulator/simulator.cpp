@@ -261,6 +261,21 @@ struct Simulator::State {
     return plain_reply(200, {{"ok", true}});
   }
 
+  /// From its first change on Resource Manager knows a generated resource, too.
+  Reply patch_generated(std::size_t index, const Json& patch, const Cause& cause) {
+    const std::string id = generator.id(index);
+    if (store.find(id) == nullptr) {
+      std::string row;
+      generator.append_row(index, row);
+      store.add(Json::parse(row));
+    }
+    const auto patched = store.patch(id, patch, cause);
+    if (patched) {
+      generator.patch(index, patch);
+    }
+    return status_reply(patched);
+  }
+
   Reply admin_resources(const net::ServerRequest& request) {
     const auto id = request.query_value("id");
     if (!id) {
@@ -280,6 +295,12 @@ struct Simulator::State {
     const core::Result<Json> body = parse_json(request.body, "request body");
     if (!body) {
       return status_reply(body.error());
+    }
+    if (const auto generated = generator.index_of(*id)) {
+      if (request.method != "PATCH") {
+        return plain_reply(405, {{"error", "generated resources can only be patched"}});
+      }
+      return patch_generated(*generated, *body, cause);
     }
     if (request.method == "PUT") {
       return status_reply(store.put(*id, *body, cause));

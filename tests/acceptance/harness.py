@@ -172,6 +172,11 @@ class Process:
             self._popen.kill()
         self._popen.wait()
 
+    def processor_seconds(self):
+        with open(f"/proc/{self.pid}/stat", encoding="utf-8") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def peak_rss_kib(self):
         for line in read_text(f"/proc/{self.pid}/status").splitlines():
             if line.startswith("VmHWM:"):

@@ -1,9 +1,12 @@
 #include "simulator/generator.hpp"
 
+#include "core/text.hpp"
+
 #include <doctest/doctest.h>
 
 #include <set>
 
+using namespace plumbline;
 using namespace plumbline::simulator;
 
 TEST_CASE("the same seed makes the same tenant, another one another") {
@@ -69,4 +72,27 @@ TEST_CASE("the pieces of a query are all of it, each row once") {
   CHECK(parse_generated_query("resources | summarize count() by subscriptionId")
             ->count_by_subscription);
   CHECK_FALSE(parse_generated_query("resources | take 5"));
+  CHECK(parse_generated_query("resources | where id in~ ('/A', '/b') | order by id asc")->ids ==
+        std::vector<std::string>{"/a", "/b"});
+}
+
+TEST_CASE("a row that was changed stays so, and no other is") {
+  Generator generator({.resources = 300, .subscriptions = 3, .seed = 1});
+  const auto id = core::to_lower(generator.id(123));
+  REQUIRE(generator.index_of(id) == 123);
+  CHECK_FALSE(generator.index_of(id + "0"));
+  CHECK_FALSE(generator.index_of("/subscriptions/x/resourceGroups/rg/providers/a.b/c/d-0000123"));
+  CHECK_FALSE(generator.index_of(""));
+  const auto row = [&](std::size_t index) {
+    std::string text;
+    generator.append_row(index, text);
+    return nlohmann::json::parse(text);
+  };
+  const auto before = row(123);
+  const auto other = row(124);
+  generator.patch(123, {{"tags", {{"owner", "moved"}}}});
+  auto expected = before;
+  expected["tags"]["owner"] = "moved";
+  CHECK(row(123) == expected);
+  CHECK(row(124) == other);
 }
