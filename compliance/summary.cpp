@@ -114,8 +114,8 @@ class Summariser {
     for (const auto step : {&Summariser::add_checks,
                             &Summariser::add_counts,
                             &Summariser::add_exemptions,
-                            &Summariser::add_subscriptions,
                             &Summariser::add_evidence,
+                            &Summariser::add_subscriptions,  // after the evidence
                             &Summariser::add_drift,
                             &Summariser::add_inventory}) {
       if (auto done = (this->*step)(); !done) {
@@ -211,10 +211,6 @@ class Summariser {
   }
 
   core::Status add_subscriptions() {
-    auto evidence = snapshot_->all_evidence();
-    if (!evidence) {
-      return evidence.error();
-    }
     return snapshot_->for_each_of_type(
         "microsoft.resources/subscriptions", "", [&](const core::StoredResource& resource) {
           SubscriptionSummary entry;
@@ -226,41 +222,32 @@ class Summariser {
               body["name"].get(name) == simdjson::SUCCESS) {
             entry.name = name;
           }
-          entry.readable = std::ranges::none_of(*evidence, [&](const core::Evidence& item) {
-            return !item.complete && item.key.starts_with("arg:") &&
-                   item.key.ends_with("|" + entry.id);
-          });
+          entry.readable =
+              std::ranges::none_of(summary_->missing_evidence, [&](const core::Evidence& item) {
+                return item.key.starts_with("arg:") && item.key.ends_with("|" + entry.id);
+              });
           summary_->subscriptions.push_back(std::move(entry));
         });
   }
 
   core::Status add_evidence() {
-    auto evidence = snapshot_->all_evidence();
-    if (!evidence) {
-      return evidence.error();
+    auto missing = snapshot_->incomplete_evidence();
+    auto oldest = snapshot_->oldest_evidence();
+    if (!missing || !oldest) {
+      return !missing ? missing.error() : oldest.error();
     }
-    for (auto& item : *evidence) {
-      if (item.complete) {
-        const std::string source = item.key.substr(0, item.key.find(':'));
-        const auto [entry, added] = summary_->oldest_evidence.try_emplace(source, item.observed_at);
-        entry->second = std::min(entry->second, item.observed_at);
-      } else {
-        summary_->missing_evidence.push_back(std::move(item));
-      }
-    }
+    summary_->missing_evidence = *std::move(missing);
+    summary_->oldest_evidence = *std::move(oldest);
     return core::Status::ok();
   }
 
   core::Status add_drift() {
-    core::DriftFilter filter;
-    filter.states = {core::DriftState::kOpen};
-    filter.limit = std::numeric_limits<std::int32_t>::max();
-    auto rows = snapshot_->drift(filter);
-    if (!rows) {
-      return rows.error();
+    const auto counts = snapshot_->open_drift_counts();
+    if (!counts) {
+      return counts.error();
     }
-    for (const auto& row : *rows) {
-      ++summary_->open_drift[{row.item.kind, row.item.severity, row.subscription}];
+    for (const auto& count : *counts) {
+      summary_->open_drift[{count.kind, count.severity, count.subscription}] = count.count;
     }
     return core::Status::ok();
   }

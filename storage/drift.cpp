@@ -388,6 +388,23 @@ Result<std::vector<core::DriftRow>> SnapshotReads<Base>::drift(const core::Drift
 }
 
 template <class Base>
+Result<std::vector<core::DriftCount>> SnapshotReads<Base>::open_drift_counts() {
+  const Use use(connection_->prepare(
+      fmt::format("SELECT d.kind, d.severity, r.subscription, count(*) FROM drift d "
+                  "JOIN resource r ON r.id = d.resource_id WHERE {} GROUP BY d.kind, d.severity, "
+                  "r.subscription",
+                  condition(DriftState::kOpen))));
+  return all_rows<core::DriftCount>(*use, [](const Statement& row) {
+    core::DriftCount out;
+    out.kind = core::parse_drift_kind(row.text(0)).value_or(core::DriftKind::kBaseline);
+    out.severity = core::parse_severity(row.text(1)).value_or(core::Severity::kLow);
+    out.subscription = row.text(2);
+    out.count = row.integer(3);
+    return out;
+  });
+}
+
+template <class Base>
 Result<std::vector<core::DriftEventRow>> SnapshotReads<Base>::drift_events_of(std::int64_t drift) {
   const Use use(connection_->prepare(fmt::format("{} WHERE drift_id = ? ORDER BY id", kEvents)));
   use->bind(1, drift);
@@ -416,6 +433,8 @@ template Result<std::vector<core::DriftRow>> SnapshotReads<core::Snapshot>::drif
     const core::DriftFilter&);
 template Result<std::vector<core::DriftRow>> SnapshotReads<core::JudgeView>::drift(
     const core::DriftFilter&);
+template Result<std::vector<core::DriftCount>> SnapshotReads<core::Snapshot>::open_drift_counts();
+template Result<std::vector<core::DriftCount>> SnapshotReads<core::JudgeView>::open_drift_counts();
 template Result<std::vector<core::DriftEventRow>> SnapshotReads<core::Snapshot>::drift_events_of(
     std::int64_t);
 template Result<std::vector<core::DriftEventRow>> SnapshotReads<core::JudgeView>::drift_events_of(

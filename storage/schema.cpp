@@ -245,6 +245,18 @@ ALTER TABLE resource ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE drift ADD COLUMN flapping INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE drift ADD COLUMN quiet_since INTEGER;
 CREATE INDEX drift_quiet ON drift(quiet_since) WHERE quiet_since IS NOT NULL;
+-- How many verdicts there are, for readers that cannot count them all each time.
+CREATE TABLE verdict_count (
+  check_id INTEGER NOT NULL REFERENCES policy_check(id),
+  state TEXT NOT NULL,
+  subscription TEXT NOT NULL,
+  count INTEGER NOT NULL,
+  PRIMARY KEY (check_id, state, subscription)
+) STRICT, WITHOUT ROWID;
+INSERT INTO verdict_count SELECT v.check_id, v.state, r.subscription, count(*) FROM verdict v
+  JOIN resource r ON r.id = v.resource_id GROUP BY v.check_id, v.state, r.subscription;
+CREATE INDEX verdict_exempt ON verdict(reason, known_state) WHERE state = 'Exempt';
+CREATE INDEX evidence_missing ON evidence(key) WHERE complete = 0;
 -- Up to which rows a sink has been told what happened.
 CREATE TABLE sink (
   name TEXT PRIMARY KEY,

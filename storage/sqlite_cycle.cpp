@@ -679,6 +679,21 @@ Result<bool> SqliteCycle::is_of_deleted(std::string_view document_key) {
   return false;
 }
 
+Status SqliteCycle::count_verdicts(std::int64_t after_transition) {
+  return connection_
+      ->prepare(
+          "INSERT INTO verdict_count SELECT t.check_id, t.state, r.subscription, sum(t.change) "
+          "FROM (SELECT check_id, resource_id, from_state AS state, -1 AS change FROM transition "
+          "WHERE id > ?1 AND from_state IS NOT NULL UNION ALL "
+          "SELECT check_id, resource_id, to_state, 1 FROM transition "
+          "WHERE id > ?1 AND to_state IS NOT NULL) t JOIN resource r ON r.id = t.resource_id "
+          "WHERE true GROUP BY t.check_id, t.state, r.subscription HAVING sum(t.change) <> 0 "
+          "ON CONFLICT (check_id, state, subscription) DO UPDATE SET count = count + "
+          "excluded.count")
+      .bind(1, after_transition)
+      .run();
+}
+
 Status SqliteCycle::merge_evidence(core::CycleChanges& changes) {
   for (const auto& evidence : evidence_) {
     const auto lists = core::detail_evidence_key("");
@@ -776,6 +791,10 @@ Result<core::CycleReport> SqliteCycle::commit(bool complete, const core::Judge& 
   if (auto begun = chain.begin(); !begun) {
     return begun.error();
   }
+  const auto before = connection_->query_integer("SELECT coalesce(max(id), 0) FROM transition");
+  if (!before) {
+    return before.error();
+  }
   core::CycleChanges changes;
   changes.cycle = *last + 1;
   changes.now = clock_->now();
@@ -794,6 +813,9 @@ Result<core::CycleReport> SqliteCycle::commit(bool complete, const core::Judge& 
   SqliteJudgeView view(*connection_, changes.cycle, changes.now, row_);
   if (auto judged = judge(view, changes); !judged) {
     return judged.error();
+  }
+  if (auto counted = count_verdicts(*before); !counted) {
+    return counted.error();
   }
   row_.committed_at = clock_->now();
   if (auto done = connection_->prepare("INSERT INTO cycle VALUES (?,?,?,?,?,?,?,?,?,?,?,NULL)")

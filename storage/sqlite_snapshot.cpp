@@ -293,6 +293,18 @@ Result<std::vector<core::Evidence>> SnapshotReads<Base>::all_evidence() {
 }
 
 template <class Base>
+Result<std::map<std::string, core::Time>> SnapshotReads<Base>::oldest_evidence() {
+  const Use use(connection_->prepare(
+      "SELECT substr(key, 1, instr(key || ':', ':') - 1), min(observed_at) FROM evidence "
+      "WHERE complete = 1 GROUP BY 1"));
+  std::map<std::string, core::Time> out;
+  auto read = each_row(*use, [&](const Statement& row) {
+    out.emplace(row.text(0), core::from_micros(row.integer(1)));
+  });
+  return read ? Result<std::map<std::string, core::Time>>(std::move(out)) : read.error();
+}
+
+template <class Base>
 Result<std::vector<core::Evidence>> SnapshotReads<Base>::incomplete_evidence() {
   const Use use(
       connection_->prepare("SELECT key, complete, reason, message, observed_at FROM evidence "
@@ -335,8 +347,7 @@ Result<std::vector<core::CheckRow>> SnapshotReads<Base>::checks() {
 template <class Base>
 Result<std::vector<core::VerdictCount>> SnapshotReads<Base>::verdict_counts() {
   const Use use(connection_->prepare(
-      "SELECT v.check_id, v.state, r.subscription, count(*) FROM verdict v "
-      "JOIN resource r ON r.id = v.resource_id GROUP BY v.check_id, v.state, r.subscription"));
+      "SELECT check_id, state, subscription, count FROM verdict_count WHERE count <> 0"));
   return all_rows<core::VerdictCount>(*use, [](const Statement& row) {
     core::VerdictCount count;
     count.check = row.integer(0);

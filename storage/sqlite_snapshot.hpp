@@ -36,6 +36,7 @@ class SnapshotReads : public Base {
   core::Result<std::optional<core::Evidence>> evidence(std::string_view key) override;
   core::Result<std::vector<core::Evidence>> all_evidence() override;
   core::Result<std::vector<core::Evidence>> incomplete_evidence() override;
+  core::Result<std::map<std::string, core::Time>> oldest_evidence() override;
   core::Result<std::int64_t> count_evidence(std::string_view prefix,
                                             std::string_view suffix,
                                             std::int64_t at_most) override;
@@ -44,6 +45,7 @@ class SnapshotReads : public Base {
   core::Result<std::vector<core::ExemptCount>> exempt_counts() override;
   core::Result<std::vector<core::VerdictRow>> verdicts(const core::VerdictFilter& filter) override;
   core::Result<std::vector<core::DriftRow>> drift(const core::DriftFilter& filter) override;
+  core::Result<std::vector<core::DriftCount>> open_drift_counts() override;
   core::Result<std::vector<core::DriftEventRow>> drift_events_of(std::int64_t drift) override;
   core::Result<std::vector<core::DriftEventRow>> drift_events(std::int64_t after,
                                                               std::size_t limit) override;

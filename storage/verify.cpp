@@ -148,6 +148,18 @@ class Verifier {
     if (!held || !told) {
       return !held ? held.error() : told.error();
     }
+    const auto miscounted = connection_->query_integer(
+        "SELECT count(*) FROM (SELECT check_id, state, subscription, sum(n) FROM ("
+        "SELECT v.check_id, v.state, r.subscription, 1 AS n FROM verdict v "
+        "JOIN resource r ON r.id = v.resource_id UNION ALL "
+        "SELECT check_id, state, subscription, -count FROM verdict_count) "
+        "GROUP BY check_id, state, subscription HAVING sum(n) <> 0)");
+    if (!miscounted) {
+      return miscounted.error();
+    }
+    if (*miscounted > 0) {
+      problem(fmt::format("{} of the kept counts are not those of the verdicts", *miscounted));
+    }
     report_.verdicts_checked = *held;
     if (*held != *told) {
       problem(fmt::format("there are {} verdicts, but transitions tell of {}", *held, *told));

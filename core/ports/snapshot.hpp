@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -97,6 +98,13 @@ struct DriftRow {
   std::string resource_type;
   std::string subscription;
   bool is_detail = false;
+};
+
+struct DriftCount {
+  DriftKind kind = DriftKind::kBaseline;
+  Severity severity = Severity::kLow;
+  std::string subscription;
+  std::int64_t count = 0;
 };
 
 struct DriftEventRow {
@@ -267,8 +275,8 @@ class Snapshot {
   /// back; sorted.
   virtual Result<std::vector<std::string>> deleted_since(Time since) = 0;
 
-  /// Whether a cycle found that the resource of this key was deleted, and it has not come back. What
-  /// is no longer asked for was not; what is not kept any more is not known.
+  /// Whether a cycle found that the resource of this key was deleted, and it has not come back.
+  /// What is no longer asked for was not; what is not kept any more is not known.
   virtual Result<bool> was_deleted(std::string_view key) = 0;
 
   /// Rows of the resources and details whose relation points at `target`.
@@ -279,6 +287,9 @@ class Snapshot {
   virtual Result<std::vector<Evidence>> all_evidence() = 0;
   /// Only the sources that could not be asked, in the order of keys.
   virtual Result<std::vector<Evidence>> incomplete_evidence() = 0;
+  /// When the oldest of what was collected is from, by kind of source (what stands before the `:`
+  /// of their keys).
+  virtual Result<std::map<std::string, Time>> oldest_evidence() = 0;
   /// How many sources are known whose key begins with `prefix` and ends with `suffix`; counts up to
   /// `at_most`.
   virtual Result<std::int64_t> count_evidence(std::string_view prefix,
@@ -290,6 +301,8 @@ class Snapshot {
   virtual Result<std::vector<ExemptCount>> exempt_counts() = 0;
   virtual Result<std::vector<VerdictRow>> verdicts(const VerdictFilter& filter) = 0;
   virtual Result<std::vector<DriftRow>> drift(const DriftFilter& filter) = 0;
+  /// How much is open, neither accepted nor put off.
+  virtual Result<std::vector<DriftCount>> open_drift_counts() = 0;
   /// The steps of one drift item, in order; or of all, those after the row `after`.
   virtual Result<std::vector<DriftEventRow>> drift_events_of(std::int64_t drift) = 0;
   virtual Result<std::vector<DriftEventRow>> drift_events(std::int64_t after,

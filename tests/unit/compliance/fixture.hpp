@@ -12,6 +12,9 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+
 namespace plumbline::tests {
 
 inline constexpr const char* kWorkspaceType = "microsoft.operationalinsights/workspaces";
@@ -87,6 +90,7 @@ class JudgeFixture {
         });
     REQUIRE(report);
     last = *report;
+    check_counts();
   }
 
   JudgeFixture& workspace(const std::string& name, const std::string& access) {
@@ -160,6 +164,22 @@ class JudgeFixture {
     CAPTURE((report ? std::string() : report.error().message));
     REQUIRE(report);
     last = *report;
+    check_counts();
+  }
+
+  /// The counts that the store keeps are those of its verdicts.
+  void check_counts() {
+    const auto view = snapshot();
+    std::map<std::pair<std::int64_t, core::ComplianceState>, std::int64_t> counted;
+    core::VerdictFilter everything;
+    everything.limit = 1'000'000;
+    for (const auto& row : *view->verdicts(everything)) {
+      ++counted[{row.verdict.check, row.verdict.state}];
+    }
+    for (const auto& count : *view->verdict_counts()) {
+      counted[{count.check, count.state}] -= count.count;
+    }
+    CHECK(std::ranges::all_of(counted, [](const auto& entry) { return entry.second == 0; }));
   }
 
   /// Commits that nobody asks for a resource any longer.
@@ -169,6 +189,7 @@ class JudgeFixture {
     REQUIRE((*cycle)->commit(true, [&](core::JudgeView& view, const core::CycleChanges& changes) {
       return compliance::judge_changes(*baseline, view, changes);
     }));
+    check_counts();
   }
 
   /// Lets `change` write into the book of drift, in a cycle of its own.
