@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -82,6 +83,7 @@ struct DriftFilter {
   std::string reference;
   std::string scope;  // resource_key, and what lies below
   std::string type;
+  std::string subscription;
   std::int64_t id = 0;
   std::int64_t before = 0;
   std::size_t limit = 100;
@@ -286,6 +288,8 @@ class Snapshot {
   virtual Result<std::vector<ExemptCount>> exempt_counts() = 0;
   virtual Result<std::vector<VerdictRow>> verdicts(const VerdictFilter& filter) = 0;
   virtual Result<std::vector<DriftRow>> drift(const DriftFilter& filter) = 0;
+  /// How many have each state (of those that any has), whatever `states`, `before` and `limit` say.
+  virtual Result<std::map<DriftState, std::int64_t>> drift_counts(const DriftFilter& filter) = 0;
   /// The steps of one drift item, in order; or of all, those after the row `after`.
   virtual Result<std::vector<DriftEventRow>> drift_events_of(std::int64_t drift) = 0;
   virtual Result<std::vector<DriftEventRow>> drift_events(std::int64_t after,
