@@ -104,6 +104,7 @@ Result<core::DriftFilter> drift_filter(
 json acceptance_json(const core::Acceptance& acceptance) {
   return {{"id", acceptance.id},
           {"name", acceptance.name},
+          {"drift", acceptance.drift == 0 ? json(nullptr) : json(acceptance.drift)},
           {"kind", acceptance.kind ? core::to_string(*acceptance.kind) : ""},
           {"scope", acceptance.scope.empty() ? "/" : acceptance.scope},
           {"type", acceptance.type},
