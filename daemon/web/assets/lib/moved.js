@@ -1,7 +1,7 @@
 // What several views tell of drift: what moved, who moved it, what covers it.
 import { a, code, h, ident, quiet, sub } from './document.js';
 import { ago, at, became, clipped, icon, link, stateLabel } from './pieces.js';
-import { isBlank, parseId, plural } from './values.js';
+import { isBlank, plural } from './values.js';
 
 const kStates = {
   open: ['nc', 'open'],
@@ -17,10 +17,14 @@ export function driftState(state) {
 
 export const driftLink = (id, ...text) => a(link(['drift', String(id)]), text);
 
+/** A JSON pointer that may break before a segment, and within one only where it must. */
+export const pathText = (path) =>
+  ident(path.split(/(?=\/)/).map((part, i) => [i > 0 && h('wbr', { key: i }), part]));
+
 /** What an item is about, in a few words. */
 export function subject(item) {
   if (item.reference) return item.title || item.reference;
-  if (item.path) return ident(item.path);
+  if (item.path) return pathText(item.path);
   return isBlank(item.old) ? 'The resource was added' : 'The resource was removed';
 }
 
@@ -110,5 +114,3 @@ export function patchLines(changes, most) {
     changes.length > most && sub(`and ${plural(changes.length - most, 'difference')} more`),
   ];
 }
-
-export const resourceName = (key) => parseId(key).name;

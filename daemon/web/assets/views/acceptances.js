@@ -1,6 +1,6 @@
 // What a team has agreed to live with.
 import { apiList } from '../lib/api.js';
-import { aside, bold, code, h, ident, sub } from '../lib/document.js';
+import { aside, bold, h, ident, sub } from '../lib/document.js';
 import { driftLink } from '../lib/moved.js';
 import { ago, at, empty, heading, icon, link, table, tabs } from '../lib/pieces.js';
 import { count } from '../lib/values.js';
@@ -29,7 +29,7 @@ function state(row) {
   const [cls, text] = row.ended_at
     ? ['ot', 'ended']
     : row.snooze
-      ? ['ne', 'put off']
+      ? ['ne', 'snoozed']
       : ['ok', 'accepted'];
   return h('span.state', { class: cls }, icon(cls), text);
 }
@@ -83,7 +83,7 @@ export const acceptancesView = {
                 ? null
                 : row.name
                   ? 'take it out of the file'
-                  : code(`plumbline drift withdraw ${row.id}`),
+                  : h('code.once', null, `plumbline drift withdraw ${row.id}`),
             ]),
           ),
     ];

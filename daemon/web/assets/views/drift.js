@@ -28,7 +28,7 @@ import {
   tabs,
 } from '../lib/pieces.js';
 import { app } from '../lib/state.js';
-import { count, duration, kRows, kSeverities, list, millis, plural } from '../lib/values.js';
+import { count, duration, kRows, kSeverities, list, millis, plural, total } from '../lib/values.js';
 import { driftItem } from './drift_item.js';
 
 const kKinds = ['baseline', 'configuration'];
@@ -99,35 +99,42 @@ const filterOf = ({ params }) =>
 const actors = new Set();
 const owners = new Set();
 
+async function readDrift(route, signal) {
+  const rows = [];
+  let counts = null;
+  let after = '';
+  for (let asked = 0; asked < kMaxRequests && rows.length < kRows; asked += 1) {
+    const page = await api(
+      'drift',
+      {
+        ...filterOf(route),
+        states: chosenOf(route),
+        counts: asked === 0 ? 'true' : '',
+        limit: kRows - rows.length,
+        after,
+      },
+      signal,
+    );
+    rows.push(...list(page.drift));
+    counts ??= page.counts ?? null;
+    after = page.next ?? '';
+    if (!after) break;
+  }
+  for (const row of rows) {
+    if (row.change?.changed_by) actors.add(row.change.changed_by);
+    if (row.owner) owners.add(row.owner);
+  }
+  return { rows, counts, more: after !== '', shown: chosenOf(route) };
+}
+
 const listing = {
   title: () => 'Drift',
   async load(route, signal) {
-    const rows = [];
-    let counts;
-    let after = '';
-    const controls = apiList('controls', null, signal);
-    for (let asked = 0; asked < kMaxRequests && rows.length < kRows; asked += 1) {
-      const page = await api(
-        'drift',
-        {
-          ...filterOf(route),
-          states: chosenOf(route),
-          counts: asked === 0 ? 'true' : '',
-          limit: kRows - rows.length,
-          after,
-        },
-        signal,
-      );
-      rows.push(...list(page.drift));
-      counts ??= page.counts;
-      after = page.next ?? '';
-      if (!after) break;
-    }
-    for (const row of rows) {
-      if (row.change?.changed_by) actors.add(row.change.changed_by);
-      if (row.owner) owners.add(row.owner);
-    }
-    return { rows, counts, more: after !== '', controls: await controls, shown: chosenOf(route) };
+    const [controls, found] = await Promise.all([
+      apiList('controls', null, signal),
+      readDrift(route, signal),
+    ]);
+    return { controls, ...found };
   },
   draw({ rows, counts, more, controls, shown }, route) {
     const chosen = chosenOf(route);
@@ -153,7 +160,14 @@ const listing = {
           ' say what is agreed to.',
         ),
       ),
-      tabs('Drift', route, 'show', [...states, ['all', 'All']], chosen, filter),
+      tabs(
+        'Drift',
+        route,
+        'show',
+        [...states, ['all', 'All', counts && bold(count(total(counts)))]],
+        chosen,
+        filter,
+      ),
       h(
         'form.filters',
         {
@@ -215,35 +229,26 @@ const listing = {
 };
 
 function driftTable(day, items, shown) {
-  const withState = shown === 'all';
-  const withCover = shown !== 'open' && shown !== 'resolved';
-  const withEnd = shown === 'all' || shown === 'resolved';
+  const withState = shown !== 'open' && shown !== 'resolved';
   return table(
     `Drift of ${day}`,
-    [
-      'What moved',
-      'Resource',
-      withState && 'State',
-      'Severity',
-      'Change',
-      'Who',
-      'Owner',
-      withCover && 'Covered by',
-      'Opened',
-      withEnd && 'Resolved',
-    ],
+    ['What moved', 'Resource', withState && 'State', 'Severity', 'Who', 'Opened'],
     items.map((item) => [
       item.id,
-      [driftLink(item.id, subject(item)), sub(item.kind, ' ', flappingMark(item))],
-      resourceCell(item.resource_id, item),
-      ...(withState ? [driftState(item.state)] : []),
+      [
+        driftLink(item.id, subject(item)),
+        item.kind === 'configuration' && h('div.moved', null, movedValue(item)),
+        sub(item.kind, ' ', flappingMark(item)),
+      ],
+      [resourceCell(item.resource_id, item), item.owner && sub(`owner ${item.owner}`)],
+      ...(withState ? [[driftState(item.state), h('div', null, covered(item.acceptance))]] : []),
       severityLabel(item.severity),
-      movedValue(item),
       who(item.change),
-      item.owner,
-      ...(withCover ? [covered(item.acceptance)] : []),
-      [ago(item.opened_at), sub(cycleText(item.opened_cycle))],
-      ...(withEnd ? [ago(item.resolved_at, 'not yet')] : []),
+      [
+        ago(item.opened_at),
+        sub(cycleText(item.opened_cycle)),
+        item.resolved_at && sub('resolved ', ago(item.resolved_at)),
+      ],
     ]),
   );
 }

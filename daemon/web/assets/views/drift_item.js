@@ -27,14 +27,13 @@ import {
   table,
   valueText,
 } from '../lib/pieces.js';
-import { isBlank, list, same, subscriptionName } from '../lib/values.js';
-import { parseId } from '../lib/values.js';
+import { isBlank, list, parseId, same, subscriptionName } from '../lib/values.js';
 
 const kStepText = {
   opened: 'opened',
   changed: 'opened in place of an earlier one: its value is another',
   accepted: 'accepted',
-  snoozed: 'put off',
+  snoozed: 'snoozed: put off',
   reopened: 'opened again',
   flapping: 'flapping: it keeps coming and going',
   resolved: 'resolved',
@@ -45,7 +44,10 @@ const missing = (error) => {
   return null;
 };
 
-/** The versions to compare: the agreed one, and the present one or, once resolved, that of then. */
+const isGone = (item) => item.resolved_at !== null || item.quiet_since !== null;
+
+/** The versions to compare: the agreed one, and the present one or, where that is not adrift, that
+ * which was. */
 function versionsOf(item, versions) {
   const ends = versions.find((v) => v.to_cycle === item.opened_cycle);
   const begins = versions.find((v) => v.from_cycle === item.opened_cycle);
@@ -55,7 +57,7 @@ function versionsOf(item, versions) {
   const shown = byNumber(item.new_version, begins);
   const current = versions.find((v) => v.to_cycle === null) ?? null;
   const moved = item.kind === 'configuration' || agreed || shown;
-  return moved ? [agreed, item.resolved_at ? shown : current] : [null, null];
+  return moved ? [agreed, isGone(item) ? shown : current] : [null, null];
 }
 
 export const driftItem = {
@@ -146,7 +148,7 @@ function moved(item) {
         !isBlank(change.operation) && def('Operation', code(change.operation)),
         !isBlank(change.correlation_id) && def('Correlation', ident(change.correlation_id)),
         def(
-          'Observed',
+          'Observed at',
           change.not_before && [at(change.not_before), ' and '],
           at(change.not_after),
         ),
@@ -175,7 +177,7 @@ function actions(item) {
             ),
           ]
         : [
-            h2(item.state === 'snoozed' ? 'Put off' : 'Accepted'),
+            h2(item.state === 'snoozed' ? 'Snoozed' : 'Accepted'),
             h('p', null, covered(acceptance)),
             acceptance &&
               (acceptance.name
@@ -267,7 +269,7 @@ function difference({ item, compared, bodies }) {
       : `${name}: none`;
   const { differing, lines } = sideBySide(bodies, [
     head('Agreed', agreed, bodies[0]),
-    head(item.resolved_at ? 'Found' : 'Present', found, bodies[1]),
+    head(isGone(item) ? 'Found' : 'Present', found, bodies[1]),
   ]);
   return section('Difference', differingText(differing), lines);
 }
