@@ -579,14 +579,14 @@ async function drift_is_chosen() {
   const all = Object.values(counts).reduce((sum, n) => sum + n, 0);
   await page.locator('.tabs strong').first().waitFor();
   assert.deepEqual(
-    await texts(page, '.tabs a'),
+    (await texts(page, '.tabs a')).map((text) => text.replace(/\s+/, ' ')),
     [
       `Open ${counts.open}`,
       `Accepted ${counts.accepted}`,
       `Snoozed ${counts.snoozed}`,
       `Resolved ${counts.resolved}`,
       `All ${all}`,
-    ].map((text) => text.replace(' ', '')),
+    ],
   );
   const narrowed = async (what, filter) => {
     const wanted = (await drifted(filter)).length;
@@ -627,9 +627,10 @@ async function drift_is_chosen() {
     assert.match(text, part);
   assert.ok(text.includes(`owner ${settings.hostile}`), text);
   // Whoever was seen is offered.
-  assert.deepEqual(
-    await page.locator('#known-actor option').evaluateAll((options) => options.map((o) => o.value)),
-    [kActor],
+  assert.ok(
+    (
+      await page.locator('#known-actor option').evaluateAll((all) => all.map((o) => o.value))
+    ).includes(kActor),
   );
   await fill('Actor', 'nobody@contoso.example');
   await page.locator('.empty', { hasText: 'There is no such drift.' }).waitFor();

@@ -1,7 +1,7 @@
 // One piece of drift: its life, both versions side by side, and what can be done about it.
 import { ApiError, api, apiList } from '../lib/api.js';
 import { differingText, sideBySide } from '../lib/diff.js';
-import { a, aside, card, code, def, div, h, h2, ident, kNone, sub } from '../lib/document.js';
+import { a, aside, card, code, def, div, h, h2, ident, sub } from '../lib/document.js';
 import {
   covered,
   driftState,
@@ -238,7 +238,7 @@ function concerned({ item, resource }) {
               [checkLink(check), sub(check.reference)],
               severityLabel(check.severity),
               list(check.controls).join(', '),
-              verdict ? stateLabel(verdict.state) : kNone,
+              verdict && stateLabel(verdict.state),
               verdict &&
                 a(
                   link(['resource'], {
