@@ -1,5 +1,6 @@
 #include "compliance/concerned.hpp"
 
+#include "core/text.hpp"
 #include "tests/unit/compliance/fixture.hpp"
 
 #include <doctest/doctest.h>
