@@ -1,10 +1,12 @@
 #include "compliance/attribution.hpp"
 
 #include "compliance/json_diff.hpp"
+#include "compliance/noise.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace plumbline::compliance {
@@ -72,11 +74,13 @@ bool covers(std::string_view record_path, std::span<const std::string> segments)
 }
 
 /// The feed and the activity log tell of one act in two records.
-bool is_same_act(const ChangeRecord& a, const ChangeRecord& b) {
+template <class Act>
+bool is_same_act(const Act& a, const Act& b) {
   return !a.correlation_id.empty() && core::iequals(a.correlation_id, b.correlation_id);
 }
 
-bool is_same_actor(const ChangeRecord& a, const ChangeRecord& b) {
+template <class Act>
+bool is_same_actor(const Act& a, const Act& b) {
   return is_same_act(a, b) || (!a.changed_by.empty() && core::iequals(a.changed_by, b.changed_by));
 }
 
@@ -228,6 +232,58 @@ core::Result<std::optional<Attribution>> attribution_of(core::Snapshot& snapshot
     return records.error();
   }
   return std::optional(attribute(change, *records));
+}
+
+core::Result<Attribution> attribution_of(core::Snapshot& snapshot,
+                                         std::string_view key,
+                                         const core::VersionRow* before,
+                                         const core::VersionRow* after,
+                                         core::Time committed_at) {
+  ObservedChange change;
+  change.key = key;
+  change.kind = before == nullptr  ? ObservedChange::Kind::kAppeared
+                : after == nullptr ? ObservedChange::Kind::kWent
+                                   : ObservedChange::Kind::kChanged;
+  change.not_before = before == nullptr ? core::Time() : before->observed_at;
+  change.not_after = after == nullptr ? committed_at : after->observed_at;
+  std::vector<JsonChange> differences(1);  // the resource as a whole
+  bool is_detail = false;
+  if (change.kind == ObservedChange::Kind::kChanged) {
+    const auto older = snapshot.find_version(before->row);
+    const auto newer = snapshot.find_version(after->row);
+    if (!older || !newer) {
+      return !older ? older.error() : newer.error();
+    }
+    std::array<simdjson::dom::parser, 2> parsers;
+    simdjson::dom::element left;
+    simdjson::dom::element right;
+    differences.clear();
+    if (*older && *newer && parsers[0].parse((*older)->body).get(left) == simdjson::SUCCESS &&
+        parsers[1].parse((*newer)->body).get(right) == simdjson::SUCCESS) {
+      is_detail = (*newer)->source.starts_with("detail:");
+      differences = Noise().diff((*newer)->type, is_detail, left, right, ReadPaths());
+    }
+  }
+  change.is_detail = is_detail;
+  const auto records = is_detail ? snapshot.change_records_below(key, kMostRecords)
+                                 : snapshot.change_records(key, kMostRecords);
+  if (!records) {
+    return records.error();
+  }
+  std::optional<Attribution> out;
+  for (const auto& difference : differences) {
+    change.path = difference.path;
+    auto own = attribute(change, *records);
+    if (!own.is_exact || (out && !is_same_actor(*out, own))) {
+      out.reset();
+      break;
+    }
+    out = out && own.at < out->at ? std::move(out) : std::optional(std::move(own));
+  }
+  Attribution nobody;
+  nobody.not_before = change.not_before;
+  nobody.not_after = change.not_after;
+  return out.value_or(nobody);
 }
 
 std::string owner_of(std::span<const std::string> names,

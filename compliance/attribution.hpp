@@ -62,6 +62,15 @@ struct Attribution {
 [[nodiscard]] core::Result<std::optional<Attribution>> attribution_of(core::Snapshot& snapshot,
                                                                       const core::DriftRow& row);
 
+/// Of what came with a cycle: of a version over the one before it, of a resource that appeared
+/// (`before` is null), or that went (`after` is). Exact where one actor is known to have made all
+/// that differs, apart from what the platform counts with every write.
+[[nodiscard]] core::Result<Attribution> attribution_of(core::Snapshot& snapshot,
+                                                       std::string_view key,
+                                                       const core::VersionRow* before,
+                                                       const core::VersionRow* after,
+                                                       core::Time committed_at);
+
 /// Whether a path of a change record (`properties.vms[5].sku`, `tags.a.b`) and one of drift
 /// (`/properties/vms/name/sku`) name the same property, or one of them what the other lies in. An
 /// element of an array is named in different ways, so that any is taken for any.

@@ -23,38 +23,46 @@ bool is_same_path(const policy::Path& a, const policy::Path& b) {
 
 ReadPaths::ReadPaths(const std::vector<Check>& checks) {
   for (const auto& check : checks) {
-    if (check.is_disabled()) {
+    add(check);
+  }
+}
+
+ReadPaths::ReadPaths(const Check& check) {
+  add(check);
+}
+
+void ReadPaths::add(const Check& check) {
+  if (check.is_disabled()) {
+    return;
+  }
+  for (const auto& read : check.definition->info().reads) {
+    const auto path = policy::parse_path(read.path);
+    if (!path) {
       continue;
     }
-    for (const auto& read : check.definition->info().reads) {
-      const auto path = policy::parse_path(read.path);
-      if (!path) {
-        continue;
-      }
-      const Read found{*path, read.whole, check.severity};
-      if (read.relation.empty()) {
-        add(read.type, found);
-        continue;
-      }
-      for (const auto* relation : check.relations) {
-        if (!core::iequals(relation->name, read.relation)) {
-          continue;
-        }
-        for (const auto& type : relation->target_types) {
-          add(type, found);
-        }
-        if (relation->target_types.empty()) {
-          add("", found);
-        }
-      }
+    const Read found{*path, read.whole, check.severity};
+    if (read.relation.empty()) {
+      add(read.type, found);
+      continue;
     }
     for (const auto* relation : check.relations) {
-      for (const auto* forward : forward_relations(*relation)) {
-        for (const auto& pointer : forward->paths) {
-          for (const auto& type : forward->source_types) {
-            if (pointer.kind == RelationPath::Kind::kBody) {
-              add(type, {pointer.steps, true, check.severity});
-            }
+      if (!core::iequals(relation->name, read.relation)) {
+        continue;
+      }
+      for (const auto& type : relation->target_types) {
+        add(type, found);
+      }
+      if (relation->target_types.empty()) {
+        add("", found);
+      }
+    }
+  }
+  for (const auto* relation : check.relations) {
+    for (const auto* forward : forward_relations(*relation)) {
+      for (const auto& pointer : forward->paths) {
+        for (const auto& type : forward->source_types) {
+          if (pointer.kind == RelationPath::Kind::kBody) {
+            add(type, {pointer.steps, true, check.severity});
           }
         }
       }

@@ -18,6 +18,7 @@ class ReadPaths {
  public:
   ReadPaths() = default;
   explicit ReadPaths(const std::vector<Check>& checks);
+  explicit ReadPaths(const Check& check);
 
   /// The highest severity of a check that reads the property, something in it, or what it lies in;
   /// nullopt: none does.
@@ -31,6 +32,7 @@ class ReadPaths {
     core::Severity severity = core::Severity::kLow;
   };
 
+  void add(const Check& check);
   void add(const std::string& type, const Read& read);
 
   std::map<std::string, std::vector<Read>, std::less<>> by_type_;  // empty: any type

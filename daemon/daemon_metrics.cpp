@@ -32,6 +32,10 @@ DaemonMetrics::DaemonMetrics(prometheus::Registry& registry)
                            .Name("plumbline_cycle_duration_seconds")
                            .Help("Time from a cycle's first request to its commit.")
                            .Register(registry)),
+      drift_steps_(&prometheus::BuildCounter()
+                        .Name("plumbline_drift_events_total")
+                        .Help("Steps in the life of drift, by step and severity.")
+                        .Register(registry)),
       reload_successful_(&gauge(registry,
                                 "plumbline_config_last_reload_successful",
                                 "Whether the last attempt to read the configuration succeeded.")),
@@ -52,6 +56,13 @@ DaemonMetrics::DaemonMetrics(prometheus::Registry& registry)
       resident_memory_(
           &gauge(registry, "process_resident_memory_bytes", "Resident memory size in bytes.")),
       open_descriptors_(&gauge(registry, "process_open_fds", "Number of open file descriptors.")) {
+  // From 0 on, so that the first step is a rise.
+  for (const auto step : core::kDriftSteps) {
+    for (const auto severity : core::kSeverities) {
+      drift_steps_->Add(
+          {{"step", std::string(to_string(step))}, {"severity", std::string(to_string(severity))}});
+    }
+  }
   prometheus::BuildGauge()
       .Name("plumbline_build_info")
       .Help("A constant 1 with the version as label.")
@@ -76,6 +87,12 @@ void DaemonMetrics::count_cycle(const core::CycleReport& report) {
       .Increment();
   const std::chrono::duration<double> took = report.row.committed_at - report.row.started_at;
   cycle_duration_->Add({{"kind", report.row.kind}}, kCycleBuckets).Observe(took.count());
+  for (const auto& steps : report.drift_steps) {
+    drift_steps_
+        ->Add({{"step", std::string(to_string(steps.step))},
+               {"severity", std::string(to_string(steps.severity))}})
+        .Increment(static_cast<double>(steps.count));
+  }
 }
 
 void DaemonMetrics::refresh(std::int64_t storage_bytes, bool storage_writable) {

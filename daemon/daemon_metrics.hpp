@@ -21,6 +21,7 @@ class DaemonMetrics {
  private:
   prometheus::Family<prometheus::Counter>* cycles_;
   prometheus::Family<prometheus::Histogram>* cycle_duration_;
+  prometheus::Family<prometheus::Counter>* drift_steps_;
   prometheus::Gauge* reload_successful_;
   prometheus::Gauge* reload_time_;
   prometheus::Gauge* storage_size_;

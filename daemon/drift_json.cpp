@@ -1,6 +1,5 @@
 #include "daemon/drift_json.hpp"
 
-#include "compliance/attribution.hpp"
 #include "compliance/drift.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
@@ -22,8 +21,14 @@ using json = nlohmann::json;
 
 namespace {
 
+constexpr std::size_t kRowsAtOnce = 1000;
+
 json time_or_null(const std::optional<core::Time>& time) {
   return time ? json(core::to_rfc3339(*time)) : json(nullptr);
+}
+
+json version_or_null(std::int64_t version) {
+  return version == 0 ? json(nullptr) : json(version);
 }
 
 /// nullopt when the text is no such word; empty text chooses nothing.
@@ -69,24 +74,6 @@ core::Status read_states(const std::string& text, std::vector<core::DriftState>&
   return core::Status::ok();
 }
 
-/// Who is named only where that is certain.
-json change_json(const compliance::Attribution& attribution) {
-  json out = {
-      {"not_before",
-       attribution.not_before == core::Time() ? json(nullptr)
-                                              : json(core::to_rfc3339(attribution.not_before))},
-      {"not_after", core::to_rfc3339(attribution.not_after)}};
-  if (attribution.is_exact) {
-    out["changed_by"] = attribution.changed_by;
-    out["changed_by_type"] = attribution.changed_by_type;
-    out["client_type"] = attribution.client_type;
-    out["operation"] = attribution.operation;
-    out["correlation_id"] = attribution.correlation_id;
-    out["at"] = time_or_null(attribution.at);
-  }
-  return out;
-}
-
 }  // namespace
 
 Result<core::DriftFilter> drift_filter(
@@ -108,6 +95,7 @@ Result<core::DriftFilter> drift_filter(
   filter.assignment = parameter("assignment");
   filter.reference = parameter("reference");
   filter.type = core::to_lower(parameter("type"));
+  filter.subscription = core::to_lower(parameter("subscription"));
   const auto scope = parameter("scope");
   filter.scope = scope.empty() || scope == "/" ? std::string() : core::resource_key(scope);
   return filter;
@@ -116,6 +104,7 @@ Result<core::DriftFilter> drift_filter(
 json acceptance_json(const core::Acceptance& acceptance) {
   return {{"id", acceptance.id},
           {"name", acceptance.name},
+          {"drift", acceptance.drift == 0 ? json(nullptr) : json(acceptance.drift)},
           {"kind", acceptance.kind ? core::to_string(*acceptance.kind) : ""},
           {"scope", acceptance.scope.empty() ? "/" : acceptance.scope},
           {"type", acceptance.type},
@@ -189,7 +178,6 @@ Result<json> DriftRenderer::render(const core::DriftRow& row) {
   if (!owner || !attribution) {
     return !owner ? owner.error() : attribution.error();
   }
-  const auto covering = acceptances_.find(row.item.acceptance);
   return json{{"id", row.item.id},
               {"identity", compliance::identity_of(row)},
               {"kind", core::to_string(row.item.kind)},
@@ -203,15 +191,88 @@ Result<json> DriftRenderer::render(const core::DriftRow& row) {
               {"path", row.item.path},
               {"old", row.item.old_value},
               {"new", row.item.new_value},
+              {"old_version", version_or_null(row.item.old_version)},
+              {"new_version", version_or_null(row.item.new_version)},
               {"owner", *std::move(owner)},
-              {"change", *attribution ? change_json(**attribution) : json(nullptr)},
+              {"change", *attribution ? attribution_json(**attribution) : json(nullptr)},
               {"opened_cycle", row.item.opened_cycle},
               {"opened_at", core::to_rfc3339(row.item.opened_at)},
               {"resolved_at", time_or_null(row.item.resolved_at)},
               {"flapping", row.item.flapping},
               {"quiet_since", time_or_null(row.item.quiet_since)},
-              {"acceptance",
-               covering == acceptances_.end() ? json(nullptr) : acceptance_json(covering->second)}};
+              {"acceptance", acceptance(row.item.acceptance)}};
+}
+
+json DriftRenderer::acceptance(std::int64_t id) const {
+  const auto found = acceptances_.find(id);
+  return found == acceptances_.end() ? json(nullptr) : acceptance_json(found->second);
+}
+
+Result<DriftPage> read_drift(core::Snapshot& snapshot,
+                             DriftRenderer& renderer,
+                             core::DriftFilter filter,
+                             const DriftWish& wish,
+                             std::size_t most) {
+  const auto limit = filter.limit;
+  filter.limit = wish.empty() ? limit + 1 : kRowsAtOnce;
+  const auto is_wanted = [&wish](const json& row) {
+    const auto& change = row["change"];
+    return (wish.owner.empty() || core::iequals(row["owner"].get<std::string>(), wish.owner)) &&
+           (wish.actor.empty() ||
+            (change.is_object() &&
+             core::iequals(change.value("changed_by", std::string()), wish.actor)));
+  };
+  DriftPage page;
+  std::size_t looked_at = 0;
+  std::int64_t last = 0;
+  for (;;) {
+    const auto rows = snapshot.drift(filter);
+    if (!rows) {
+      return rows.error();
+    }
+    for (const auto& row : *rows) {
+      if (looked_at == most || (wish.empty() && page.rows.size() == limit)) {
+        page.next = last;
+        return page;
+      }
+      ++looked_at;
+      if (wish.control == nullptr || wish.control->any(row)) {
+        auto rendered = renderer.render(row);
+        if (!rendered) {
+          return rendered.error();
+        }
+        if (is_wanted(*rendered)) {
+          if (page.rows.size() == limit) {
+            page.next = last;
+            return page;
+          }
+          page.rows.push_back(*std::move(rendered));
+        }
+      }
+      last = row.item.id;
+    }
+    if (rows->size() < filter.limit) {
+      return page;
+    }
+    filter.before = last;
+  }
+}
+
+json attribution_json(const compliance::Attribution& attribution) {
+  json out = {
+      {"not_before",
+       attribution.not_before == core::Time() ? json(nullptr)
+                                              : json(core::to_rfc3339(attribution.not_before))},
+      {"not_after", core::to_rfc3339(attribution.not_after)}};
+  if (attribution.is_exact) {
+    out["changed_by"] = attribution.changed_by;
+    out["changed_by_type"] = attribution.changed_by_type;
+    out["client_type"] = attribution.client_type;
+    out["operation"] = attribution.operation;
+    out["correlation_id"] = attribution.correlation_id;
+    out["at"] = time_or_null(attribution.at);
+  }
+  return out;
 }
 
 json drift_event_json(const core::DriftEventRow& event) {

@@ -3,6 +3,7 @@
 
 #include "core/ports/snapshot.hpp"
 #include "core/result.hpp"
+#include "daemon/drift_json.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -21,9 +22,25 @@ namespace plumbline::daemon {
                                                          std::int64_t before,
                                                          std::size_t limit);
 
+/// All that happened to a resource, each with `entry` and `at`.
+struct Timeline {
+  nlohmann::json entries = nlohmann::json::array();  // the latest first
+  bool more = false;                                 // there are older ones
+};
+
+/// Versions with what each changed and, where that is certain, by whom; when it went; changes of
+/// verdicts; the steps of its drift, with what it was accepted by; what Azure told of changes, by
+/// Azure's clock. At most `limit` of them all.
+[[nodiscard]] core::Result<Timeline> timeline_json(core::Snapshot& snapshot,
+                                                   DriftRenderer& renderer,
+                                                   std::string_view key,
+                                                   std::size_t limit);
+
 /// Versions with what each changed (RFC 6902, over the one before), transitions and drift, at most
-/// `limit` of each. kNotFound: there never was such a resource, or nothing of it is kept.
+/// `limit` of each, and all of it as a timeline. kNotFound: there never was such a resource, or
+/// nothing of it is kept.
 [[nodiscard]] core::Result<nlohmann::json> history_json(core::Snapshot& snapshot,
+                                                        DriftRenderer& renderer,
                                                         std::string_view key,
                                                         std::size_t limit);
 

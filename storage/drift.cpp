@@ -4,6 +4,10 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <map>
+#include <utility>
+
 namespace plumbline::storage {
 
 using core::DriftItem;
@@ -347,15 +351,79 @@ Status DriftWriter::step(std::int64_t drift, DriftStep step, std::int64_t accept
   return statement.run();
 }
 
+Result<std::vector<core::DriftStepCount>> count_drift_steps(Connection& connection,
+                                                            std::int64_t after) {
+  const Use use(connection.prepare(
+      "SELECT e.step, d.severity, count(*) FROM drift_event e JOIN drift d ON d.id = e.drift_id "
+      "WHERE e.id > ? GROUP BY e.step, d.severity"));
+  use->bind(1, after);
+  return all_rows<core::DriftStepCount>(*use, [](const Statement& row) {
+    return core::DriftStepCount{core::parse_drift_step(row.text(0)).value_or(DriftStep::kOpened),
+                                core::parse_severity(row.text(1)).value_or(core::Severity::kLow),
+                                row.integer(2)};
+  });
+}
+
+namespace {
+
+constexpr std::string_view kTables =
+    "FROM drift d JOIN resource r ON r.id = d.resource_id "
+    "LEFT JOIN policy_check c ON c.id = d.check_id "
+    "LEFT JOIN acceptance a ON a.id = d.acceptance_id";
+
+/// What a filter chooses by, apart from states and place in the list.
+class Choice {
+ public:
+  explicit Choice(const core::DriftFilter& filter)
+      : id_(filter.id),
+        texts_{{
+            {"d.kind = ?2", filter.kind ? core::to_string(*filter.kind) : ""},
+            {"d.severity = ?3", filter.severity ? core::to_string(*filter.severity) : ""},
+            {"c.assignment = ?4", filter.assignment},
+            {"c.reference = ?5", filter.reference},
+            // A key that continues the scope: '0' follows '/' in the order of bytes.
+            {"(r.key = ?6 OR (r.key > ?6 || '/' AND r.key < ?6 || '0'))", filter.scope},
+            {"r.type = ?7", filter.type},
+            {"r.subscription = ?8", filter.subscription},
+        }} {}
+
+  [[nodiscard]] std::string sql() const {
+    std::string out = " WHERE (?1 = 0 OR d.id = ?1)";
+    for (const auto& [clause, value] : texts_) {
+      out += value.empty() ? std::string() : fmt::format(" AND {}", clause);
+    }
+    return out;
+  }
+
+  void bind(Statement& statement) const {
+    statement.bind(1, id_);
+    for (std::size_t i = 0; i < texts_.size(); ++i) {
+      if (!texts_.at(i).second.empty()) {
+        statement.bind(static_cast<int>(i) + 2, texts_.at(i).second);
+      }
+    }
+  }
+
+ private:
+  std::int64_t id_;
+  std::array<std::pair<std::string_view, std::string_view>, 7> texts_;
+};
+
+constexpr int kAfterChoice = 9;  // the first parameter that it leaves free
+
+}  // namespace
+
 template <class Base>
 Result<std::vector<core::DriftRow>> SnapshotReads<Base>::drift(const core::DriftFilter& filter) {
+  const Choice choice(filter);
   std::string sql = fmt::format(
       "SELECT {}, coalesce(c.assignment, ''), coalesce(c.reference, ''), r.key, r.display_id, "
-      "r.type, r.subscription, coalesce(a.snooze, 0), r.is_detail FROM drift d "
-      "JOIN resource r ON r.id = d.resource_id LEFT JOIN policy_check c ON c.id = d.check_id "
-      "LEFT JOIN acceptance a ON a.id = d.acceptance_id WHERE (?1 = 0 OR d.id = ?1) "
-      "AND (?2 = 0 OR d.id < ?2)",
-      kItem);
+      "r.type, r.subscription, coalesce(a.snooze, 0), r.is_detail {}{} AND (?{} = 0 OR d.id < ?{})",
+      kItem,
+      kTables,
+      choice.sql(),
+      kAfterChoice,
+      kAfterChoice);
   if (!filter.states.empty()) {
     std::string any;
     for (const auto state : filter.states) {
@@ -364,26 +432,11 @@ Result<std::vector<core::DriftRow>> SnapshotReads<Base>::drift(const core::Drift
     }
     sql += fmt::format(" AND ({})", any);
   }
-  const std::pair<std::string_view, std::string_view> texts[] = {
-      {"d.kind = ?3", filter.kind ? core::to_string(*filter.kind) : ""},
-      {"d.severity = ?4", filter.severity ? core::to_string(*filter.severity) : ""},
-      {"c.assignment = ?5", filter.assignment},
-      {"c.reference = ?6", filter.reference},
-      // A key that continues the scope: '0' follows '/' in the order of bytes.
-      {"(r.key = ?7 OR (r.key > ?7 || '/' AND r.key < ?7 || '0'))", filter.scope},
-      {"r.type = ?8", filter.type}};
-  for (const auto& [clause, value] : texts) {
-    sql += value.empty() ? std::string() : fmt::format(" AND {}", clause);
-  }
-  sql += " ORDER BY d.id DESC LIMIT ?9";
+  sql += fmt::format(" ORDER BY d.id DESC LIMIT ?{}", kAfterChoice + 1);
   const Use use(connection_->prepare(sql));
-  use->bind(1, filter.id).bind(2, filter.before);
-  for (std::size_t i = 0; i < std::size(texts); ++i) {
-    if (!texts[i].second.empty()) {
-      use->bind(static_cast<int>(i) + 3, texts[i].second);
-    }
-  }
-  use->bind(9, static_cast<std::int64_t>(filter.limit));
+  choice.bind(*use);
+  use->bind(kAfterChoice, filter.before)
+      .bind(kAfterChoice + 1, static_cast<std::int64_t>(filter.limit));
   return all_rows<core::DriftRow>(*use, read_row);
 }
 
@@ -402,6 +455,26 @@ Result<std::vector<core::DriftCount>> SnapshotReads<Base>::open_drift_counts() {
     out.count = row.integer(3);
     return out;
   });
+}
+
+template <class Base>
+Result<std::map<DriftState, std::int64_t>> SnapshotReads<Base>::drift_counts(
+    const core::DriftFilter& filter) {
+  const Choice choice(filter);
+  std::string sql = "SELECT CASE";
+  for (const auto state : core::kDriftStates) {
+    sql += fmt::format(" WHEN {} THEN {}", condition(state), static_cast<int>(state));
+  }
+  sql += fmt::format(" END AS state, count(*) {}{} GROUP BY state", kTables, choice.sql());
+  const Use use(connection_->prepare(sql));
+  choice.bind(*use);
+  const auto rows = all_rows<std::pair<DriftState, std::int64_t>>(*use, [](const Statement& row) {
+    return std::pair(static_cast<DriftState>(row.integer(0)), row.integer(1));
+  });
+  if (!rows) {
+    return rows.error();
+  }
+  return std::map<DriftState, std::int64_t>(rows->begin(), rows->end());
 }
 
 template <class Base>
@@ -435,6 +508,10 @@ template Result<std::vector<core::DriftRow>> SnapshotReads<core::JudgeView>::dri
     const core::DriftFilter&);
 template Result<std::vector<core::DriftCount>> SnapshotReads<core::Snapshot>::open_drift_counts();
 template Result<std::vector<core::DriftCount>> SnapshotReads<core::JudgeView>::open_drift_counts();
+template Result<std::map<DriftState, std::int64_t>> SnapshotReads<core::Snapshot>::drift_counts(
+    const core::DriftFilter&);
+template Result<std::map<DriftState, std::int64_t>> SnapshotReads<core::JudgeView>::drift_counts(
+    const core::DriftFilter&);
 template Result<std::vector<core::DriftEventRow>> SnapshotReads<core::Snapshot>::drift_events_of(
     std::int64_t);
 template Result<std::vector<core::DriftEventRow>> SnapshotReads<core::JudgeView>::drift_events_of(

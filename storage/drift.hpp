@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/model/drift.hpp"
+#include "core/ports/store.hpp"
 #include "core/result.hpp"
 #include "storage/sqlite.hpp"
 
@@ -38,5 +39,9 @@ class DriftWriter {
   std::int64_t cycle_;
   core::Time now_;
 };
+
+/// The steps that were recorded after the one of that row.
+[[nodiscard]] core::Result<std::vector<core::DriftStepCount>> count_drift_steps(
+    Connection& connection, std::int64_t after);
 
 }  // namespace plumbline::storage

@@ -784,8 +784,9 @@ Result<core::CycleReport> SqliteCycle::commit(bool complete, const core::Judge& 
     return transaction.error();
   }
   const auto last = connection_->query_integer("SELECT coalesce(max(number), 0) FROM cycle");
-  if (!last) {
-    return last.error();
+  const auto last_step = connection_->query_integer("SELECT coalesce(max(id), 0) FROM drift_event");
+  if (!last || !last_step) {
+    return !last ? last.error() : last_step.error();
   }
   Chain chain(*connection_);
   if (auto begun = chain.begin(); !begun) {
@@ -840,11 +841,16 @@ Result<core::CycleReport> SqliteCycle::commit(bool complete, const core::Judge& 
   if (auto emptied = connection_->execute("DELETE FROM staging"); !emptied) {
     return emptied.error();
   }
+  auto steps = count_drift_steps(*connection_, *last_step);
+  if (!steps) {
+    return steps.error();
+  }
   if (auto committed = (*transaction)->commit(); !committed) {
     return committed.error();
   }
   core::CycleReport report;
   report.row = row_;
+  report.drift_steps = *std::move(steps);
   report.wrote_anything = row_.changed + row_.deleted + row_.transitions > 0;
   return report;
 }

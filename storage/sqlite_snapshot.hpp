@@ -46,6 +46,8 @@ class SnapshotReads : public Base {
   core::Result<std::vector<core::VerdictRow>> verdicts(const core::VerdictFilter& filter) override;
   core::Result<std::vector<core::DriftRow>> drift(const core::DriftFilter& filter) override;
   core::Result<std::vector<core::DriftCount>> open_drift_counts() override;
+  core::Result<std::map<core::DriftState, std::int64_t>> drift_counts(
+      const core::DriftFilter& filter) override;
   core::Result<std::vector<core::DriftEventRow>> drift_events_of(std::int64_t drift) override;
   core::Result<std::vector<core::DriftEventRow>> drift_events(std::int64_t after,
                                                               std::size_t limit) override;

@@ -9,15 +9,6 @@ namespace plumbline::core {
 namespace {
 
 constexpr std::array kKinds = {DriftKind::kBaseline, DriftKind::kConfiguration};
-constexpr std::array kStates = {
-    DriftState::kOpen, DriftState::kAccepted, DriftState::kSnoozed, DriftState::kResolved};
-constexpr std::array kSteps = {DriftStep::kOpened,
-                               DriftStep::kChanged,
-                               DriftStep::kAccepted,
-                               DriftStep::kSnoozed,
-                               DriftStep::kReopened,
-                               DriftStep::kFlapping,
-                               DriftStep::kResolved};
 
 template <class Values>
 auto parse(const Values& values, std::string_view text)
@@ -61,7 +52,7 @@ std::string_view to_string(DriftState state) noexcept {
 }
 
 std::optional<DriftState> parse_drift_state(std::string_view text) noexcept {
-  return parse(kStates, text);
+  return parse(kDriftStates, text);
 }
 
 std::string_view to_string(DriftStep step) noexcept {
@@ -85,7 +76,7 @@ std::string_view to_string(DriftStep step) noexcept {
 }
 
 std::optional<DriftStep> parse_drift_step(std::string_view text) noexcept {
-  return parse(kSteps, text);
+  return parse(kDriftSteps, text);
 }
 
 bool Acceptance::covers(const DriftFacts& facts) const {

@@ -4,6 +4,7 @@
 #include "core/clock.hpp"
 #include "core/model/verdict.hpp"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -19,6 +20,8 @@ enum class DriftKind : std::uint8_t {
 [[nodiscard]] std::optional<DriftKind> parse_drift_kind(std::string_view text) noexcept;
 
 enum class DriftState : std::uint8_t { kOpen, kAccepted, kSnoozed, kResolved };
+inline constexpr std::array kDriftStates = {
+    DriftState::kOpen, DriftState::kAccepted, DriftState::kSnoozed, DriftState::kResolved};
 [[nodiscard]] std::string_view to_string(DriftState state) noexcept;
 [[nodiscard]] std::optional<DriftState> parse_drift_state(std::string_view text) noexcept;
 
@@ -90,6 +93,13 @@ enum class DriftStep : std::uint8_t {
   kFlapping,  // it keeps coming and going, and is not resolved before it stays away
   kResolved,
 };
+inline constexpr std::array kDriftSteps = {DriftStep::kOpened,
+                                           DriftStep::kChanged,
+                                           DriftStep::kAccepted,
+                                           DriftStep::kSnoozed,
+                                           DriftStep::kReopened,
+                                           DriftStep::kFlapping,
+                                           DriftStep::kResolved};
 [[nodiscard]] std::string_view to_string(DriftStep step) noexcept;
 [[nodiscard]] std::optional<DriftStep> parse_drift_step(std::string_view text) noexcept;
 

@@ -57,6 +57,8 @@ enum class Cause : std::uint8_t {
 }
 
 enum class Severity : std::uint8_t { kLow, kMedium, kHigh, kCritical };
+inline constexpr std::array kSeverities = {
+    Severity::kLow, Severity::kMedium, Severity::kHigh, Severity::kCritical};
 [[nodiscard]] std::string_view to_string(Severity severity) noexcept;
 [[nodiscard]] std::optional<Severity> parse_severity(std::string_view text) noexcept;
 

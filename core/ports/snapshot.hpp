@@ -83,6 +83,7 @@ struct DriftFilter {
   std::string reference;
   std::string scope;  // resource_key, and what lies below
   std::string type;
+  std::string subscription;
   std::int64_t id = 0;
   std::int64_t before = 0;
   std::size_t limit = 100;
@@ -303,6 +304,8 @@ class Snapshot {
   virtual Result<std::vector<DriftRow>> drift(const DriftFilter& filter) = 0;
   /// How much is open, neither accepted nor put off.
   virtual Result<std::vector<DriftCount>> open_drift_counts() = 0;
+  /// How many have each state (of those that any has), whatever `states`, `before` and `limit` say.
+  virtual Result<std::map<DriftState, std::int64_t>> drift_counts(const DriftFilter& filter) = 0;
   /// The steps of one drift item, in order; or of all, those after the row `after`.
   virtual Result<std::vector<DriftEventRow>> drift_events_of(std::int64_t drift) = 0;
   virtual Result<std::vector<DriftEventRow>> drift_events(std::int64_t after,

@@ -96,8 +96,16 @@ class JudgeView : public Snapshot {
 
 using Judge = std::function<Status(JudgeView&, const CycleChanges&)>;
 
+/// How often drift took a step in a cycle.
+struct DriftStepCount {
+  DriftStep step = DriftStep::kOpened;
+  Severity severity = Severity::kLow;
+  std::int64_t count = 0;
+};
+
 struct CycleReport {
   CycleRow row;
+  std::vector<DriftStepCount> drift_steps;
   bool wrote_anything = false;  // beyond the cycle's own row and evidence times
 };
 

@@ -2,11 +2,13 @@
 #include "config/text_file.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
+#include "daemon/baseline_files.hpp"
 #include "daemon/cli/options.hpp"
 #include "daemon/cli/report.hpp"
 #include "daemon/drift_json.hpp"
 #include "daemon/history_json.hpp"
 #include "net/local_server.hpp"
+#include "policy/engine.hpp"
 #include "storage/sqlite_store.hpp"
 
 #include <fmt/format.h>
@@ -14,6 +16,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <memory>
+#include <optional>
 
 namespace plumbline::daemon {
 
@@ -117,7 +121,15 @@ void print_csv(const json& rows) {
   }
 }
 
-Result<json> read_drift(const config::Settings& settings, const DriftListOptions& options) {
+/// The store keeps which checks there are, not what they read and where they belong.
+Result<std::shared_ptr<const compliance::Baseline>> read_baseline(
+    const config::Settings& settings) {
+  auto aliases = policy::AliasCatalogue::shipped();
+  return aliases ? load_baseline(settings, **aliases)
+                 : Result<std::shared_ptr<const compliance::Baseline>>(aliases.error());
+}
+
+Result<json> list_drift(const config::Settings& settings, const DriftListOptions& options) {
   auto filter = drift_filter([&](std::string_view name) -> std::string {
     const std::pair<std::string_view, const std::string*> given[] = {
         {"state", &options.state},
@@ -125,6 +137,7 @@ Result<json> read_drift(const config::Settings& settings, const DriftListOptions
         {"severity", &options.severity},
         {"type", &options.choice.type},
         {"scope", &options.choice.scope},
+        {"subscription", &options.subscription},
         {"assignment", &options.choice.assignment},
         {"reference", &options.choice.reference}};
     for (const auto& [known, value] : given) {
@@ -145,24 +158,31 @@ Result<json> read_drift(const config::Settings& settings, const DriftListOptions
   if (!renderer) {
     return renderer.error();
   }
+  DriftWish wish{.owner = options.owner, .actor = options.actor, .control = nullptr};
+  std::shared_ptr<const compliance::Baseline> baseline;
+  std::optional<compliance::ConcernedChecks> of_control;
+  if (!options.control.empty()) {
+    auto read = read_baseline(settings);
+    if (!read) {
+      return read.error();
+    }
+    baseline = *std::move(read);
+    wish.control = &of_control.emplace(*baseline, options.control);
+  }
   filter->limit = kRowsAtOnce;
   json rows = json::array();
   for (;;) {
-    auto page = (*snapshot)->drift(*filter);
+    auto page = read_drift(**snapshot, *renderer, *filter, wish, kRowsAtOnce);
     if (!page) {
       return page.error();
     }
-    for (const auto& row : *page) {
-      auto rendered = renderer->render(row);
-      if (!rendered) {
-        return rendered.error();
-      }
-      rows.push_back(*std::move(rendered));
+    for (auto& row : page->rows) {
+      rows.push_back(std::move(row));
     }
-    if (page->size() < filter->limit) {
+    if (page->next == 0) {
       return rows;
     }
-    filter->before = page->back().item.id;
+    filter->before = page->next;
   }
 }
 
@@ -278,7 +298,7 @@ int run_drift_list(const CommonOptions& common, const DriftListOptions& options)
   if (!settings) {
     return fail(settings.error());
   }
-  const auto rows = read_drift(*settings, options);
+  const auto rows = list_drift(*settings, options);
   if (!rows) {
     return fail(rows.error());
   }

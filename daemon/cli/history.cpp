@@ -1,6 +1,7 @@
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
 #include "daemon/cli/options.hpp"
+#include "daemon/drift_json.hpp"
 #include "daemon/history_json.hpp"
 #include "storage/sqlite_store.hpp"
 
@@ -21,21 +22,108 @@ std::string text_or_dash(const json& value) {
   return value.is_string() ? value.get<std::string>() : std::string("-");
 }
 
-std::string versions_table(const json& history) {
-  std::string out;
-  for (const auto& version : history.at("versions")) {
-    out += fmt::format("{}  version {}, cycle {}{}\n",
-                       text_or_dash(version.at("from")),
-                       version.at("version").get<std::int64_t>(),
-                       version.at("from_cycle").get<std::int64_t>(),
-                       version.at("to").is_null()
+std::string text_of(const json& row, const char* name) {
+  return row.contains(name) && row.at(name).is_string() ? row.at(name).get<std::string>()
+                                                        : std::string();
+}
+
+/// Whom Azure names, or when it must have been.
+std::string by_whom(const json& change) {
+  if (change.is_null()) {
+    return {};
+  }
+  if (const auto actor = text_of(change, "changed_by"); !actor.empty()) {
+    const auto client = text_of(change, "client_type");
+    return fmt::format("by {}{} at {}",
+                       actor,
+                       client.empty() ? std::string() : " with " + client,
+                       text_of(change, "at"));
+  }
+  return change.at("not_before").is_null()
+             ? fmt::format("by nobody that is known, before {}", text_of(change, "not_after"))
+             : fmt::format("by nobody that is known, between {} and {}",
+                           text_of(change, "not_before"),
+                           text_of(change, "not_after"));
+}
+
+std::string drift_text(const json& row) {
+  const auto path = text_of(row, "path");
+  const auto reference = text_of(row, "reference");
+  const auto value = [&row](const char* name) {
+    const auto text = text_of(row, name);
+    return text.empty() ? std::string("absent") : text;
+  };
+  std::string what = reference;
+  if (reference.empty()) {
+    what = path.empty() ? std::string("the resource as a whole")
+                        : fmt::format("{}: {} -> {}", path, value("old"), value("new"));
+  }
+  auto out = fmt::format("drift {} {}, {}: {}",
+                         row.at("drift").get<std::int64_t>(),
+                         text_of(row, "step"),
+                         text_of(row, "severity"),
+                         what);
+  if (const auto& acceptance = row.at("acceptance"); !acceptance.is_null()) {
+    out += fmt::format("\n    acceptance {} by {}: {}{}",
+                       acceptance.at("id").get<std::int64_t>(),
+                       text_of(acceptance, "author"),
+                       text_of(acceptance, "reason"),
+                       acceptance.at("expires_at").is_null()
                            ? std::string()
-                           : fmt::format(", until {}", text_or_dash(version.at("to"))));
-    for (const auto& change : version.at("changes")) {
-      out += fmt::format("    {:<8} {}{}\n",
-                         change.at("op").get<std::string>(),
-                         change.at("path").get<std::string>(),
+                           : fmt::format(" (until {})", text_of(acceptance, "expires_at")));
+  }
+  return out;
+}
+
+std::string entry_text(const json& row) {
+  const auto entry = text_of(row, "entry");
+  if (entry == "version") {
+    auto out = fmt::format("version {}, cycle {}",
+                           row.at("version").get<std::int64_t>(),
+                           row.at("cycle").get<std::int64_t>());
+    for (const auto& change : row.at("changes")) {
+      out += fmt::format("\n    {:<8} {}{}",
+                         text_of(change, "op"),
+                         text_of(change, "path"),
                          change.contains("value") ? " = " + change.at("value").dump() : "");
+    }
+    return out;
+  }
+  if (entry == "end") {
+    return fmt::format("gone, cycle {}", row.at("cycle").get<std::int64_t>());
+  }
+  if (entry == "transition") {
+    return fmt::format("verdict {}: {} -> {}  {} {}",
+                       text_of(row, "reference"),
+                       text_or_dash(row.at("from")),
+                       text_or_dash(row.at("to")),
+                       text_of(row, "cause"),
+                       text_of(row, "reason"));
+  }
+  if (entry == "drift") {
+    return drift_text(row);
+  }
+  const auto operation = text_of(row, "operation");
+  const auto client = text_of(row, "client_type");
+  const auto actor = text_of(row, "changed_by");
+  auto out = fmt::format("Azure tells of {}: by {}{}{}",
+                         text_of(row, "kind"),
+                         actor.empty() ? "nobody it names" : actor,
+                         client.empty() ? std::string() : " with " + client,
+                         operation.empty() ? std::string() : ", " + operation);
+  for (const auto& path : row.at("paths")) {
+    out += "\n    " + path.get<std::string>();
+  }
+  return out;
+}
+
+std::string timeline_table(const json& history) {
+  std::string out;
+  for (const auto& row : history.at("timeline")) {
+    out += fmt::format("{}  {}\n", text_of(row, "at"), entry_text(row));
+    if (const auto whom = row.contains("change") ? by_whom(row.at("change")) : std::string();
+        !whom.empty()) {
+      out += "    " + whom + "\n";
     }
   }
   return out;
@@ -49,28 +137,7 @@ std::string table(const json& history) {
                        history.at("cycle").get<std::int64_t>(),
                        history.at("configuration").dump(2));
   } else {
-    out += "\nVERSIONS, the latest first, and what each changed\n" + versions_table(history);
-    out += "\nTRANSITIONS, the latest first\n";
-    for (const auto& row : history.at("transitions")) {
-      out += fmt::format("{}  {:<44} {} -> {}  {} {}\n",
-                         text_or_dash(row.at("at")),
-                         row.at("reference").get<std::string>(),
-                         text_or_dash(row.at("from")),
-                         text_or_dash(row.at("to")),
-                         row.at("cause").get<std::string>(),
-                         row.at("reason").get<std::string>());
-    }
-    out += "\nDRIFT, the latest first\n";
-    for (const auto& row : history.at("drift")) {
-      out += fmt::format("{}  {:<9} {:<44} {} {} -> {}  resolved {}\n",
-                         text_or_dash(row.at("opened_at")),
-                         row.at("severity").get<std::string>(),
-                         row.at("reference").get<std::string>(),
-                         row.at("path").get<std::string>(),
-                         row.at("old_value").get<std::string>(),
-                         row.at("new_value").get<std::string>(),
-                         text_or_dash(row.at("resolved_at")));
-    }
+    out += "\nTIMELINE, the latest first\n" + timeline_table(history);
   }
   if (history.contains("verdicts")) {
     out += "\nVERDICTS\n";
@@ -91,7 +158,9 @@ Result<json> ask(const config::Settings& settings, const HistoryOptions& options
   }
   const auto key = core::resource_key(options.resource);
   if (options.at.empty()) {
-    return history_json(**snapshot, key, kMostRows);
+    auto renderer = DriftRenderer::make(**snapshot, settings.drift.rules.owner_tags);
+    return renderer ? history_json(**snapshot, *renderer, key, kMostRows)
+                    : Result<json>(renderer.error());
   }
   const auto at = core::parse_rfc3339(options.at);
   if (!at) {

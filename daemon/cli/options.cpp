@@ -217,6 +217,14 @@ int run_command_line(int argc, char** argv) {
       "--state", drifted.state, "open, accepted, snoozed, resolved, or all (default: open)");
   drift_list->add_option("--severity", drifted.severity, "low, medium, high or critical")
       ->check(CLI::IsMember({"low", "medium", "high", "critical"}));
+  drift_list->add_option("--subscription", drifted.subscription, "Id of a subscription")
+      ->type_name("ID");
+  drift_list->add_option("--control", drifted.control, "What concerns checks of a control")
+      ->type_name("NAME");
+  drift_list->add_option("--actor", drifted.actor, "Who changed it, where that is certain")
+      ->type_name("NAME");
+  drift_list->add_option("--owner", drifted.owner, "Whose it is, by drift.owner_tags")
+      ->type_name("NAME");
   drift_list->add_option("--format", common.format, "table, json or csv")
       ->transform(CLI::CheckedTransformer(formats).description("{table,json,csv}"))
       ->default_str("table");

@@ -68,6 +68,10 @@ struct DriftListOptions {
   DriftChoice choice;
   std::string state;  // empty: open
   std::string severity;
+  std::string subscription;
+  std::string control;
+  std::string actor;
+  std::string owner;
 };
 
 struct DriftAcceptOptions {

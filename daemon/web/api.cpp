@@ -1,5 +1,6 @@
 #include "daemon/web/api.hpp"
 
+#include "compliance/concerned.hpp"
 #include "compliance/drift.hpp"
 #include "compliance/explain.hpp"
 #include "core/resource_id.hpp"
@@ -32,6 +33,7 @@ namespace {
 constexpr std::int64_t kDefaultLimit = 100;
 constexpr std::size_t kMaxLimit = 1000;
 constexpr std::size_t kMaxScanned = 20'000;  // verdicts that one request for results reads
+constexpr std::size_t kMaxDriftScanned = 5'000;
 
 json cycle_json(const core::CycleRow& row) {
   return {{"number", row.number},
@@ -144,6 +146,8 @@ class Api {
         return resources();
       case Operation::kVersions:
         return versions();
+      case Operation::kHistory:
+        return history();
       case Operation::kExplain:
         return explain();
       case Operation::kDrift:
@@ -790,34 +794,100 @@ class Api {
       return filter.error();
     }
     filter->limit = limit();
-    auto rows = snapshot_->drift(*filter);
     auto renderer = DriftRenderer::make(*snapshot_, summary_->baseline->owner_tags);
-    if (!rows || !renderer) {
-      return !rows ? rows.error() : renderer.error();
+    if (!renderer) {
+      return renderer.error();
     }
-    json list = json::array();
-    for (const auto& row : *rows) {
-      auto rendered = renderer->render(row);
-      if (!rendered) {
-        return rendered.error();
-      }
-      json item = *std::move(rendered);
-      item["title"] = title_of(row.assignment, row.reference);
-      if (filter->id != 0) {
-        auto events = snapshot_->drift_events_of(filter->id);
-        if (!events) {
-          return events.error();
-        }
-        item["events"] = json::array();
-        for (const auto& event : *events) {
-          item["events"].push_back(drift_event_json(event));
-        }
-      }
-      list.push_back(std::move(item));
+    DriftWish wish{.owner = parameter("owner"), .actor = parameter("actor"), .control = nullptr};
+    std::optional<compliance::ConcernedChecks> of_control;
+    if (const auto control = parameter("control"); !control.empty()) {
+      wish.control = &of_control.emplace(*summary_->baseline, control);
     }
-    const bool more = rows->size() == filter->limit;
-    return json{{"drift", std::move(list)},
-                {"next", more ? json(fmt::format("{}", rows->back().item.id)) : json(nullptr)}};
+    auto page = read_drift(*snapshot_, *renderer, *filter, wish, kMaxDriftScanned);
+    if (!page) {
+      return page.error();
+    }
+    for (auto& item : page->rows) {
+      item["title"] =
+          title_of(item["assignment"].get<std::string>(), item["reference"].get<std::string>());
+    }
+    if (filter->id != 0 && !page->rows.empty()) {
+      if (auto done = add_life(*filter, page->rows.front()); !done) {
+        return done.error();
+      }
+    }
+    json out = {{"drift", std::move(page->rows)},
+                {"next", page->next == 0 ? json(nullptr) : json(fmt::format("{}", page->next))}};
+    if (parameter("counts") == "true") {
+      auto counts = drift_counts(*filter, wish);
+      if (!counts) {
+        return counts.error();
+      }
+      out["counts"] = *std::move(counts);
+    }
+    return out;
+  }
+
+  /// The steps of an item, and the checks that it is about.
+  Status add_life(const core::DriftFilter& filter, json& item) {
+    const auto rows = snapshot_->drift(filter);
+    const auto events = snapshot_->drift_events_of(filter.id);
+    if (!rows || !events) {
+      return !rows ? rows.error() : events.error();
+    }
+    item["events"] = json::array();
+    for (const auto& event : *events) {
+      item["events"].push_back(drift_event_json(event));
+    }
+    item["checks"] = json::array();
+    const compliance::ConcernedChecks checks(*summary_->baseline, "");
+    for (const auto* check : checks.of(rows->front())) {
+      item["checks"].push_back({{"assignment", check->assignment},
+                                {"reference", check->reference},
+                                {"title", check->title},
+                                {"severity", core::to_string(check->severity)},
+                                {"controls", check->controls}});
+    }
+    return Status::ok();
+  }
+
+  /// How many have each state; null where only looking at each could tell.
+  Result<json> drift_counts(const core::DriftFilter& filter, const DriftWish& wish) {
+    if (!wish.empty()) {
+      return json(nullptr);
+    }
+    const auto counts = snapshot_->drift_counts(filter);
+    if (!counts) {
+      return counts.error();
+    }
+    json out = json::object();
+    for (const auto state : core::kDriftStates) {
+      const auto found = counts->find(state);
+      out[std::string(core::to_string(state))] = found == counts->end() ? 0 : found->second;
+    }
+    return out;
+  }
+
+  Result<json> history() {
+    const auto key = core::resource_key(parameter("id"));
+    auto renderer = DriftRenderer::make(*snapshot_, summary_->baseline->owner_tags);
+    if (!renderer) {
+      return renderer.error();
+    }
+    auto timeline = timeline_json(*snapshot_, *renderer, key, limit());
+    if (!timeline) {
+      return timeline.error();
+    }
+    if (timeline->entries.empty()) {
+      return Error{Errc::kNotFound, fmt::format("nothing is kept of a resource {}", key)};
+    }
+    for (auto& entry : timeline->entries) {
+      if (entry.contains("reference")) {
+        entry["title"] =
+            title_of(entry["assignment"].get<std::string>(), entry["reference"].get<std::string>());
+      }
+    }
+    return json{{"id", key}, {"timeline", std::move(timeline->entries)}, {"more", timeline->more}};
   }
 
   Result<json> acceptances() {

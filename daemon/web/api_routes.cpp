@@ -76,6 +76,12 @@ constexpr std::array kRoutes = {
           .parameters = "id! limit after",
           .schema = "Versions",
           .may_miss = true},
+    Route{.name = "history",
+          .operation = Operation::kHistory,
+          .summary = "All that happened to a resource, the latest first",
+          .parameters = "id! limit",
+          .schema = "History",
+          .may_miss = true},
     Route{.name = "explain",
           .operation = Operation::kExplain,
           .summary = "Why a verdict is what it is",
@@ -87,7 +93,9 @@ constexpr std::array kRoutes = {
         .name = "drift",
         .operation = Operation::kDrift,
         .summary = "What moved, the latest first",
-        .parameters = "open states kind severity type scope assignment reference item limit after",
+        .parameters =
+            "open states kind severity subscription type scope control assignment reference actor "
+            "owner item counts limit after",
         .schema = "Drift"},
     Route{.name = "acceptances",
           .operation = Operation::kAcceptances,
@@ -132,6 +140,8 @@ struct Parameter {
 };
 
 constexpr std::array kParameters = {
+    Parameter{.name = "actor",
+              .description = "Who changed it, where that is certain; in any letters"},
     Parameter{.name = "after", .description = "The `next` of the page before"},
     Parameter{.name = "all",
               .kind = Kind::kChoice,
@@ -142,6 +152,10 @@ constexpr std::array kParameters = {
               .kind = Kind::kInstant,
               .description = "As it was at this instant; now where it is not given"},
     Parameter{.name = "control", .description = "A control's name"},
+    Parameter{.name = "counts",
+              .kind = Kind::kChoice,
+              .description = "`true`: also how many have each state",
+              .choices = "true false"},
     Parameter{.name = "id", .description = "A resource's id"},
     Parameter{.name = "item", .kind = Kind::kNumber, .description = "A drift item's id"},
     Parameter{.name = "kind",
@@ -158,6 +172,7 @@ constexpr std::array kParameters = {
               .kind = Kind::kChoice,
               .description = "`severity`: those of the severest checks first",
               .choices = "check severity"},
+    Parameter{.name = "owner", .description = "Whose it is, by its tags; in any letters"},
     Parameter{.name = "q", .description = "A text to look for; ASCII letters ignore case"},
     Parameter{.name = "reference", .description = "A policyDefinitionReferenceId"},
     Parameter{.name = "resource", .description = "A resource's id"},

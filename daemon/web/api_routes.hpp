@@ -22,6 +22,7 @@ enum class Operation : std::uint8_t {
   kResource,
   kResources,
   kVersions,
+  kHistory,
   kExplain,
   kDrift,
   kAcceptances,

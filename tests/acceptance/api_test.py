@@ -130,20 +130,25 @@ def every_call_answers_as_documented(test):
     good = {"scores": [{}, {"at": now}], "drift": [{}, {"open": "false", "limit": 1000}, {"states": "accepted"}, {"item": str(accepted)},
                                                       {"kind": "baseline", "severity": "high", "limit": 1},
                                                       {"type": row["type"], "scope": row["resource_id"],
-                                                       "states": "all"}],
+                                                       "states": "all"},
+                                                      {"counts": "true", "subscription": PRODUCTION, "limit": 1},
+                                                      {"counts": "true", "states": "all", "control": "NS-2", "limit": 1},
+                                                      {"actor": "nobody", "owner": "nobody"}],
             "acceptances": [{}, {"all": "true"}],
             "results": [{"limit": 1000}, {"limit": 2}, {"state": "NonCompliant", "order": "severity"},
                         {"at": now, "limit": 1000}],
             "resources": [{"limit": 1000}, {"limit": 2}, {"at": now}, {"type": row["type"], "q": "contoso"}],
             "resource": [identity, {**identity, "at": now}, {**identity, "version": row["version"]}],
-            "versions": [identity, {**identity, "limit": 1}], "explain": [subject],
+            "versions": [identity, {**identity, "limit": 1}],
+            "history": [identity, {**identity, "limit": 2}], "explain": [subject],
             "events": [{"limit": 1000}, {"limit": 1}], "transitions": [{"limit": 1000}]}
     missing = {"scores": {"at": "2001-01-01T00:00:00Z"}, "results": {"at": "2001-01-01T00:00:00Z"},
                "resources": {"at": "2001-01-01T00:00:00Z"}, "resource": {"id": "/subscriptions/none"},
-               "versions": {"id": "/subscriptions/none"}, "explain": {**subject, "resource": "/subscriptions/none"}}
+               "versions": {"id": "/subscriptions/none"}, "history": {"id": "/subscriptions/none"}, "explain": {**subject, "resource": "/subscriptions/none"}}
     bad = {"results": [{"state": "Bad"}, {"limit": 0}, {"at": "yesterday"}, {"after": "x"}, {"at": now, "order": "severity"}],
            "resource": [{}, {**identity, "version": "new"}], "events": [{"after": "1"}, {"after": "1-x"}],
-           "resources": [{"after": "x"}], "versions": [{}, {**identity, "after": "x"}], "explain": [{}]}
+           "resources": [{"after": "x"}], "versions": [{}, {**identity, "after": "x"}], "explain": [{}],
+           "history": [{}], "drift": [{"counts": "maybe"}, {"subscription": "x", "after": "y"}]}
     filled = {}
     for path, operations in document["paths"].items():
         name = path.rpartition("/")[2]

@@ -358,6 +358,170 @@ def drift_is_accepted_by_file(test):
     equal({row["kind"] for row in daemon.api("drift")["drift"]}, {"baseline"}, "open drift")
 
 
+def ids(rows):
+    return [row["id"] for row in rows]
+
+
+def drift_is_chosen_by_subscription_control_actor_and_owner(test):
+    simulator = test.simulator()
+    config = test.configure(simulator, sweep="1h", details="1h", changes="2s",
+                            extra="drift: {owner_tags: [team]}\n")
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+
+    def steps(**labels):
+        return daemon.metric("plumbline_drift_events_total", **labels) or 0
+
+    before = {step: steps(step=step) for step in ("opened", "accepted", "snoozed", "reopened", "resolved")}
+    equal(before["opened"], len(open_drift(daemon)), "steps that opened")
+    equal([before[step] for step in ("accepted", "snoozed", "reopened", "resolved")], [0] * 4, "other steps")
+    query = urllib.parse.urlencode({"id": WORKSPACE, "changed_by": "mallory@contoso.example",
+                                    "client_type": "Azure Portal"})
+    simulator.admin("PATCH", "resources?" + query, {"properties": {"publicNetworkAccessForQuery": "Enabled"},
+                                                    "tags": {"team": "Platform"}})
+    wait_for("drift", lambda: access_of(daemon), alive=[daemon])
+    item = access_of(daemon)
+    both = ids(row for row in daemon.api("drift", scope=WORKSPACE)["drift"]
+               if row["change"] and row["change"].get("changed_by"))
+    check(item["id"] in both and len(both) > 1, f"what mallory did: {both}")
+
+    def found(**filters):
+        return ids(daemon.api("drift", limit=1000, **filters)["drift"])
+
+    every = open_drift(daemon)
+    equal(found(actor="MALLORY@contoso.example"), both, "by actor")
+    equal(found(actor="nobody@contoso.example"), [], "by another actor")
+    equal(found(owner="platform"), [row["id"] for row in daemon.api("drift", scope=WORKSPACE, limit=1000)["drift"]],
+          "by owner")
+    equal(found(owner="plat"), [], "by part of an owner")
+    equal(found(owner="platform", actor="nobody"), [], "by owner and another actor")
+    production = [number for number, row in every.items() if PRODUCTION in row["resource_key"]]
+    check(0 < len(production) < len(every), "drift of one subscription is some of it")
+    equal(found(subscription=PRODUCTION.upper()), production, "by subscription")
+    equal(found(subscription="no-such"), [], "by another subscription")
+    of_control = {row["reference"] for row in daemon.api("checks")["checks"] if "NS-2" in row["controls"]}
+    network = found(control="NS-2")
+    equal([number for number in network if every[number]["kind"] == "baseline"],
+          [number for number, row in every.items() if row["reference"] in of_control], "checks of a control")
+    # The property is read by a check of NS-2, the tag by none.
+    equal([every[number]["path"] for number in network if every[number]["kind"] == "configuration"], [CHANGED],
+          "properties that its checks read")
+    equal(found(control="no-such"), [], "by another control")
+
+    # Counts are of what is chosen, whatever the state; a filter that only looking can decide has none.
+    counted = daemon.api("drift", counts="true", subscription=PRODUCTION, states="accepted")
+    equal((counted["drift"], counted["counts"]),
+          ([], {"open": len(production), "accepted": 0, "snoozed": 0, "resolved": 0}), "counts")
+    equal(daemon.api("drift", counts="true", actor="nobody")["counts"], None, "counts of an actor")
+    check("counts" not in daemon.api("drift"), "counts that nobody asked for")
+    # Pages: every item once, and the last one says so.
+    for filters in ({}, {"subscription": PRODUCTION}, {"control": "NS-2"}, {"owner": "platform"}):
+        whole, pages, after = found(**filters), [], ""
+        while after is not None:
+            page = daemon.api("drift", limit=2, after=after, **filters)
+            check(len(page["drift"]) <= 2, "size of a page")
+            pages += ids(page["drift"])
+            after = page["next"]
+        equal(pages, whole, f"pages of {filters}")
+
+    # One item: what it is about.
+    equal(QUERY in [entry["reference"] for entry in daemon.api("drift", item=item["id"])["drift"][0]["checks"]], True,
+          "a check that reads the property")
+    against = daemon.api("drift", scope=WORKSPACE, reference=QUERY)["drift"][0]
+    equal([entry["reference"] for entry in daemon.api("drift", item=against["id"])["drift"][0]["checks"]], [QUERY],
+          "the check of baseline drift")
+    versions = [row["version"] for row in daemon.api("resource", id=WORKSPACE)["versions"]]
+    equal([item["new_version"], item["old_version"]], versions, "versions that were compared")
+
+    # The command chooses in the same ways.
+    for name, value, wanted in (("actor", "mallory@contoso.example", both), ("actor", "nobody", []),
+                                ("owner", "PLATFORM", found(owner="platform")), ("owner", "nobody", []),
+                                ("subscription", PRODUCTION, production), ("subscription", "none", []),
+                                ("control", "NS-2", network), ("control", "none", [])):
+        equal(ids(json.loads(drift_command(test, config, "list", "--format=json", f"--{name}={value}"))), wanted,
+              f"drift list --{name}={value}")
+
+    # Steps are counted as they are committed, and a start counts none of those before it.
+    moved = len(every) - before["opened"]
+    equal(steps(step="opened") - before["opened"], moved, "steps that opened")
+    drift_command(test, config, "accept", str(item["id"]), "--reason", "CHG-1")
+    wait_for("an acceptance", lambda: steps(step="accepted", severity=item["severity"]) == 1, alive=[daemon])
+    equal(steps(step="accepted"), 1, "steps of acceptance")
+    equal(daemon.stop(), 0, "exit code")
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+    equal([steps(step=step) for step in ("opened", "accepted", "resolved")], [0, 0, 0], "steps after a start")
+
+
+def all_of_a_resource_is_one_timeline(test):
+    simulator = test.simulator()
+    config = test.configure(simulator, sweep="1h", details="1h", changes="2s")
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+
+    def patch(body, **by):
+        query = urllib.parse.urlencode({"id": WORKSPACE, **by})
+        simulator.admin("PATCH", "resources?" + query, body)
+
+    patch({"properties": {"publicNetworkAccessForQuery": "Enabled"}},
+          changed_by="mallory@contoso.example", client_type="Azure Portal")
+    wait_for("drift", lambda: access_of(daemon), alive=[daemon])
+    drift_command(test, config, "accept", str(access_of(daemon)["id"]), "--reason", "CHG-9", "--author", "ana")
+
+    def timeline():
+        return daemon.api("history", id=WORKSPACE, limit=1000)["timeline"]
+
+    entries = timeline()
+    equal([entry["at"] for entry in entries], sorted((entry["at"] for entry in entries), reverse=True), "order")
+    equal({entry["entry"] for entry in entries}, {"version", "transition", "drift", "change"}, "kinds of entries")
+    versions = [entry for entry in entries if entry["entry"] == "version"]
+    equal([[change["path"] for change in entry["changes"]] for entry in versions], [[CHANGED], []], "versions")
+    equal(versions[0]["change"]["changed_by"], "mallory@contoso.example", "who made the version")
+    check("changed_by" not in versions[1]["change"], "nobody is named for what was there at first sight")
+    told = [entry for entry in entries if entry["entry"] == "change"]
+    equal([(entry["changed_by"], entry["client_type"], entry["paths"]) for entry in told],
+          [("mallory@contoso.example", "Azure Portal", ["properties.publicNetworkAccessForQuery"])], "what Azure told")
+    mine = [entry for entry in entries if entry["entry"] == "drift" and entry["path"] == CHANGED]
+    equal([(entry["step"], (entry["acceptance"] or {}).get("reason"), (entry["change"] or {}).get("changed_by"))
+           for entry in mine], [("accepted", "CHG-9", None), ("opened", None, "mallory@contoso.example")], "steps")
+    # Azure's record, what was observed, what that means.
+    order = [entry["entry"] for entry in reversed(entries) if entry["at"] >= told[0]["at"]]
+    equal(order[:2], ["change", "version"], "how it came about")
+    check(set(order[2:]) == {"transition", "drift"}, f"what follows: {order}")
+    cut = daemon.api("history", id=WORKSPACE, limit=3)
+    equal((cut["timeline"], cut["more"]), (entries[:3], True), "the latest three")
+    equal(daemon.api("history", id=WORKSPACE, limit=1000)["more"], False, "all of it")
+
+    # Two people: the version is nobody's, and each of them is told of.
+    patch({"properties": {"retentionInDays": 60}}, changed_by="ana@contoso.example", client_type="Azure CLI")
+    patch({"properties": {"publicNetworkAccessForQuery": "Disabled"}}, changed_by="bob@contoso.example",
+          client_type="Azure Portal")
+    wait_for("both changes", lambda: sum(entry["entry"] == "change" for entry in timeline()) == 3, alive=[daemon])
+    entries = timeline()
+    latest = next(entry for entry in entries if entry["entry"] == "version")
+    if len(latest["changes"]) == 2:
+        check("changed_by" not in latest["change"], f"two people's version: {latest}")
+    else:  # the feed was read in between: each has a version of his own
+        equal(latest["change"].get("changed_by"), "bob@contoso.example", "who made the last version")
+    equal([entry["changed_by"] for entry in entries if entry["entry"] == "change"],
+          [name + "@contoso.example" for name in ("bob", "ana", "mallory")], "what Azure told")
+
+    # The command tells the same, and keeps what it had.
+    history = json.loads(test.run("history", "--config.file=" + config, "--format=json", WORKSPACE).stdout)
+    equal([{name: value for name, value in entry.items() if name != "title"} for entry in entries], history["timeline"],
+          "timeline of the command")
+    check(history["versions"] and history["transitions"] and history["drift"], "the members from before")
+    table = test.run("history", "--config.file=" + config, WORKSPACE).stdout
+    for part in ("by mallory@contoso.example with Azure Portal at ", "Azure tells of Update: by ana@contoso.example",
+                 "by ana (uid ", ": CHG-9", f"replace  {CHANGED} = \"Enabled\"", "nobody that is known, before "):
+        contains(table, part, "table")
+
+    simulator.delete(WORKSPACE)
+    wait_for("its end", lambda: timeline()[0]["entry"] != "version" and
+             any(entry["entry"] == "end" for entry in timeline()), alive=[daemon])
+    equal(daemon.get("/api/v1/resource", id=WORKSPACE).status, 404, "status of the resource")
+
+
 def who_changed_it_is_named(test):
     """By the change feed, where that is certain; rules about who did it accept a change or raise it."""
     simulator = test.simulator()
@@ -424,4 +588,5 @@ if __name__ == "__main__":
           a_deleted_resource_goes_with_its_verdicts, a_deleted_workspace_is_missed_by_what_sends_to_it,
           a_resource_that_graph_forgets_stays,
           drift_is_accepted_by_command, drift_is_accepted_by_file,
+          drift_is_chosen_by_subscription_control_actor_and_owner, all_of_a_resource_is_one_timeline,
           who_changed_it_is_named, two_instants_are_compared])

@@ -1,6 +1,7 @@
 // Drives the status page as a reader would. Started by page_test.py, which says in JSON where page,
 // simulator and browser are.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { performance } from 'node:perf_hooks';
@@ -110,12 +111,34 @@ const views = () => ({
   'Log Analytics workspaces do not answer': kCheck,
   [settings.hostile]: resourceHash(workspace()),
   Drift: '#/drift?show=all',
+  'Drift 1': '#/drift/1',
+  Acceptances: '#/acceptances',
   Exemptions: '#/exemptions',
   History: '#/history',
   Health: '#/health',
 });
 
 // ---------------------------------------------------------------- cases
+
+/** Fits the window, and breaks no rule of accessibility that a program can judge. */
+async function sound(page, what) {
+  const [wide, window] = await page.evaluate(() => [
+    document.documentElement.scrollWidth,
+    innerWidth,
+  ]);
+  assert.ok(wide <= window, `${what}: ${wide} px wide`);
+  const found = await page.evaluate(() =>
+    globalThis.axe.run(document, {
+      resultTypes: ['violations'],
+      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+    }),
+  );
+  assert.deepEqual(
+    found.violations.map((v) => [v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200))]),
+    [],
+    what,
+  );
+}
 
 async function every_view_is_sound() {
   const walk = async (width, scheme) => {
@@ -130,22 +153,7 @@ async function every_view_is_sound() {
       );
       assert.equal(await page.locator('.bad').count(), 0, `${what}: an error is shown`);
       assert.ok((await page.title()).includes('Plumbline'), what);
-      const [wide, window] = await page.evaluate(() => [
-        document.documentElement.scrollWidth,
-        innerWidth,
-      ]);
-      assert.ok(wide <= window, `${what}: ${wide} px wide`);
-      const found = await page.evaluate(() =>
-        globalThis.axe.run(document, {
-          resultTypes: ['violations'],
-          runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-        }),
-      );
-      assert.deepEqual(
-        found.violations.map((v) => [v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200))]),
-        [],
-        what,
-      );
+      await sound(page, what);
     }
     await blameless(page, `${width} ${scheme}`);
   };
@@ -506,6 +514,253 @@ async function health_tells_what_is_missing() {
   await blameless(page, 'health');
 }
 
+const kComponent =
+  '/subscriptions/d95b0e17-6a82-4c4f-8e13-b07c3f5a29de/resourceGroups/rg-contoso-dev' +
+  '/providers/microsoft.insights/components/appi-contoso-dev';
+const kActor = 'mallory@contoso.example';
+
+async function until(what, ready) {
+  const end = performance.now() + kPatience;
+  for (;;) {
+    const value = await ready();
+    if (value) return value;
+    assert.ok(performance.now() < end, `${what} does not come`);
+    await new Promise((done) => setTimeout(done, 200));
+  }
+}
+
+const drifted = async (filter) => (await ask(`drift?limit=1000&${filter}`)).drift;
+
+/** The command, to the daemon that the page is of. */
+const plumbline = (...args) =>
+  execFileSync(
+    settings.plumbline,
+    ['drift', args[0], `--config.file=${settings.config}`, ...args.slice(1)],
+    {
+      encoding: 'utf8',
+    },
+  );
+
+/** What reads again without waiting for its time. */
+const wake = (page) => page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+
+const told = (page, text) =>
+  page.waitForFunction((wanted) => document.querySelector('.tell')?.textContent === wanted, text);
+
+/** Something moves, by somebody and as somebody's; the item of the property is answered. */
+async function move_something() {
+  const by = new URLSearchParams({
+    id: kComponent,
+    changed_by: kActor,
+    client_type: 'Azure Portal',
+  });
+  await admin('PATCH', `resources?${by}`, {
+    properties: { RetentionInDays: 30 },
+    tags: { team: settings.hostile },
+  });
+  return until('drift', async () =>
+    (await drifted(`states=all&actor=${kActor}`)).find(
+      ({ path }) => path === '/properties/RetentionInDays',
+    ),
+  );
+}
+
+async function drift_is_chosen() {
+  const item = await move_something();
+  const page = await open('#/drift');
+  const select = (label, value) =>
+    page.getByRole('combobox', { name: label, exact: true }).selectOption(value);
+  const fill = async (label, value) => {
+    await page.getByLabel(label, { exact: true }).fill(value);
+    await page.keyboard.press('Enter');
+  };
+  const { counts } = await ask('drift?counts=true&limit=1');
+  assert.ok(counts.open > 100, JSON.stringify(counts));
+  const all = Object.values(counts).reduce((sum, n) => sum + n, 0);
+  await page.locator('.tabs strong').first().waitFor();
+  assert.deepEqual(
+    (await texts(page, '.tabs a')).map((text) => text.replace(/\s+/, ' ')),
+    [
+      `Open ${counts.open}`,
+      `Accepted ${counts.accepted}`,
+      `Snoozed ${counts.snoozed}`,
+      `Resolved ${counts.resolved}`,
+      `All ${all}`,
+    ],
+  );
+  const narrowed = async (what, filter) => {
+    const wanted = (await drifted(filter)).length;
+    assert.ok(wanted > 0 && wanted < counts.open, `${what}: ${wanted} of ${counts.open}`);
+    await told(page, `${wanted} item${wanted === 1 ? '' : 's'}`);
+    for (const [name, value] of new URLSearchParams(filter))
+      assert.equal(
+        new URLSearchParams((await page.evaluate(() => location.hash)).split('?')[1]).get(name),
+        value,
+        `${what} is kept in the address`,
+      );
+  };
+  await select('Control', 'NS-2');
+  await narrowed('control', 'control=NS-2');
+  assert.equal(await page.locator('.tabs strong').count(), 0, 'nobody has counted these');
+  await select('Severity', 'high');
+  await narrowed('control and severity', 'control=NS-2&severity=high');
+  await visit(page, '#/drift');
+  await select('Subscription', 'd95b0e17-6a82-4c4f-8e13-b07c3f5a29de');
+  await narrowed('subscription', 'subscription=d95b0e17-6a82-4c4f-8e13-b07c3f5a29de');
+  const of_it = (await ask('drift?counts=true&subscription=d95b0e17-6a82-4c4f-8e13-b07c3f5a29de'))
+    .counts.open;
+  assert.equal((await texts(page, '.tabs strong'))[0], String(of_it), 'counts of what is chosen');
+  await select('Type', 'microsoft.insights/components');
+  await narrowed(
+    'subscription and type',
+    'subscription=d95b0e17-6a82-4c4f-8e13-b07c3f5a29de&type=microsoft.insights/components',
+  );
+  await visit(page, '#/drift');
+  await select('Kind', 'configuration');
+  await narrowed('kind', 'kind=configuration');
+  await visit(page, '#/drift');
+  await fill('Actor', kActor.toUpperCase());
+  await told(page, `${(await drifted(`actor=${kActor}`)).length} items`);
+  const row = rows(page, 'Drift of').filter({ hasText: '/properties/RetentionInDays' });
+  const text = plain(await row.innerText());
+  for (const part of [/90\s*\u2192\s*30/, /mallory@contoso\.example/, /with Azure Portal/])
+    assert.match(text, part);
+  assert.ok(text.includes(`owner ${settings.hostile}`), text);
+  // Whoever was seen is offered.
+  assert.ok(
+    (
+      await page.locator('#known-actor option').evaluateAll((all) => all.map((o) => o.value))
+    ).includes(kActor),
+  );
+  await fill('Actor', 'nobody@contoso.example');
+  await page.locator('.empty', { hasText: 'There is no such drift.' }).waitFor();
+  await visit(page, '#/drift');
+  await fill('Owner', settings.hostile);
+  await told(
+    page,
+    `${(await drifted(`owner=${encodeURIComponent(settings.hostile)}`)).length} items`,
+  );
+  assert.equal(await page.locator('main img').count(), 0);
+  // What nobody is named for says between which observations it happened.
+  const unknown = (await drifted('')).find(({ change }) => change && !('changed_by' in change));
+  await visit(page, `#/drift/${unknown.id}`);
+  assert.match(await page.locator('main').innerText(), /Nobody can be named for certain/);
+  assert.doesNotMatch(await page.locator('main').innerText(), /mallory/);
+  assert.ok(item.id !== unknown.id);
+  await blameless(page, 'drift');
+}
+
+async function drift_has_a_life() {
+  const { id } = await move_something();
+  const page = await open('#/drift?kind=configuration');
+  await page.locator(`th a[href="#/drift/${id}"]`).focus();
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => document.activeElement.localName === 'h1');
+  await page.locator('h1', { hasText: `Drift ${id}` }).waitFor();
+  await page.locator('.diff ins').first().waitFor();
+  const main = async () => plain(await page.locator('main').innerText());
+  assert.match(await main(), /mallory@contoso\.example with Azure Portal, .* UTC by Azure's clock/);
+  assert.ok((await texts(page, '.diff del')).some((line) => /"RetentionInDays": 90/.test(line)));
+  assert.ok((await texts(page, '.diff ins')).some((line) => /"RetentionInDays": 30/.test(line)));
+  assert.equal(
+    await page.getByRole('region', { name: 'Command that accepts it' }).innerText(),
+    `plumbline drift accept ${id} --reason "..."`,
+  );
+  assert.equal(await rows(page, 'Steps').count(), 1);
+  const concerned = (await drifted(`item=${id}`))[0].checks;
+  assert.ok(concerned.length > 0);
+  assert.equal(await rows(page, 'Checks concerned').count(), concerned.length);
+  const deep = await open(`#/drift/${id}`);
+  await deep.locator('.diff ins').first().waitFor();
+  assert.equal(await deep.locator('h1').innerText(), `Drift ${id}`);
+
+  // What somebody does to it arrives by itself.
+  plumbline('accept', String(id), '--reason', 'CHG-4711', '--author', 'ana');
+  await wake(page);
+  await page.getByRole('region', { name: 'Command that opens it again' }).waitFor();
+  assert.equal(await rows(page, 'Steps').count(), 2);
+  assert.match(
+    plain(await rows(page, 'Steps').first().innerText()),
+    /^accepted[^]*CHG-4711[^]*by ana/,
+  );
+  const other = (await drifted('kind=baseline')).at(-1);
+  plumbline(
+    'accept',
+    String(other.id),
+    '--snooze',
+    '--expires-on',
+    '2099-01-31T00:00:00Z',
+    '--reason',
+    settings.hostile,
+    '--author',
+    'bob',
+  );
+  await visit(page, '#/drift?show=accepted');
+  await told(page, '1 item');
+  assert.match(plain(await rows(page, 'Drift of').innerText()), /accepted[^]*CHG-4711[^]*by ana/);
+  await visit(page, '#/drift?show=snoozed');
+  await page.locator(`th a[href="#/drift/${other.id}"]`).waitFor();
+  const snoozed = plain(await rows(page, 'Drift of').innerText());
+  assert.ok(snoozed.includes(settings.hostile) && snoozed.includes('until 2099-01-31'), snoozed);
+  const { acceptances } = await ask('acceptances');
+  assert.equal(acceptances.length, 2);
+  await visit(page, '#/acceptances');
+  await rows(page, 'Acceptances').nth(1).waitFor();
+  assert.deepEqual(await texts(page, '.tabs strong'), ['2', '0', '2']);
+  assert.match(
+    plain(await rows(page, 'Acceptances').last().innerText()),
+    /CHG-4711[^]*accepted[^]*ana/,
+  );
+  assert.match(plain(await rows(page, 'Acceptances').first().innerText()), /snoozed[^]*2099-01-31/);
+
+  // All of it, and who did it, in the resource's timeline.
+  await visit(page, resourceHash(kComponent));
+  const timeline = rows(page, 'Timeline');
+  await timeline.first().waitFor();
+  const lines = (await timeline.allInnerTexts()).map(plain);
+  assert.match(lines[0], new RegExp(`^Drift ${id} accepted[^]*CHG-4711`));
+  const place = (pattern) => lines.findIndex((line) => pattern.test(line));
+  const version = place(/^Version[^]*RetentionInDays[^]*mallory@contoso\.example/);
+  const azure = place(/^Azure told of a change[^]*properties\.RetentionInDays[^]*mallory/);
+  assert.ok(version > 0 && azure > version, lines.join('\n---\n'));
+  const times = await timeline
+    .locator('td:last-child time[data-at]')
+    .evaluateAll((nodes) => nodes.map((node) => node.getAttribute('datetime')));
+  assert.deepEqual(times, [...times].sort().reverse(), 'the latest first');
+  const all = await ask(`history?limit=500&id=${encodeURIComponent(kComponent)}`);
+  assert.ok(lines.length === Math.min(20, all.timeline.length));
+
+  for (const [width, scheme] of [
+    [1400, 'dark'],
+    [900, 'light'],
+    [420, 'light'],
+  ]) {
+    const window = await open('#/', { width, scheme });
+    await window.evaluate(axe);
+    for (const hash of [
+      `#/drift/${id}`,
+      '#/drift?show=all',
+      '#/drift?show=snoozed',
+      '#/acceptances?show=all',
+      resourceHash(kComponent),
+    ]) {
+      await visit(window, hash);
+      await sound(window, `${hash} at ${width} px, ${scheme}`);
+    }
+    await blameless(window, `${width} px, ${scheme}`);
+  }
+  plumbline('withdraw', String(acceptances[1].id));
+  await visit(page, '#/acceptances?show=ended');
+  await rows(page, 'Acceptances').first().waitFor();
+  assert.deepEqual(await texts(page, '.tabs strong'), ['1', '1', '2']);
+  for (const number of ['999999', 'none', '0']) {
+    await visit(page, `#/drift/${number}`);
+    await page.locator('.note.bad', { hasText: `There is no drift ${number}` }).waitFor();
+  }
+  await blameless(deep, 'a link to drift');
+  await blameless(page, 'the life of drift');
+}
+
 /** A change in the tenant arrives on pages that nobody touches. */
 async function changes_arrive_by_themselves() {
   const id =
@@ -540,7 +795,7 @@ async function changes_arrive_by_themselves() {
   assert.ok(added.includes(settings.hostile), added);
   assert.equal(await resource.locator('.diff img').count(), 0);
   assert.match((await texts(resource, '.diff thead th')).join(' '), /Version \d+.*Version \d+/);
-  await drift.locator('td', { hasText: settings.hostile }).first().waitFor();
+  await drift.locator('tbody tr', { hasText: settings.hostile }).first().waitFor();
   await overview.waitForFunction(
     (n) => Number(document.querySelector('.mid').textContent) > n,
     before.baseline + before.configuration,
@@ -643,6 +898,8 @@ const kCases = [
   what_azure_says_is_text,
   exemptions_are_listed,
   health_tells_what_is_missing,
+  drift_is_chosen,
+  drift_has_a_life,
   changes_arrive_by_themselves,
   failures_are_told,
 ];

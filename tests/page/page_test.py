@@ -56,7 +56,8 @@ def drive(test, simulator, config, timeout, **more):
     daemon = test.serve(config, simulator)
     daemon.wait_passes(1)
     settings = {"page": f"http://127.0.0.1:{daemon.port}/", "admin": f"http://127.0.0.1:{simulator.imds_port}/admin/",
-                "daemon": daemon.pid, "chromium": browser(), "directory": test.directory("browser"), **more}
+                "daemon": daemon.pid, "chromium": browser(), "directory": test.directory("browser"),
+                "plumbline": test.binary("plumbline"), "config": config, **more}
     # Chromium is a child of node: the group ends with it, whatever happens.
     driver = subprocess.Popen(["node", os.path.join(HERE, "page.mjs"), json.dumps(settings)],
                               stdin=subprocess.DEVNULL, start_new_session=True)
@@ -73,7 +74,8 @@ def status_page(test):
     simulator = test.simulator()
     like = simulator.body_of(WORKSPACE.replace(HOSTILE, "law-contoso-dev"))
     simulator.put(WORKSPACE, {**like, "id": WORKSPACE, "name": HOSTILE, "tags": {"note": HOSTILE}})
-    config = test.configure(simulator, baseline=test.baseline, sweep="5s", details="5s")
+    config = test.configure(simulator, baseline=test.baseline, sweep="5s", details="5s", changes="2s",
+                            extra="drift: {owner_tags: [team]}\n")
     with open(config, encoding="utf-8") as file:
         text = file.read()
     with open(config, "w", encoding="utf-8") as file:

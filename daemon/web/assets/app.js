@@ -4,6 +4,7 @@ import { a, bold, button, byId, gap, h, para, show } from './lib/document.js';
 import { ago, empty, heading, icon, problem, timer } from './lib/pieces.js';
 import { app } from './lib/state.js';
 import { absolute, millis, relative } from './lib/values.js';
+import { acceptancesView } from './views/acceptances.js';
 import { checkView } from './views/check.js';
 import { controlView, controlsView } from './views/controls.js';
 import { driftView } from './views/drift.js';
@@ -30,6 +31,7 @@ const kViews = {
   check: checkView,
   resource: resourceView,
   drift: driftView,
+  acceptances: acceptancesView,
   exemptions: exemptionsView,
   history: historyView,
   health,
@@ -44,7 +46,12 @@ const kNav = [
   ['health', 'Health'],
 ];
 // The tab to which a page without one belongs.
-const kWithin = { control: 'controls', check: 'controls', resource: 'findings' };
+const kWithin = {
+  control: 'controls',
+  check: 'controls',
+  resource: 'findings',
+  acceptances: 'drift',
+};
 const scrolls = new Map(); // history entry -> offset
 let loading = new AbortController();
 let entry = 0;

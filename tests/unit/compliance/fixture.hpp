@@ -143,6 +143,13 @@ class JudgeFixture {
     return *this;
   }
 
+  /// What Azure says of a change, with the next commit.
+  JudgeFixture& told(core::ChangeRecord record) {
+    record.id = fmt::format("change-{}", ++told_);
+    records_.push_back(std::move(record));
+    return *this;
+  }
+
   /// Commits what was fed since the last call.
   void commit() {
     clock.advance(std::chrono::minutes(1));
@@ -153,6 +160,9 @@ class JudgeFixture {
     REQUIRE((*cycle)->stage(std::exchange(page_, {})));
     for (const auto& key : std::exchange(deletions_, {})) {
       REQUIRE((*cycle)->stage_deletion(key));
+    }
+    for (auto& record : std::exchange(records_, {})) {
+      REQUIRE((*cycle)->stage_change(std::move(record)));
     }
     for (auto& item : std::exchange(evidence_, {})) {
       REQUIRE((*cycle)->stage_evidence(std::move(item)));
@@ -252,6 +262,8 @@ class JudgeFixture {
   std::vector<core::Observation> page_;
   std::vector<core::Evidence> evidence_;
   std::vector<std::string> deletions_;
+  std::vector<core::ChangeRecord> records_;
+  int told_ = 0;
 };
 
 }  // namespace plumbline::tests

@@ -218,36 +218,37 @@ TEST_CASE_FIXTURE(Fixture, "gaps in the evidence are found, and sources counted 
 }
 
 TEST_CASE_FIXTURE(Fixture, "verdicts, dependencies and drift are kept and found") {
-  sweep({observe(clock, kVault, "{}")},
-        [&](core::JudgeView& view, const core::CycleChanges& changes) {
-          const auto row = changes.resources.at(0).row;
-          const auto check = view.put_check({0, "prod", "NS-1", "d", "p", ""});
-          REQUIRE(check);
-          core::Verdict verdict;
-          verdict.check = *check;
-          verdict.resource = row;
-          verdict.state = core::ComplianceState::kNonCompliant;
-          verdict.known_state = verdict.state;
-          verdict.version = changes.resources.at(0).new_version;
-          verdict.since_cycle = changes.cycle;
-          verdict.evaluated_at = changes.now;
-          REQUIRE(view.put_verdict(verdict));
-          REQUIRE(view.add_transition(
-              {*check, row, std::nullopt, verdict.state, "", core::Cause::kResource}));
-          REQUIRE(view.set_dependencies({*check, row}, {"key:a", "key:b"}));
-          REQUIRE(view.set_dependencies({*check, row}, {"key:b", "key:c"}));
-          CHECK(view.dependents("key:a").value().empty());
-          CHECK(view.dependents("key:c").value() == std::vector{core::Subject{*check, row}});
-          CHECK(view.set_references(row, "r", {"/x"}).value().empty());
-          CHECK(view.set_references(row, "r", {"/y"}).value() == std::vector<std::string>{"/x"});
-          CHECK(view.referring("r", "/y").value() == std::vector{row});
-          core::DriftItem item;
-          item.check = *check;
-          item.resource = row;
-          item.severity = core::Severity::kHigh;
-          REQUIRE(view.open_drift_item(item));
-          return core::Status::ok();
-        });
+  const auto found = sweep(
+      {observe(clock, kVault, "{}")},
+      [&](core::JudgeView& view, const core::CycleChanges& changes) {
+        const auto row = changes.resources.at(0).row;
+        const auto check = view.put_check({0, "prod", "NS-1", "d", "p", ""});
+        REQUIRE(check);
+        core::Verdict verdict;
+        verdict.check = *check;
+        verdict.resource = row;
+        verdict.state = core::ComplianceState::kNonCompliant;
+        verdict.known_state = verdict.state;
+        verdict.version = changes.resources.at(0).new_version;
+        verdict.since_cycle = changes.cycle;
+        verdict.evaluated_at = changes.now;
+        REQUIRE(view.put_verdict(verdict));
+        REQUIRE(view.add_transition(
+            {*check, row, std::nullopt, verdict.state, "", core::Cause::kResource}));
+        REQUIRE(view.set_dependencies({*check, row}, {"key:a", "key:b"}));
+        REQUIRE(view.set_dependencies({*check, row}, {"key:b", "key:c"}));
+        CHECK(view.dependents("key:a").value().empty());
+        CHECK(view.dependents("key:c").value() == std::vector{core::Subject{*check, row}});
+        CHECK(view.set_references(row, "r", {"/x"}).value().empty());
+        CHECK(view.set_references(row, "r", {"/y"}).value() == std::vector<std::string>{"/x"});
+        CHECK(view.referring("r", "/y").value() == std::vector{row});
+        core::DriftItem item;
+        item.check = *check;
+        item.resource = row;
+        item.severity = core::Severity::kHigh;
+        REQUIRE(view.open_drift_item(item));
+        return core::Status::ok();
+      });
   auto view = snapshot();
   core::VerdictFilter filter;
   filter.state = core::ComplianceState::kNonCompliant;
@@ -261,6 +262,20 @@ TEST_CASE_FIXTURE(Fixture, "verdicts, dependencies and drift are kept and found"
   open.states = {core::DriftState::kOpen};
   REQUIRE(view->drift(open)->size() == 1);
   CHECK(view->drift(open)->at(0).item.severity == core::Severity::kHigh);
+  // What is counted has been committed with this cycle, and is told once.
+  REQUIRE(found.drift_steps.size() == 1);
+  CHECK(found.drift_steps[0].step == core::DriftStep::kOpened);
+  CHECK(found.drift_steps[0].severity == core::Severity::kHigh);
+  CHECK(found.drift_steps[0].count == 1);
+  CHECK(sweep({observe(clock, kVault, R"({"a":1})")}).drift_steps.empty());
+  open.subscription = "s1";
+  CHECK(view->drift(open)->size() == 1);
+  CHECK(view->drift_counts(open).value() ==
+        std::map<core::DriftState, std::int64_t>{{core::DriftState::kOpen, 1}});
+  open.subscription = "s2";
+  CHECK(view->drift(open)->empty());
+  CHECK(view->drift_counts(open)->empty());
+  open.subscription.clear();
   CHECK(view->transitions(10)->size() == 1);
   CHECK(view->verdict_counts()->at(0).subscription == "s1");
 
@@ -270,6 +285,9 @@ TEST_CASE_FIXTURE(Fixture, "verdicts, dependencies and drift are kept and found"
   CHECK(snapshot()->checks()->empty());
   CHECK(snapshot()->verdicts({})->empty());
   CHECK(snapshot()->drift(open)->empty());
+  // The states that are wanted do not narrow what is counted.
+  CHECK(snapshot()->drift_counts(open).value() ==
+        std::map<core::DriftState, std::int64_t>{{core::DriftState::kResolved, 1}});
   const auto transitions = snapshot()->transitions(10);
   REQUIRE(transitions->size() == 2);
   CHECK(transitions->front().transition.from == core::ComplianceState::kNonCompliant);

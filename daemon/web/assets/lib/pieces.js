@@ -20,6 +20,7 @@ import {
 import {
   absolute,
   count,
+  isBlank,
   isNumber,
   kReasons,
   kRows,
@@ -28,6 +29,7 @@ import {
   millis,
   parseId,
   percent,
+  plural,
   relative,
   subscriptionName,
 } from './values.js';
@@ -58,7 +60,8 @@ export function stateLabel(state) {
   );
 }
 
-export const severityLabel = (severity) => h('span.severity', { class: severity }, severity ?? kNone);
+export const severityLabel = (severity) =>
+  h('span.severity', { class: severity }, severity ?? kNone);
 
 export function ago(value, empty = 'never') {
   const ms = value instanceof Date ? value.getTime() : millis(value);
@@ -315,7 +318,44 @@ export function tabs(label, route, name, choices, chosen, kept) {
   );
 }
 
-export const latest = (rows) => rows.length >= kRows && aside(`The latest ${count(kRows)} are shown.`);
+export const valueText = (value, none = 'absent') =>
+  isBlank(value)
+    ? h('i', null, none)
+    : code(typeof value === 'string' ? value : JSON.stringify(value));
+
+const kClip = 160;
+export const clipped = (value) =>
+  typeof value === 'string' && value.length > kClip
+    ? [valueText(value.slice(0, kClip) + '\u2026'), sub(plural(value.length, 'character'))]
+    : valueText(value);
+
+/** A field of a filter that takes any text, with those that are known to occur. */
+export function suggesting(label, value, known, onchange) {
+  const name = label.toLowerCase();
+  return h(
+    'label',
+    { key: name },
+    label,
+    h('input', {
+      type: 'search',
+      name,
+      value,
+      list: `known-${name}`,
+      placeholder: 'any',
+      autocomplete: 'off',
+      onchange,
+      oninput: (event) => event.target.value === '' && onchange(event),
+    }),
+    h(
+      'datalist',
+      { id: `known-${name}` },
+      [...known].sort().map((text) => h('option', { key: text, value: text })),
+    ),
+  );
+}
+
+export const latest = (rows) =>
+  rows.length >= kRows && aside(`The latest ${count(kRows)} are shown.`);
 export const became = (from, to) =>
   h(
     'span.change',

@@ -40,6 +40,7 @@ export const list = (value) => (Array.isArray(value) ? value : []);
 const number = new Intl.NumberFormat('en');
 export const count = (value) => (typeof value === 'number' ? number.format(value) : kNone);
 export const plural = (n, one, many = one + 's') => `${count(n)} ${n === 1 ? one : many}`;
+export const isBlank = (value) => value === undefined || value === null || value === '';
 export const isNumber = (value) => typeof value === 'number' && Number.isFinite(value);
 
 // As the command line rounds and writes it: half to even, one decimal.

@@ -1,12 +1,19 @@
-// Drift.
+// Drift: what moved, by state.
 import { go } from '../app.js';
-import { apiList, now } from '../lib/api.js';
-import { aside, bold, card, h, h2, ident, sub } from '../lib/document.js';
+import { api, apiList, now } from '../lib/api.js';
+import { aside, bold, card, h, h2, sub } from '../lib/document.js';
+import {
+  covered,
+  driftLink,
+  driftState,
+  flappingMark,
+  movedValue,
+  subject,
+  who,
+} from '../lib/moved.js';
 import {
   ago,
-  became,
   byDay,
-  checkLink,
   cycleText,
   empty,
   heading,
@@ -16,25 +23,18 @@ import {
   resourceCell,
   selector,
   severityLabel,
-  stateLabel,
+  suggesting,
   table,
   tabs,
 } from '../lib/pieces.js';
 import { app } from '../lib/state.js';
-import {
-  count,
-  duration,
-  kRows,
-  kSeverities,
-  list,
-  millis,
-  parseId,
-  plural,
-  same,
-} from '../lib/values.js';
-import { clipped, isBlank } from './resource.js';
+import { count, duration, kRows, kSeverities, list, millis, plural, total } from '../lib/values.js';
+import { driftItem } from './drift_item.js';
 
 const kKinds = ['baseline', 'configuration'];
+const kShown = { open: 'Open', accepted: 'Accepted', snoozed: 'Snoozed', resolved: 'Resolved' };
+const kFilters = ['kind', 'severity', 'control', 'subscription', 'type', 'actor', 'owner'];
+const kMaxRequests = 4; // for what only looking at each item can decide
 
 /** What opened (upwards) and what was resolved (downwards) in equal slices of time. */
 function driftChart(rows) {
@@ -89,47 +89,82 @@ function driftChart(rows) {
   );
 }
 
-export const driftView = {
+const chosenOf = ({ params }) =>
+  params.get('show') === 'all' || kShown[params.get('show')] ? params.get('show') : 'open';
+
+const filterOf = ({ params }) =>
+  Object.fromEntries(kFilters.map((name) => [name, params.get(name) ?? '']));
+
+// Whom the window has seen: a filter hides everybody else.
+const actors = new Set();
+const owners = new Set();
+
+async function readDrift(route, signal) {
+  const rows = [];
+  let counts = null;
+  let after = '';
+  for (let asked = 0; asked < kMaxRequests && rows.length < kRows; asked += 1) {
+    const page = await api(
+      'drift',
+      {
+        ...filterOf(route),
+        states: chosenOf(route),
+        counts: asked === 0 ? 'true' : '',
+        limit: kRows - rows.length,
+        after,
+      },
+      signal,
+    );
+    rows.push(...list(page.drift));
+    counts ??= page.counts ?? null;
+    after = page.next ?? '';
+    if (!after) break;
+  }
+  for (const row of rows) {
+    if (row.change?.changed_by) actors.add(row.change.changed_by);
+    if (row.owner) owners.add(row.owner);
+  }
+  return { rows, counts, more: after !== '', shown: chosenOf(route) };
+}
+
+const listing = {
   title: () => 'Drift',
   async load(route, signal) {
-    const open = { resolved: 'false', all: 'false' }[route.params.get('show')] ?? 'true';
-    return { rows: await apiList('drift', { open, limit: kRows }, signal) };
+    const [controls, found] = await Promise.all([
+      apiList('controls', null, signal),
+      readDrift(route, signal),
+    ]);
+    return { controls, ...found };
   },
-  draw({ rows }, route) {
-    const chosen = route.params.get('show') ?? 'open';
-    const filter = Object.fromEntries(
-      ['kind', 'severity', 'subscription'].map((name) => [name, route.params.get(name) ?? '']),
-    );
+  draw({ rows, counts, more, controls, shown }, route) {
+    const chosen = chosenOf(route);
+    const filter = filterOf(route);
     const set = ({ target }) =>
       go(
         link(['drift'], { ...Object.fromEntries(route.params), [target.name]: target.value }),
         false,
       );
-    const fits = (item) =>
-      (chosen !== 'resolved' || item.resolved_at) &&
-      (!filter.kind || item.kind === filter.kind) &&
-      (!filter.severity || item.severity === filter.severity) &&
-      (!filter.subscription || same(parseId(item.resource_id).subscription, filter.subscription));
-    const fitting = rows.filter(fits);
-    const resolved = chosen !== 'open';
-    const tell = plural(fitting.length, 'item');
+    const filtered = Object.values(filter).some(Boolean);
+    const any = (options) => [['', 'any'], ...options];
+    const states = Object.entries(kShown).map(([name, text]) => [
+      name,
+      text,
+      counts && bold(count(counts[name])),
+    ]);
     return [
       heading(
         'Drift',
         aside(
-          'What moved away from what was agreed: verdicts that nobody accepted, and properties ',
-          'that differ from the version before.',
+          'What moved away from what was agreed. ',
+          h('a', { href: link(['acceptances']) }, 'Acceptances'),
+          ' say what is agreed to.',
         ),
       ),
       tabs(
         'Drift',
         route,
         'show',
-        [
-          ['open', 'Open'],
-          ['resolved', 'Resolved'],
-          ['all', 'All'],
-        ],
+        [...states, ['all', 'All', counts && bold(count(total(counts)))]],
         chosen,
         filter,
       ),
@@ -140,57 +175,89 @@ export const driftView = {
           'aria-label': 'Filter drift',
           onsubmit: (event) => event.preventDefault(),
         },
-        selector('Kind', filter.kind, [['', 'any'], ...kKinds.map((k) => [k, k])], set),
+        selector('Severity', filter.severity, any(kSeverities.map((s) => [s, s])), set),
+        selector('Kind', filter.kind, any(kKinds.map((k) => [k, k])), set),
         selector(
-          'Severity',
-          filter.severity,
-          [['', 'any'], ...kSeverities.map((s) => [s, s])],
+          'Control',
+          filter.control,
+          any([...new Set(controls.map(({ name }) => name))].map((name) => [name, name])),
           set,
         ),
         selector(
           'Subscription',
           filter.subscription,
-          [['', 'any'], ...list(app.status?.subscriptions).map((s) => [s.id, s.name || s.id])],
+          any(list(app.status?.subscriptions).map((s) => [s.id, s.name || s.id])),
           set,
         ),
+        selector(
+          'Type',
+          filter.type,
+          any(list(app.status?.types).map(({ type }) => [type, type])),
+          set,
+        ),
+        suggesting('Actor', filter.actor, actors, set),
+        suggesting('Owner', filter.owner, owners, set),
       ),
-      h('p.tell', { role: 'status' }, tell, latest(rows) && ` among the latest ${count(kRows)}`),
-      fitting.length === 0
-        ? empty(rows.length > 0 || resolved ? 'There is no such drift.' : 'Nothing is adrift.')
+      h(
+        'p.tell',
+        { role: 'status' },
+        plural(rows.length, 'item'),
+        more && (rows.length >= kRows ? '' : ' in what was searched, the latest of all'),
+      ),
+      more && latest(rows),
+      rows.length === 0
+        ? empty(
+            more
+              ? 'Nothing in what was searched, the latest of all.'
+              : shown === 'open' && !filtered
+                ? 'Nothing is adrift.'
+                : 'There is no such drift.',
+          )
         : [
-            driftChart(fitting),
-            byDay(fitting, (item) => item.opened_at).map(([day, items]) =>
+            driftChart(rows),
+            byDay(rows, (item) => item.opened_at).map(([day, items]) =>
               h(
                 'section',
                 { key: day },
                 h('div.head', null, h2(day), aside(plural(items.length, 'item'))),
-                limited('drift ' + day, items, 50, (some) =>
-                  table(
-                    `Drift of ${day}`,
-                    [
-                      'Resource',
-                      'What moved',
-                      'Change',
-                      'Severity',
-                      'Opened',
-                      resolved && 'Resolved',
-                    ],
-                    some.map((item) => [
-                      item.id,
-                      resourceCell(item.resource_id, item),
-                      [item.reference ? checkLink(item) : ident(item.path), sub(item.kind)],
-                      item.path || !isBlank(item.old) || !isBlank(item.new)
-                        ? became(clipped(item.old), clipped(item.new))
-                        : ['became ', stateLabel('NonCompliant')],
-                      severityLabel(item.severity),
-                      [ago(item.opened_at), sub(cycleText(item.opened_cycle))],
-                      ...(resolved ? [ago(item.resolved_at, 'still open')] : []),
-                    ]),
-                  ),
-                ),
+                limited('drift ' + day, items, 50, (some) => driftTable(day, some, shown)),
               ),
             ),
           ],
     ];
   },
+};
+
+function driftTable(day, items, shown) {
+  const withState = shown !== 'open' && shown !== 'resolved';
+  return table(
+    `Drift of ${day}`,
+    ['What moved', 'Resource', withState && 'State', 'Severity', 'Who', 'Opened'],
+    items.map((item) => [
+      item.id,
+      [
+        driftLink(item.id, subject(item)),
+        item.kind === 'configuration' && h('div.moved', null, movedValue(item)),
+        sub(item.kind, ' ', flappingMark(item)),
+      ],
+      [resourceCell(item.resource_id, item), item.owner && sub(`owner ${item.owner}`)],
+      ...(withState ? [[driftState(item.state), h('div', null, covered(item.acceptance))]] : []),
+      severityLabel(item.severity),
+      who(item.change),
+      [
+        ago(item.opened_at),
+        sub(cycleText(item.opened_cycle)),
+        item.resolved_at && sub('resolved ', ago(item.resolved_at)),
+      ],
+    ]),
+  );
+}
+
+const viewOf = (route) => (route.path.length > 1 ? driftItem : listing);
+
+export const driftView = {
+  title: (route) => viewOf(route).title(route),
+  place: (route) => route.path[1] ?? '',
+  load: (route, signal) => viewOf(route).load(route, signal),
+  draw: (data, route) => viewOf(route).draw(data, route),
 };

@@ -1,6 +1,7 @@
 // One resource: verdicts, explanations, versions and their differences.
 import { go, parseRoute } from '../app.js';
 import { api } from '../lib/api.js';
+import { differingText, sideBySide } from '../lib/diff.js';
 import { aside, card, code, def, div, h, ident, kNone, quiet, sub } from '../lib/document.js';
 import {
   ago,
@@ -18,10 +19,13 @@ import {
   severityLabel,
   stateLabel,
   table,
+  valueText,
 } from '../lib/pieces.js';
+import { timeline } from '../lib/timeline.js';
 import {
   absolute,
   byWeight,
+  isBlank,
   isNumber,
   kReasons,
   kStates,
@@ -35,22 +39,9 @@ import {
 } from '../lib/values.js';
 import { rowKey } from './findings.js';
 
-const kContext = 3; // unchanged lines around a difference
-const kMaxCells = 4_000_000; // of the table that aligns two versions
+const kEntries = 500; // of the timeline
 
 const kTruthClass = { undetermined: 'ne', error: 'er' };
-export const isBlank = (value) => value === undefined || value === null || value === '';
-const valueText = (value, none = 'absent') =>
-  isBlank(value)
-    ? h('i', null, none)
-    : code(typeof value === 'string' ? value : JSON.stringify(value));
-
-const kClip = 160;
-export const clipped = (value) =>
-  typeof value === 'string' && value.length > kClip
-    ? [valueText(value.slice(0, kClip) + '\u2026'), sub(plural(value.length, 'character'))]
-    : valueText(value);
-
 /** One condition of a rule, and those it is made of. */
 function condition(node, key, depth) {
   const truth = String(node.truth);
@@ -136,60 +127,6 @@ function explanation({ chosen, explained, unexplained }) {
   );
 }
 
-/** Lines of two texts side by side, as `[old, new]`; a null side has nothing there. */
-function alignLines(before, after) {
-  let head = 0;
-  while (head < before.length && head < after.length && before[head] === after[head]) head += 1;
-  let tail = 0;
-  while (
-    tail < before.length - head &&
-    tail < after.length - head &&
-    before.at(-1 - tail) === after.at(-1 - tail)
-  )
-    tail += 1;
-  const olds = before.slice(head, before.length - tail);
-  const news = after.slice(head, after.length - tail);
-  const pairs = before.slice(0, head).map((line) => [line, line]);
-  const width = news.length + 1;
-  // Beyond the bound the whole middle counts as replaced.
-  const common =
-    olds.length * news.length > kMaxCells ? null : new Uint32Array((olds.length + 1) * width);
-  for (let i = olds.length - 1; common && i >= 0; i -= 1) {
-    for (let j = news.length - 1; j >= 0; j -= 1) {
-      common[i * width + j] =
-        olds[i] === news[j]
-          ? common[(i + 1) * width + j + 1] + 1
-          : Math.max(common[(i + 1) * width + j], common[i * width + j + 1]);
-    }
-  }
-  let [gone, come] = [[], []];
-  const flush = () => {
-    for (let k = 0; k < Math.max(gone.length, come.length); k += 1)
-      pairs.push([gone[k] ?? null, come[k] ?? null]);
-    [gone, come] = [[], []];
-  };
-  let [i, j] = [0, 0];
-  while (i < olds.length || j < news.length) {
-    if (common && i < olds.length && j < news.length && olds[i] === news[j]) {
-      flush();
-      pairs.push([olds[i], news[j]]);
-      i += 1;
-      j += 1;
-    } else if (
-      j >= news.length ||
-      (i < olds.length && (!common || common[(i + 1) * width + j] >= common[i * width + j + 1]))
-    ) {
-      gone.push(olds[i]);
-      i += 1;
-    } else {
-      come.push(news[j]);
-      j += 1;
-    }
-  }
-  flush();
-  return [...pairs, ...before.slice(before.length - tail).map((line) => [line, line])];
-}
-
 function difference({ resource, from, to }) {
   const versions = [...list(resource.versions)].sort((x, y) => y.from_cycle - x.from_cycle);
   const options = versions.map((v) => [
@@ -210,53 +147,14 @@ function difference({ resource, from, to }) {
         false,
       );
     };
-  const text = (version) => JSON.stringify(version.configuration, null, 2).split('\n');
-  const pairs = alignLines(text(from), text(to));
-  const changed = pairs.map(([x, y]) => x !== y);
-  const near = pairs.map((_, i) =>
-    changed.slice(Math.max(0, i - kContext), i + kContext + 1).some(Boolean),
+  const first = (v) => at(versions.find((own) => own.version === v.version)?.observed_at);
+  const { differing, lines } = sideBySide(
+    [from, to].map((v) => v.configuration),
+    [from, to].map((v) => [`Version ${v.version}, first observed `, first(v)]),
   );
-  const side = (line, other, tag) =>
-    line === null
-      ? h('td', { role: 'cell', class: 'void' })
-      : h(
-          'td',
-          { role: 'cell', class: line === other ? null : tag },
-          line === other ? code(line) : h(tag, null, h('code', null, line)),
-        );
-  const rows = [];
-  for (let i = 0; i < pairs.length; i += 1) {
-    if (near[i]) {
-      const [x, y] = pairs[i];
-      rows.push(
-        h(
-          'tr',
-          { role: 'row', class: changed[i] ? 'differs' : null },
-          side(x, y, 'del'),
-          side(y, x, 'ins'),
-        ),
-      );
-    } else if (i === 0 || near[i - 1]) {
-      const until = near.indexOf(true, i);
-      rows.push(
-        h(
-          'tr.skipped',
-          { role: 'row' },
-          h(
-            'td',
-            { role: 'cell', colspan: '2' },
-            `${plural((until < 0 ? pairs.length : until) - i, 'line')} the same`,
-          ),
-        ),
-      );
-    }
-  }
-  const differing = changed.filter(Boolean).length;
   return section(
     'Difference',
-    differing === 0
-      ? 'The two versions are the same.'
-      : `${plural(differing, 'line')} ${differing === 1 ? 'differs' : 'differ'}`,
+    differingText(differing),
     h(
       'form.filters',
       {
@@ -267,29 +165,7 @@ function difference({ resource, from, to }) {
       selector('Before', String(from.version), options, choose('from')),
       selector('After', String(to.version), options, choose('to')),
     ),
-    differing > 0 &&
-      h(
-        'table.diff',
-        { role: 'table' },
-        h('caption.hide', null, 'Difference'),
-        h(
-          'thead',
-          { role: 'rowgroup' },
-          h(
-            'tr',
-            { role: 'row' },
-            [from, to].map((v) =>
-              h(
-                'th',
-                { scope: 'col', role: 'columnheader' },
-                `Version ${v.version}, first observed `,
-                at(versions.find((own) => own.version === v.version)?.observed_at),
-              ),
-            ),
-          ),
-        ),
-        h('tbody', { role: 'rowgroup' }, rows),
-      ),
+    lines,
   );
 }
 
@@ -325,9 +201,14 @@ export const resourceView = {
         { assignment: chosen.assignment, reference: chosen.reference, resource: resource.id },
         signal,
       ).catch(refused('unexplained'));
+    const history = api('history', { id: resource.id, limit: kEntries }, signal);
     const compared =
       versions.length > 1 ? [version('from', versions[1]), version('to', versions[0])] : [];
-    [data.explained, data.from, data.to] = await Promise.all([explained, ...compared]);
+    [data.history, data.explained, data.from, data.to] = await Promise.all([
+      history.catch(refused('untold')),
+      explained,
+      ...compared,
+    ]);
     return data;
   },
   draw(data) {
@@ -390,6 +271,11 @@ export const resourceView = {
       chosen && explanation(data),
       data.incomparable && problem(data.incomparable),
       data.from && data.to && difference(data),
+      section(
+        'Timeline',
+        'Versions, verdicts, drift, and what Azure told of changes; the latest first.',
+        data.untold ? problem(data.untold) : timeline(data.history, id),
+      ),
       section(
         'Versions',
         null,
