@@ -105,8 +105,12 @@ int run_command_line(int argc, char** argv) {
   add_logging(*once, common);
   const std::map<std::string, Format> formats = {
       {"table", Format::kTable}, {"json", Format::kJson}, {"csv", Format::kCsv}};
-  once->add_option("--format", common.format, "table, json or csv")
-      ->transform(CLI::CheckedTransformer(formats).description("{table,json,csv}"))
+  const std::map<std::string, Format> reports = {{"table", Format::kTable},
+                                                 {"json", Format::kJson},
+                                                 {"csv", Format::kCsv},
+                                                 {"html", Format::kHtml}};
+  once->add_option("--format", common.format, "table, json, csv or html")
+      ->transform(CLI::CheckedTransformer(reports).description("{table,json,csv,html}"))
       ->default_str("table");
   once->footer(
       std::string(
@@ -278,12 +282,30 @@ int run_command_line(int argc, char** argv) {
   drift_import->callback([&] { code = run_drift_import(common, acceptances_file); });
 
   PastOptions instant;
-  auto* report = app.add_subcommand("report", "Show score and states as they were at an instant");
+  auto* report = app.add_subcommand(
+      "report", "Show what the store holds, now or at an instant, or what would be otherwise");
   add_config(*report, common);
-  report->add_option("--at", instant.at, "The instant (RFC 3339)")->required();
-  report->add_option("--format", common.format, "table or json")
-      ->transform(CLI::CheckedTransformer(listings).description("{table,json}"))
+  report->add_option("--at", instant.at, "As it was at an instant (RFC 3339)")
+      ->type_name("INSTANT");
+  report
+      ->add_option("--baseline",
+                   instant.baseline,
+                   "Judge a copy by the initiative in this directory; show what would differ")
+      ->type_name("PATH");
+  report->add_option("--assignment", instant.assignment, "Whose initiative --baseline replaces")
+      ->type_name("NAME");
+  report
+      ->add_option("--exemptions", instant.exemptions, "The same with the exemptions of this file")
+      ->type_name("PATH");
+  report
+      ->add_option("--format", common.format, "table, json, csv (not of --at alone) or html (now)")
+      ->transform(CLI::CheckedTransformer(reports).description("{table,json,csv,html}"))
       ->default_str("table");
+  report->footer(
+      "It asks nobody and writes nothing into the store, also beside a running daemon.\n"
+      "Exit codes: 0 shown, 2 error.\n"
+      "Example: plumbline report --format html > report.html\n"
+      "Example: plumbline report --baseline /usr/share/plumbline/baselines/azure-monitor");
   report->callback([&] { code = run_report(common, instant); });
 
   auto* exported = app.add_subcommand("export", "Write rows of the database as JSON lines or CSV");

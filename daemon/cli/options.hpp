@@ -17,7 +17,7 @@ inline constexpr int kExitNonCompliant = 1;  // policy commands: something was r
 inline constexpr int kExitError = 2;
 inline constexpr int kExitIncomplete = 3;
 
-enum class Format { kTable, kJson, kCsv };
+enum class Format { kTable, kJson, kCsv, kHtml };
 
 /// Flags that more than one command takes; empty: not given.
 struct CommonOptions {
@@ -98,7 +98,10 @@ struct ExportOptions {
 };
 
 struct PastOptions {
-  std::string at;  // RFC 3339
+  std::string at;          // RFC 3339; empty: the last committed state
+  std::string baseline;    // directory of an initiative to judge by; empty: as configured
+  std::string assignment;  // whose initiative that is; empty: the only one
+  std::string exemptions;  // file; empty: as configured
 };
 
 /// Parses the command line and runs the command. Returns the process's exit code.
