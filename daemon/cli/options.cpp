@@ -308,6 +308,53 @@ int run_command_line(int argc, char** argv) {
       "Example: plumbline report --baseline /usr/share/plumbline/baselines/azure-monitor");
   report->callback([&] { code = run_report(common, instant); });
 
+  EvaluateOptions evaluation;
+  auto* evaluate = app.add_subcommand(
+      "evaluate", "Judge resources of a file, without Azure, a daemon or a database");
+  add_config(*evaluate, common);
+  evaluate
+      ->add_option("--baseline",
+                   evaluation.baseline,
+                   "Directory of an initiative; alone, no configuration is read")
+      ->type_name("PATH");
+  evaluate->add_option("--assignment", evaluation.assignment, "Only this assignment")
+      ->type_name("NAME");
+  evaluate->add_option("--exemptions", evaluation.exemptions, "File of exemptions")
+      ->type_name("PATH");
+  const std::map<std::string, EvaluateFormat> evaluate_formats = {
+      {"text", EvaluateFormat::kText},
+      {"json", EvaluateFormat::kJson},
+      {"csv", EvaluateFormat::kCsv},
+      {"sarif", EvaluateFormat::kSarif},
+      {"junit", EvaluateFormat::kJunit}};
+  evaluate->add_option("--format", evaluation.format, "text, json (lines), csv, sarif or junit")
+      ->transform(
+          CLI::CheckedTransformer(evaluate_formats).description("{text,json,csv,sarif,junit}"))
+      ->default_str("text");
+  evaluate
+      ->add_option("--fail-on",
+                   evaluation.fail_on,
+                   "Least severity of a finding that fails: low, medium, high, critical or none")
+      ->check(CLI::IsMember({"low", "medium", "high", "critical", "none"}))
+      ->capture_default_str();
+  evaluate->add_flag("--complete",
+                     evaluation.complete,
+                     "The input is all there is: what it lacks is not there");
+  evaluate->add_flag(
+      "--keep-going", evaluation.keep_going, "Leave out what is no resource, and say so");
+  evaluate
+      ->add_option("file", evaluation.file, "Resources as JSON lines, an array or an ARM list")
+      ->type_name("FILE")
+      ->default_str("-");
+  evaluate->footer(
+      "Exit codes: 0 nothing to fail for, 1 a finding of at least --fail-on, 2 error,\n"
+      "3 with --complete: nothing to fail for, but evidence is missing.\n"
+      "Example: plumbline evaluate --baseline baselines/azure-monitor --format sarif x.jsonl");
+  evaluate->callback([&, evaluate] {
+    evaluation.has_config = evaluate->count("--config.file") > 0;
+    code = run_evaluate(common, evaluation);
+  });
+
   auto* exported = app.add_subcommand("export", "Write rows of the database as JSON lines or CSV");
   add_config(*exported, common);
   const std::map<std::string, core::ExportOf> kinds = {

@@ -104,6 +104,20 @@ struct PastOptions {
   std::string exemptions;  // file; empty: as configured
 };
 
+enum class EvaluateFormat { kText, kJson, kCsv, kSarif, kJunit };
+
+struct EvaluateOptions {
+  std::string file = "-";
+  std::string baseline;    // directory of an initiative; empty: as configured
+  std::string assignment;  // only this one; empty: all
+  std::string exemptions;  // file; empty: as configured
+  std::string fail_on = "low";
+  EvaluateFormat format = EvaluateFormat::kText;
+  bool has_config = false;  // a configuration was named
+  bool complete = false;
+  bool keep_going = false;
+};
+
 /// Parses the command line and runs the command. Returns the process's exit code.
 int run_command_line(int argc, char** argv);
 
@@ -123,6 +137,7 @@ int run_verify(const CommonOptions& options,
                bool full,
                const std::string& key);
 int run_report(const CommonOptions& common, const PastOptions& options);
+int run_evaluate(const CommonOptions& common, const EvaluateOptions& options);
 int run_history(const CommonOptions& common, const HistoryOptions& options);
 int run_drift_list(const CommonOptions& common, const DriftListOptions& options);
 int run_drift_accept(const CommonOptions& common, const DriftAcceptOptions& options);
