@@ -87,8 +87,8 @@ void Comparison::add_after(const core::VerdictRow& row) {
   std::optional<ComplianceState> from;
   if (const auto known = known_.find(row.resource_key); known != known_.end()) {
     auto& states = known->second.states;
-    const auto state = std::ranges::find(
-        states, number, &std::pair<std::size_t, ComplianceState>::first);
+    const auto state =
+        std::ranges::find(states, number, &std::pair<std::size_t, ComplianceState>::first);
     if (state != states.end()) {
       from = state->second;
       states.erase(state);

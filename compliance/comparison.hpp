@@ -59,6 +59,7 @@ class Comparison {
 
   /// In the order of assignments, references and resources. Once only.
   [[nodiscard]] std::vector<VerdictDifference> verdicts();
+
   /// Checks that are new, gone or not the same, in that order of names.
   [[nodiscard]] const std::vector<CheckDifference>& checks() const { return checks_; }
 
@@ -69,8 +70,8 @@ class Comparison {
 
  private:
   using CheckName = std::pair<std::string, std::string>;
-  using Counts = std::map<std::pair<std::pair<std::size_t, core::ComplianceState>, std::string>,
-                          std::int64_t>;
+  using Counts =
+      std::map<std::pair<std::pair<std::size_t, core::ComplianceState>, std::string>, std::int64_t>;
 
   struct Known {
     std::string id;

@@ -49,7 +49,8 @@ void MemoryReads::link(const std::vector<std::shared_ptr<const Relation>>& relat
       std::set<std::string> targets;
       for (const auto& end : ends_of(resource.key, resource.type, body)) {
         auto found = relation_targets(*relation, end);
-        targets.insert(std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
+        targets.insert(std::make_move_iterator(found.begin()),
+                       std::make_move_iterator(found.end()));
       }
       for (const auto& target : targets) {
         referring_[fmt::format("{}|{}", relation->name, target)].push_back(resource.row);

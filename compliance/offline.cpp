@@ -27,6 +27,8 @@ using core::Status;
 namespace {
 
 constexpr std::string_view kSubscriptionType = "microsoft.resources/subscriptions";
+// What is listed of a resource holds those of its group and subscription as well.
+constexpr std::string_view kInheritedType = "microsoft.authorization/locks";
 constexpr std::string_view kGroupType = "microsoft.resources/subscriptions/resourcegroups";
 
 bool is_list_type(std::string_view type) {
@@ -56,18 +58,15 @@ class MemoryJudge final : public OfflineJudge {
 
   Status add(core::Observation resource, std::uint64_t place) override {
     if (!seen_.insert(std::hash<std::string>()(resource.key)).second) {
-      return Error{Errc::kInvalidArgument,
-                   fmt::format("the resource {} comes twice", resource.id)};
+      return Error{Errc::kInvalidArgument, fmt::format("the resource {} comes twice", resource.id)};
     }
     note_source(resource);
     simdjson::dom::element body;
     if (const auto error = parser_.parse(resource.body).get(body); error != simdjson::SUCCESS) {
       return Error{Errc::kParse, simdjson::error_message(error)};
     }
-    if (is_list_type(resource.type)) {
-      if (is_looked_up(resource.type)) {
-        add_to_list(resource);
-      }
+    if (is_list_type(resource.type) && is_looked_up(resource.type)) {
+      add_to_list(resource);
     }
     std::vector<const Check*> waiting;
     const auto& checks = checks_of(resource.type);
@@ -201,7 +200,9 @@ class MemoryJudge final : public OfflineJudge {
     }
     const auto table = core::resource_graph_table(resource.type);
     if (table.empty()) {
-      whole_.lists.insert(resource.type);
+      if (resource.type != kInheritedType) {
+        whole_.lists.insert(resource.type);
+      }
     } else if (!whole_.tables.contains(table)) {
       whole_.tables.emplace(table);
     }
@@ -213,9 +214,8 @@ class MemoryJudge final : public OfflineJudge {
       return;
     }
     const bool of_subscription = core::detail_parent_type(resource.type) == kSubscriptionType;
-    const auto key =
-        core::detail_document_key(of_subscription ? id->subscription_key() : id->parent,
-                                  resource.type);
+    const auto key = core::detail_document_key(
+        of_subscription ? id->subscription_key() : id->parent, resource.type);
     auto& list = lists_[key];
     if (list.text.empty()) {
       list.type = resource.type;
@@ -254,8 +254,8 @@ class MemoryJudge final : public OfflineJudge {
     context.now = now_;
     context.policy = check.policy.root();
     auto decision = decision_of(policy::evaluate(check.definition_for(body), body, context));
-    const bool is_open = decision.state == ComplianceState::kNoEvidence ||
-                         decision.state == ComplianceState::kError;
+    const bool is_open =
+        decision.state == ComplianceState::kNoEvidence || decision.state == ComplianceState::kError;
     if (is_open && looks_around(check)) {
       return false;
     }

@@ -1,5 +1,5 @@
-// Verdicts without a store: resources one after the other, each judged as soon as nothing more could
-// change what comes of it.
+// Verdicts without a store: resources one after the other, each judged as soon as nothing more
+// could change what comes of it.
 #pragma once
 
 #include "compliance/baseline.hpp"

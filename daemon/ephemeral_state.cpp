@@ -53,10 +53,9 @@ class TemporaryDirectory {
     }
     std::string path = (parent / "plumbline.XXXXXX").string();
     if (::mkdtemp(path.data()) == nullptr) {
-      return Error{Errc::kIo,
-                   fmt::format("{}: {}",
-                               path,
-                               std::error_code(errno, std::generic_category()).message())};
+      return Error{
+          Errc::kIo,
+          fmt::format("{}: {}", path, std::error_code(errno, std::generic_category()).message())};
     }
     return TemporaryDirectory(std::move(path));
   }
@@ -69,10 +68,12 @@ class TemporaryDirectory {
   }
 
   TemporaryDirectory(TemporaryDirectory&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+
   TemporaryDirectory& operator=(TemporaryDirectory&& other) noexcept {
     std::swap(path_, other.path_);
     return *this;
   }
+
   TemporaryDirectory(const TemporaryDirectory&) = delete;
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
 

@@ -23,9 +23,6 @@ class EphemeralState {
 /// store keeps only the last: a source that is no longer known counts as read where the copy holds
 /// something of it.
 [[nodiscard]] core::Result<std::unique_ptr<EphemeralState>> judge_copy(
-    core::Snapshot& from,
-    std::int64_t cycle,
-    core::Time at,
-    const compliance::Baseline& baseline);
+    core::Snapshot& from, std::int64_t cycle, core::Time at, const compliance::Baseline& baseline);
 
 }  // namespace plumbline::daemon

@@ -18,8 +18,10 @@ using core::Result;
 namespace {
 
 constexpr std::size_t kPage = 1000;
-constexpr std::array kSeverities = {
-    core::Severity::kCritical, core::Severity::kHigh, core::Severity::kMedium, core::Severity::kLow};
+constexpr std::array kSeverities = {core::Severity::kCritical,
+                                    core::Severity::kHigh,
+                                    core::Severity::kMedium,
+                                    core::Severity::kLow};
 
 constexpr std::string_view kStyle = R"css(
 :root{color-scheme:light dark;--ink:#1a1f24;--soft:#59636e;--line:#d5dae0;--ground:#fff;--panel:#f5f7f9;
@@ -77,19 +79,19 @@ void add_section(std::string& out, const HtmlReport::Section& section) {
       "<th class=\"n\">Non-compliant</th><th class=\"n\">No evidence</th></tr></thead>\n<tbody>\n",
       html_escape(section.title));
   for (const auto& row : section.rows) {
-    out += fmt::format("<tr><td>{}</td><td>{}{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>"
-                       "<td class=\"n\">{}</td><td class=\"n{}\">{}</td><td class=\"n\">{}</td></tr>\n",
-                       html_escape(row.id),
-                       html_escape(row.name),
-                       row.note.empty()
-                           ? ""
-                           : fmt::format("<br><span class=\"soft\">{}</span>", html_escape(row.note)),
-                       row.has_score ? percent(row.figures.score) : "–",
-                       percent(row.figures.coverage),
-                       row.figures.compliant,
-                       row.figures.noncompliant > 0 ? " bad" : "",
-                       row.figures.noncompliant,
-                       row.figures.no_evidence);
+    out += fmt::format(
+        "<tr><td>{}</td><td>{}{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>"
+        "<td class=\"n\">{}</td><td class=\"n{}\">{}</td><td class=\"n\">{}</td></tr>\n",
+        html_escape(row.id),
+        html_escape(row.name),
+        row.note.empty() ? ""
+                         : fmt::format("<br><span class=\"soft\">{}</span>", html_escape(row.note)),
+        row.has_score ? percent(row.figures.score) : "–",
+        percent(row.figures.coverage),
+        row.figures.compliant,
+        row.figures.noncompliant > 0 ? " bad" : "",
+        row.figures.noncompliant,
+        row.figures.no_evidence);
   }
   out += "</tbody></table></div>\n";
 }
@@ -132,16 +134,18 @@ void add_findings(std::string& out,
     out += documentation_html(finding.documentation);
     const bool has_reasons =
         std::ranges::any_of(finding.resources, [](const auto& row) { return !row.reason.empty(); });
-    out += fmt::format("<div class=\"wide\"><table>\n<thead><tr><th>Resource ({})</th>{}"
-                       "<th>Evidence</th></tr></thead>\n<tbody>\n",
-                       finding.resources.size(),
-                       has_reasons ? "<th>Reason</th>" : "");
+    out += fmt::format(
+        "<div class=\"wide\"><table>\n<thead><tr><th>Resource ({})</th>{}"
+        "<th>Evidence</th></tr></thead>\n<tbody>\n",
+        finding.resources.size(),
+        has_reasons ? "<th>Reason</th>" : "");
     for (const auto& row : finding.resources) {
-      out += fmt::format("<tr><td class=\"id\">{}</td>{}<td class=\"age\" title=\"{}\">{} old</td></tr>\n",
-                         html_escape(row.resource_id),
-                         has_reasons ? fmt::format("<td>{}</td>", html_escape(row.reason)) : "",
-                         moment(row.observed_at),
-                         age_text(row.observed_at, now));
+      out += fmt::format(
+          "<tr><td class=\"id\">{}</td>{}<td class=\"age\" title=\"{}\">{} old</td></tr>\n",
+          html_escape(row.resource_id),
+          has_reasons ? fmt::format("<td>{}</td>", html_escape(row.reason)) : "",
+          moment(row.observed_at),
+          age_text(row.observed_at, now));
     }
     out += "</tbody></table></div>\n</section>\n";
   }
@@ -157,16 +161,18 @@ void add_drift(std::string& out, const HtmlReport& report) {
       "<tbody>\n",
       report.drift.size());
   for (const auto& row : report.drift) {
-    out += fmt::format("<tr><td class=\"{}\">{}</td><td class=\"path\">{}</td><td class=\"id\">{}</td>"
-                       "<td class=\"path\">{}</td><td class=\"path\">{}</td><td class=\"age\" title=\"{}\">{}</td></tr>\n",
-                       html_escape(row.severity),
-                       html_escape(row.severity),
-                       html_escape(row.what),
-                       html_escape(row.resource_id),
-                       html_escape(row.from),
-                       html_escape(row.to),
-                       moment(row.opened_at),
-                       age_text(row.opened_at, report.now));
+    out += fmt::format(
+        "<tr><td class=\"{}\">{}</td><td class=\"path\">{}</td><td class=\"id\">{}</td>"
+        "<td class=\"path\">{}</td><td class=\"path\">{}</td><td class=\"age\" "
+        "title=\"{}\">{}</td></tr>\n",
+        html_escape(row.severity),
+        html_escape(row.severity),
+        html_escape(row.what),
+        html_escape(row.resource_id),
+        html_escape(row.from),
+        html_escape(row.to),
+        moment(row.opened_at),
+        age_text(row.opened_at, report.now));
   }
   out += "</tbody></table></div>\n";
 }
@@ -216,14 +222,13 @@ std::string write_html(const HtmlReport& report) {
       "<title>Azure Monitor configuration report</title>\n<style>";
   out += kStyle;
   out += "</style>\n</head>\n<body>\n<main>\n<h1>Azure Monitor configuration report</h1>\n";
-  out += fmt::format(
-      "<p class=\"soft\">Made {}{}</p>\n",
-      moment(report.now),
-      report.committed_at ? fmt::format(" of cycle {}, committed {} ({} before)",
-                                        report.cycle,
-                                        moment(*report.committed_at),
-                                        age_text(*report.committed_at, report.now))
-                          : std::string());
+  out += fmt::format("<p class=\"soft\">Made {}{}</p>\n",
+                     moment(report.now),
+                     report.committed_at ? fmt::format(" of cycle {}, committed {} ({} before)",
+                                                       report.cycle,
+                                                       moment(*report.committed_at),
+                                                       age_text(*report.committed_at, report.now))
+                                         : std::string());
   add_cards(out, report);
   if (!report.missing_evidence.empty()) {
     out += fmt::format(
@@ -403,10 +408,9 @@ Result<std::string> html_report(const compliance::Summary& summary,
   for (const auto& entry : summary.assignments) {
     add_assignment(report, entry);
   }
-  for (const auto& [into, state] :
-       {std::pair(&report.noncompliant, ComplianceState::kNonCompliant),
-        std::pair(&report.errors, ComplianceState::kError),
-        std::pair(&report.no_evidence, ComplianceState::kNoEvidence)}) {
+  for (const auto& [into, state] : {std::pair(&report.noncompliant, ComplianceState::kNonCompliant),
+                                    std::pair(&report.errors, ComplianceState::kError),
+                                    std::pair(&report.no_evidence, ComplianceState::kNoEvidence)}) {
     auto findings = findings_of(summary, snapshot, state);
     if (!findings) {
       return findings.error();

@@ -148,8 +148,7 @@ std::string suite_text(const PipelineRule& rule, const std::vector<const Pipelin
                          xml_escape(rule.id),
                          xml_escape(finding->resource_id));
     const std::string reason =
-        finding->reason.empty() ? std::string()
-                                : fmt::format(": {}", xml_escape(finding->reason));
+        finding->reason.empty() ? std::string() : fmt::format(": {}", xml_escape(finding->reason));
     if (is_failure || is_error) {
       cases += fmt::format("      <{0} type=\"{1}\" message=\"{2}{3}\">{4}</{0}>\n",
                            is_failure ? "failure" : "error",

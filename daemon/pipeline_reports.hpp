@@ -47,8 +47,8 @@ struct PipelineReport {
 /// not be evaluated, and input that was left out, are notifications.
 [[nodiscard]] std::string write_sarif(const PipelineReport& report);
 
-/// JUnit's XML: a suite for each check, in it a case for each finding (failure: NonCompliant, error:
-/// Error, skipped: the rest) and one for all compliant resources together.
+/// JUnit's XML: a suite for each check, in it a case for each finding (failure: NonCompliant,
+/// error: Error, skipped: the rest) and one for all compliant resources together.
 [[nodiscard]] std::string write_junit(const PipelineReport& report);
 
 }  // namespace plumbline::daemon

@@ -319,8 +319,7 @@ class Snapshot : public ResourceReads {
                                                         std::int64_t cycle) = 0;
   /// Every resource and detail document as it was once `cycle` was committed, in no order. What it
   /// is called, its type and its source are those of today.
-  virtual Status for_each_at(std::int64_t cycle,
-                             const std::function<void(Observation)>& visit) = 0;
+  virtual Status for_each_at(std::int64_t cycle, const std::function<void(Observation)>& visit) = 0;
   /// Resources and detail documents in a scope (empty: everywhere) that are another after one cycle
   /// than they were after an earlier one, or were in between; in the order of keys.
   virtual Result<std::vector<std::string>> changed_keys(std::int64_t after_cycle,

@@ -102,8 +102,7 @@ class Writer {
     report_.version = PLUMBLINE_VERSION;
     report_.file = options.file == "-" ? "" : options.file;
     if (options.format == EvaluateFormat::kCsv) {
-      out_ =
-          "assignment,reference,severity,state,reason,resource_id,resource_type,line\r\n";
+      out_ = "assignment,reference,severity,state,reason,resource_id,resource_type,line\r\n";
     }
   }
 
@@ -344,11 +343,10 @@ class Reader {
   Status add_value(simdjson::dom::element value, std::uint64_t number) {
     is_first_ = false;
     simdjson::dom::array items;
-    const bool is_list =
-        value.get(items) == simdjson::SUCCESS ||
-        (value.is_object() && value["id"].error() != simdjson::SUCCESS &&
-         (value["value"].get(items) == simdjson::SUCCESS ||
-          value["data"].get(items) == simdjson::SUCCESS));
+    const bool is_list = value.get(items) == simdjson::SUCCESS ||
+                         (value.is_object() && value["id"].error() != simdjson::SUCCESS &&
+                          (value["value"].get(items) == simdjson::SUCCESS ||
+                           value["data"].get(items) == simdjson::SUCCESS));
     if (!is_list) {
       return add_resource(value, number);
     }
@@ -374,8 +372,8 @@ class Reader {
   }
 
   Status leave_out(std::uint64_t number, const std::string& why) {
-    const std::string problem =
-        number > 0 ? fmt::format("{}:{}: {}", name_, number, why) : fmt::format("{}: {}", name_, why);
+    const std::string problem = number > 0 ? fmt::format("{}:{}: {}", name_, number, why)
+                                           : fmt::format("{}: {}", name_, why);
     if (!options_->keep_going) {
       return Error{Errc::kParse, problem};
     }
@@ -408,13 +406,11 @@ Result<int> evaluate(const CommonOptions& common, const EvaluateOptions& options
     return baseline.error();
   }
   Writer writer(*baseline, options);
-  const auto judge =
-      compliance::OfflineJudge::make(*baseline,
-                                     core::SystemClock().now(),
-                                     options.complete,
-                                     [&](const compliance::OfflineVerdict& verdict) {
-                                       writer.take(verdict);
-                                     });
+  const auto judge = compliance::OfflineJudge::make(
+      *baseline,
+      core::SystemClock().now(),
+      options.complete,
+      [&](const compliance::OfflineVerdict& verdict) { writer.take(verdict); });
   Reader reader(options, *judge, writer);
   if (auto read = reader.run(); !read) {
     return read.error();

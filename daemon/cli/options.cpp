@@ -337,13 +337,11 @@ int run_command_line(int argc, char** argv) {
                    "Least severity of a finding that fails: low, medium, high, critical or none")
       ->check(CLI::IsMember({"low", "medium", "high", "critical", "none"}))
       ->capture_default_str();
-  evaluate->add_flag("--complete",
-                     evaluation.complete,
-                     "The input is all there is: what it lacks is not there");
+  evaluate->add_flag(
+      "--complete", evaluation.complete, "The input is all there is: what it lacks is not there");
   evaluate->add_flag(
       "--keep-going", evaluation.keep_going, "Leave out what is no resource, and say so");
-  evaluate
-      ->add_option("file", evaluation.file, "Resources as JSON lines, an array or an ARM list")
+  evaluate->add_option("file", evaluation.file, "Resources as JSON lines, an array or an ARM list")
       ->type_name("FILE")
       ->default_str("-");
   evaluate->footer(

@@ -1,6 +1,7 @@
 #include "daemon/cli/what_if.hpp"
 
 #include "compliance/comparison.hpp"
+#include "compliance/plan.hpp"
 #include "compliance/summary.hpp"
 #include "core/text.hpp"
 #include "daemon/alias_refresh.hpp"
@@ -10,10 +11,12 @@
 #include "storage/sqlite_store.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 namespace plumbline::daemon {
 
@@ -38,6 +41,7 @@ struct WhatIf {
   compliance::Tally before;
   compliance::Tally after;
   std::int64_t left_out = 0;  // verdicts of checks that are no longer configured, not in `before`
+  std::vector<std::string> unasked;  // types that the other baseline reads and nobody asked for
   std::map<std::string, std::pair<compliance::Tally, compliance::Tally>> by_control;
 };
 
@@ -112,6 +116,27 @@ void add_controls(WhatIf& out,
   }
 }
 
+/// Types of Resource Graph that only the other baseline has asked for. Evidence is kept by table
+/// and subscription, so nothing in a store tells that they are missing.
+std::vector<std::string> unasked_types(const compliance::Baseline& configured,
+                                       const compliance::Baseline& other,
+                                       bool everything) {
+  const auto asked = compliance::make_plan(configured, everything);
+  std::vector<std::string> types;
+  for (const auto& table : compliance::make_plan(other, everything).tables) {
+    const auto same = std::ranges::find(asked.tables, table.table, &core::TablePlan::table);
+    if (same != asked.tables.end() && same->types.empty()) {
+      continue;  // all of it
+    }
+    for (const auto& type : table.types) {
+      if (same == asked.tables.end() || std::ranges::find(same->types, type) == same->types.end()) {
+        types.push_back(type);
+      }
+    }
+  }
+  return types;
+}
+
 Result<WhatIf> compare(const config::Settings& settings, const PastOptions& options) {
   auto snapshot = storage::read_store(settings.storage_path);
   if (!snapshot) {
@@ -127,8 +152,8 @@ Result<WhatIf> compare(const config::Settings& settings, const PastOptions& opti
   }
   auto aliases = known_aliases(**snapshot);
   auto other_settings = changed_settings(settings, options);
-  for (const Error* const error : {aliases ? nullptr : &aliases.error(),
-                                   other_settings ? nullptr : &other_settings.error()}) {
+  for (const Error* const error :
+       {aliases ? nullptr : &aliases.error(), other_settings ? nullptr : &other_settings.error()}) {
     if (error != nullptr) {
       return *error;
     }
@@ -164,7 +189,21 @@ Result<WhatIf> compare(const config::Settings& settings, const PastOptions& opti
   if (!judged) {
     return judged.error();
   }
-  read = each_verdict(**judged, std::nullopt, [&](const core::VerdictRow& row) {
+  out.unasked = unasked_types(**configured, **other, settings.inventory_all);
+  std::set<std::string> undecided;  // references of checks that read what nobody asked for
+  const auto readers = compliance::readers_of_types(**other);
+  for (const auto& type : out.unasked) {
+    if (const auto found = readers.find(type); found != readers.end()) {
+      undecided.insert(found->second.begin(), found->second.end());
+    }
+  }
+  read = each_verdict(**judged, std::nullopt, [&](core::VerdictRow row) {
+    const bool is_open = row.verdict.state != core::ComplianceState::kExempt &&
+                         row.verdict.state != core::ComplianceState::kError;
+    if (is_open && undecided.contains(row.reference)) {
+      row.verdict.state = core::ComplianceState::kNoEvidence;
+      row.verdict.reason = "not_collected";
+    }
     comparison.add_after(row);
   });
   if (!read) {
@@ -212,13 +251,16 @@ constexpr std::string_view kPastEvidence =
     "read then, and one that could not be read then counts as read.\n";
 
 std::string table(const WhatIf& what_if) {
-  std::string out =
-      fmt::format("What if: {}, at cycle {}, committed {}\n",
-                  what_if.changed,
-                  what_if.cycle,
-                  core::to_rfc3339(what_if.committed_at));
+  std::string out = fmt::format("What if: {}, at cycle {}, committed {}\n",
+                                what_if.changed,
+                                what_if.cycle,
+                                core::to_rfc3339(what_if.committed_at));
   if (what_if.is_past) {
     out += kPastEvidence;
+  }
+  if (!what_if.unasked.empty()) {
+    out += fmt::format("Not asked for so far, so that what reads them has no evidence: {}\n",
+                       fmt::join(what_if.unasked, ", "));
   }
   out += fmt::format("Score {}   coverage {}\n",
                      arrow(what_if.before.score(), what_if.after.score()),
@@ -302,11 +344,12 @@ std::string json(const WhatIf& what_if) {
       pair_json(what_if.before.score(), what_if.after.score()),
       pair_json(what_if.before.coverage(), what_if.after.coverage()),
       what_if.left_out);
-  out += fmt::format(R"("counts":{{"added":{},"removed":{},"changed":{},"checks":{}}},"controls":[)",
-                     count(what_if, Difference::kNewCheck),
-                     count(what_if, Difference::kCheckGone),
-                     changed_checks(what_if),
-                     what_if.checks_in_all);
+  out +=
+      fmt::format(R"("counts":{{"added":{},"removed":{},"changed":{},"checks":{}}},"controls":[)",
+                  count(what_if, Difference::kNewCheck),
+                  count(what_if, Difference::kCheckGone),
+                  changed_checks(what_if),
+                  what_if.checks_in_all);
   std::string_view separator = "\n";
   for (const auto& [control, tallies] : what_if.by_control) {
     out += fmt::format(R"({}{{"control":{},"score":{},"coverage":{}}})",
@@ -315,7 +358,13 @@ std::string json(const WhatIf& what_if) {
                        pair_json(tallies.first.score(), tallies.second.score()),
                        pair_json(tallies.first.coverage(), tallies.second.coverage()));
   }
-  out += "\n],\"checks\":[";
+  out += "\n],\"not_asked_for\":[";
+  separator = "";
+  for (const auto& type : what_if.unasked) {
+    out += std::exchange(separator, ",");
+    core::append_json_quoted(out, type);
+  }
+  out += "],\"checks\":[";
   separator = "\n";
   for (const auto& check : what_if.checks) {
     out += fmt::format(R"({}{{"assignment":{},"reference":{},"what":"{}"}})",
