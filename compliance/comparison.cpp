@@ -156,10 +156,6 @@ Difference Comparison::cause_of(const CheckName& check,
   return is_one(ComplianceState::kNoEvidence) ? Difference::kEvidence : Difference::kHistory;
 }
 
-std::int64_t Comparison::count(Difference what) const {
-  return std::ranges::count(checks_, what, &CheckDifference::what);
-}
-
 std::vector<core::PastCount> Comparison::listed(const Counts& counts) const {
   std::vector<core::PastCount> out;
   for (const auto& [what, count] : counts) {

@@ -63,7 +63,6 @@ class Comparison {
   /// Checks that are new, gone or not the same, in that order of names.
   [[nodiscard]] const std::vector<CheckDifference>& checks() const { return checks_; }
 
-  [[nodiscard]] std::int64_t count(Difference what) const;
   /// Verdicts of either side by check, state and subscription, for `tally_past`.
   [[nodiscard]] std::vector<core::PastCount> counts_before() const;
   [[nodiscard]] std::vector<core::PastCount> counts_after() const;

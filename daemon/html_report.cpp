@@ -45,7 +45,8 @@ th{color:var(--soft);font-weight:600}
 th.n,td.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 td.id,.path{overflow-wrap:anywhere}td.id{font-family:ui-monospace,monospace;font-size:.85em;
 min-width:14rem}
-td.age{white-space:nowrap}
+td.age,td.row-id{white-space:nowrap}td.name{min-width:11rem}
+td.what{min-width:18rem}
 section.finding{border:1px solid var(--line);border-radius:.4rem;padding:.8rem 1rem;margin:.8rem 0}
 .tag{display:inline-block;border:1px solid currentColor;border-radius:.3rem;padding:0 .4rem;
 font-size:.8rem;font-weight:600;margin-right:.4rem}
@@ -80,7 +81,8 @@ void add_section(std::string& out, const HtmlReport::Section& section) {
       html_escape(section.title));
   for (const auto& row : section.rows) {
     out += fmt::format(
-        "<tr><td>{}</td><td>{}{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>"
+        "<tr><td class=\"row-id\">{}</td><td class=\"name\">{}{}</td><td class=\"n\">{}</td><td "
+        "class=\"n\">{}</td>"
         "<td class=\"n\">{}</td><td class=\"n{}\">{}</td><td class=\"n\">{}</td></tr>\n",
         html_escape(row.id),
         html_escape(row.name),
@@ -157,20 +159,23 @@ void add_drift(std::string& out, const HtmlReport& report) {
   }
   out += fmt::format(
       "<h2>Open drift ({})</h2>\n<div class=\"wide\"><table>\n<thead><tr><th>Severity</th>"
-      "<th>What</th><th>Resource</th><th>Agreed</th><th>Now</th><th>Since</th></tr></thead>\n"
-      "<tbody>\n",
+      "<th>What</th><th>Resource</th><th>Since</th></tr></thead>\n<tbody>\n",
       report.drift.size());
   for (const auto& row : report.drift) {
+    const bool has_values = !row.from.empty() || !row.to.empty();
+    const auto value = [](const std::string& text) {
+      return text.empty() ? std::string("absent") : html_escape(text);
+    };
     out += fmt::format(
-        "<tr><td class=\"{}\">{}</td><td class=\"path\">{}</td><td class=\"id\">{}</td>"
-        "<td class=\"path\">{}</td><td class=\"path\">{}</td><td class=\"age\" "
-        "title=\"{}\">{}</td></tr>\n",
+        "<tr><td class=\"{}\">{}</td><td class=\"what path\">{}{}</td><td class=\"id\">{}</td>"
+        "<td class=\"age\" title=\"{}\">{}</td></tr>\n",
         html_escape(row.severity),
         html_escape(row.severity),
         html_escape(row.what),
+        has_values
+            ? fmt::format("<br><span class=\"soft\">{} → {}</span>", value(row.from), value(row.to))
+            : std::string(),
         html_escape(row.resource_id),
-        html_escape(row.from),
-        html_escape(row.to),
         moment(row.opened_at),
         age_text(row.opened_at, report.now));
   }
@@ -296,7 +301,7 @@ void add_assignment(HtmlReport& report, const compliance::AssignmentSummary& ent
     for (const auto& row : assignment.structure.features) {
       features.rows.push_back({row.id,
                                row.name,
-                               fmt::format("Supported: {}. By default: {}. Responsibility: {}.",
+                               fmt::format("Supported: {} · by default: {} · responsibility: {}",
                                            row.supported,
                                            row.enabled_by_default,
                                            row.responsibility),
@@ -372,7 +377,7 @@ core::Status add_open_drift(HtmlReport& report, core::Snapshot& snapshot) {
                                                       : row.item.path,
                               row.resource_id,
                               row.item.old_value,
-                              is_check ? "NonCompliant" : row.item.new_value,
+                              is_check ? "" : row.item.new_value,
                               row.item.opened_at});
     }
     if (rows->size() < kPage) {

@@ -70,7 +70,7 @@ json rule_json(const PipelineRule& rule) {
   if (help.empty()) {
     help = rule.title;
   }
-  json tags = json::array({"azure-monitor"});
+  json tags = json::array({"security", "azure-monitor"});
   for (const auto& control : rule.controls) {
     tags.push_back(control);
   }
@@ -107,10 +107,8 @@ json location_json(const PipelineReport& report, const PipelineFinding& finding)
 }
 
 std::string message_of(const PipelineRule& rule, const PipelineFinding& finding) {
-  return fmt::format("{}: {} ({})",
-                     name_of(finding.resource_id),
-                     rule.title.empty() ? rule.reference : rule.title,
-                     core::to_string(finding.state));
+  return fmt::format(
+      "{}: {}", name_of(finding.resource_id), rule.title.empty() ? rule.reference : rule.title);
 }
 
 /// The same for the same check and resource, whatever file it is found in.
