@@ -213,9 +213,14 @@ class MemoryJudge final : public OfflineJudge {
     if (!id) {
       return;
     }
-    const bool of_subscription = core::detail_parent_type(resource.type) == kSubscriptionType;
-    const auto key = core::detail_document_key(
-        of_subscription ? id->subscription_key() : id->parent, resource.type);
+    // What extends a group or subscription has no resource above it.
+    std::string parent = !id->parent.empty()                 ? id->parent
+                         : !id->resource_group_key().empty() ? id->resource_group_key()
+                                                             : id->subscription_key();
+    if (core::detail_parent_type(resource.type) == kSubscriptionType) {
+      parent = id->subscription_key();
+    }
+    const auto key = core::detail_document_key(parent, resource.type);
     auto& list = lists_[key];
     if (list.text.empty()) {
       list.type = resource.type;
