@@ -24,9 +24,11 @@ constexpr std::array kSeverities = {core::Severity::kCritical,
                                     core::Severity::kLow};
 
 constexpr std::string_view kStyle = R"css(
-:root{color-scheme:light dark;--ink:#1a1f24;--soft:#59636e;--line:#d5dae0;--ground:#fff;--panel:#f5f7f9;
+:root{color-scheme:light dark;--ink:#1a1f24;--soft:#59636e;--line:#d5dae0;--ground:#fff;
+--panel:#f5f7f9;
 --bad:#a40e26;--warn:#7a4a00;--good:#116329;--link:#0550ae}
-@media (prefers-color-scheme:dark){:root{--ink:#e6eaee;--soft:#9aa5b1;--line:#39424d;--ground:#14181d;
+@media (prefers-color-scheme:dark){:root{--ink:#e6eaee;--soft:#9aa5b1;--line:#39424d;
+--ground:#14181d;
 --panel:#1d232a;--bad:#ff8182;--warn:#eac054;--good:#6fdd8b;--link:#80b8ff}}
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:75rem;padding:1.5rem 1rem 3rem;font:15px/1.5 system-ui,sans-serif;
@@ -40,7 +42,8 @@ padding:.6rem .8rem}
 .cards dt{color:var(--soft)}.cards dd{margin:0;font-size:1.35rem;font-weight:600}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%}
-th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line)}
+th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;
+border-bottom:1px solid var(--line)}
 th{color:var(--soft);font-weight:600}
 th.n,td.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 td.id,.path{overflow-wrap:anywhere}td.id{font-family:ui-monospace,monospace;font-size:.85em;
@@ -54,7 +57,8 @@ font-size:.8rem;font-weight:600;margin-right:.4rem}
 .good{color:var(--good)}.bad{color:var(--bad)}
 @media print{:root{color-scheme:light;--ink:#000;--soft:#444;--line:#bbb;--ground:#fff;--panel:#fff;
 --bad:#a40e26;--warn:#7a4a00;--good:#116329;--link:#000}
-body{max-width:none;padding:0;font-size:9.5pt}.wide{overflow:visible}thead{display:table-header-group}
+body{max-width:none;padding:0;font-size:9.5pt}.wide{overflow:visible}
+thead{display:table-header-group}
 tr,.cards{break-inside:avoid}h2,h3{break-after:avoid}section.finding{border:0;padding:0;
 border-top:1px solid var(--line);border-radius:0;padding-top:.5rem}a{text-decoration:none}
 @page{margin:14mm}}
