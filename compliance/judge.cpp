@@ -1,5 +1,6 @@
 #include "compliance/judge.hpp"
 
+#include "compliance/decision.hpp"
 #include "compliance/drift.hpp"
 #include "compliance/drift_rules.hpp"
 #include "compliance/explain.hpp"
@@ -23,27 +24,6 @@ using core::Subject;
 
 namespace {
 
-std::optional<ComplianceState> state_of(policy::Outcome outcome) {
-  switch (outcome) {
-    case policy::Outcome::kCompliant:
-      return ComplianceState::kCompliant;
-    case policy::Outcome::kNonCompliant:
-      return ComplianceState::kNonCompliant;
-    case policy::Outcome::kNoEvidence:
-      return ComplianceState::kNoEvidence;
-    case policy::Outcome::kError:
-      return ComplianceState::kError;
-    case policy::Outcome::kUnknown:
-      return ComplianceState::kUnknown;
-    case policy::Outcome::kProtected:
-      return ComplianceState::kProtected;
-    case policy::Outcome::kNotApplicable:
-    case policy::Outcome::kNotEvaluated:
-      return std::nullopt;
-  }
-  return ComplianceState::kError;
-}
-
 constexpr std::chrono::minutes kTimeStep{10};
 // Where more in a row are about drift alone, rules that read the clock are asked once more.
 constexpr std::size_t kCyclesLookedAt = 50;
@@ -55,20 +35,6 @@ bool is_same(const Check& check, const core::CheckRow& row) {
          check.parameters_hash == row.parameters_hash &&
          check.exemptions_hash == row.exemptions_hash;
 }
-
-/// What is decided about one subject before history comes in.
-struct Decision {
-  std::optional<ComplianceState> state;
-  std::string reason;
-  /// What an exempt one would be without its exemption.
-  std::optional<ComplianceState> without_exemption{};
-
-  /// The state that evidence speaks for; nullopt: there is too little.
-  [[nodiscard]] std::optional<ComplianceState> known() const {
-    const auto underlying = state == ComplianceState::kExempt ? without_exemption : state;
-    return underlying == ComplianceState::kNoEvidence ? std::nullopt : underlying;
-  }
-};
 
 class CycleJudge {
  public:
@@ -666,9 +632,7 @@ class CycleJudge {
                             const Check& check,
                             const core::StoredResource& resource,
                             Surroundings& surroundings) {
-    const Assignment* assignment = baseline_->find_assignment(check.assignment);
-    if (assignment == nullptr || !in_scope(*assignment, resource.key) ||
-        !is_selected(*assignment, surroundings.resource())) {
+    if (!concerns(*baseline_, check, resource.key, surroundings.resource())) {
       return Decision{};
     }
     const auto evaluation = evaluate_check(check, surroundings, changes_->now, /*explain=*/false);
@@ -678,19 +642,14 @@ class CycleJudge {
     if (auto done = view_->set_dependencies(subject, surroundings.take_dependencies()); !done) {
       return done.error();
     }
-    Decision decision{state_of(evaluation.outcome), evaluation.reason};
+    Decision decision = decision_of(evaluation);
     if (!decision.state) {
       return decision;
     }
     if (auto confirmed = apply_own_evidence(decision, resource); !confirmed) {
       return confirmed.error();
     }
-    if (const Exemption* exemption =
-            check.exemption_of(resource.key, surroundings.resource(), changes_->now)) {
-      decision.without_exemption = decision.state;
-      decision.state = ComplianceState::kExempt;
-      decision.reason = exemption->spec.name;
-    }
+    exempt(decision, check, resource.key, surroundings.resource(), changes_->now);
     return decision;
   }
 

@@ -43,9 +43,9 @@ struct Sources {
 class SharedReads {
  public:
   /// `snapshot` must outlive it.
-  explicit SharedReads(core::Snapshot& snapshot) : snapshot_(&snapshot) {}
+  explicit SharedReads(core::ResourceReads& snapshot) : snapshot_(&snapshot) {}
 
-  [[nodiscard]] core::Snapshot& snapshot() { return *snapshot_; }
+  [[nodiscard]] core::ResourceReads& snapshot() { return *snapshot_; }
 
   /// Null: there is none. kCorrupt: the stored body does not parse.
   [[nodiscard]] core::Result<DocumentPointer> find(std::string_view key);
@@ -87,7 +87,7 @@ class SharedReads {
                                                                    const Sources& sources,
                                                                    std::int64_t not_counted);
 
-  core::Snapshot* snapshot_;
+  core::ResourceReads* snapshot_;
   simdjson::dom::parser parser_;
   BoundedCache<Document> documents_{std::size_t{48} << 20U};
   BoundedCache<Documents> types_{std::size_t{48} << 20U};

@@ -48,6 +48,25 @@ Result<std::shared_ptr<const policy::AliasCatalogue>> known_aliases(core::Store&
   return aliases;
 }
 
+Result<std::shared_ptr<const policy::AliasCatalogue>> known_aliases(core::Snapshot& snapshot) {
+  auto aliases = policy::AliasCatalogue::shipped();
+  if (!aliases) {
+    return aliases.error();
+  }
+  auto kept = snapshot.cached_documents(kPrefix);
+  if (!kept) {
+    return kept.error();
+  }
+  for (const auto& document : *kept) {
+    auto newer = policy::AliasCatalogue::from_providers(document.body, document.name);
+    if (!newer) {
+      return newer.error();
+    }
+    aliases = policy::AliasCatalogue::overlaid(*std::move(aliases), *std::move(newer));
+  }
+  return aliases;
+}
+
 net::Task<bool> AliasRefresh::run(std::set<std::string> providers) {
   auto read = [this]() { return kept_answers(parts_.store); };
   auto kept = co_await net::offload(parts_.cpu, std::move(read));

@@ -20,6 +20,9 @@ namespace plumbline::daemon {
 /// be read is left out with a warning: it will be asked for again.
 [[nodiscard]] core::Result<std::shared_ptr<const policy::AliasCatalogue>> known_aliases(
     core::Store& store, core::Log& log);
+/// The same of a store that is only read. Fails with kCorrupt, instead of leaving one out.
+[[nodiscard]] core::Result<std::shared_ptr<const policy::AliasCatalogue>> known_aliases(
+    core::Snapshot& snapshot);
 
 class AliasRefresh {
  public:

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include <algorithm>
 #include <limits>
 #include <set>
 
@@ -465,6 +466,37 @@ Result<std::optional<core::StoredResource>> SnapshotReads<Base>::find_at(std::st
                   kResourceColumns)));
   use->bind(1, key).bind(2, cycle);
   return one(*use);
+}
+
+template <class Base>
+Status SnapshotReads<Base>::for_each_at(std::int64_t cycle,
+                                        const std::function<void(core::Observation)>& visit) {
+  const Use use(connection_->prepare(
+      "SELECT r.key, r.display_id, r.type, r.is_detail, r.source, v.observed_at, v.fingerprint, "
+      "v.body, v.checksum FROM version v JOIN resource r ON r.id = v.resource_id "
+      "WHERE v.from_cycle <= ?1 AND (v.to_cycle IS NULL OR v.to_cycle > ?1)"));
+  use->bind(1, cycle);
+  for (;;) {
+    const auto row = use->step();
+    if (!row || !*row) {
+      return row ? Status::ok() : Status(row.error());
+    }
+    auto body = read_body(use->blob(7), use->blob(8));
+    if (!body) {
+      return body.error().with_context(use->text(0));
+    }
+    core::Observation observation;
+    observation.key = use->text(0);
+    observation.id = use->text(1);
+    observation.type = use->text(2);
+    observation.is_detail = use->integer(3) != 0;
+    observation.source = use->text(4);
+    observation.observed_at = core::from_micros(use->integer(5));
+    std::ranges::copy(use->blob(6).substr(0, observation.fingerprint.size()),
+                      observation.fingerprint.begin());
+    observation.body = *std::move(body);
+    visit(std::move(observation));
+  }
 }
 
 template <class Base>

@@ -64,6 +64,8 @@ class SnapshotReads : public Base {
   core::Result<std::optional<std::int64_t>> cycle_at(core::Time at) override;
   core::Result<std::optional<core::StoredResource>> find_at(std::string_view key,
                                                             std::int64_t cycle) override;
+  core::Status for_each_at(std::int64_t cycle,
+                           const std::function<void(core::Observation)>& visit) override;
   core::Result<std::vector<std::string>> changed_keys(std::int64_t after_cycle,
                                                       std::int64_t to_cycle,
                                                       std::string_view scope) override;

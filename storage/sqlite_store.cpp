@@ -136,13 +136,16 @@ constexpr std::string_view kAdvice =
     ". Nothing was changed. `plumbline restore FILE` puts a backup in its place; with "
     "storage.backup.restore: true the daemon does so by itself";
 
-Result<std::unique_ptr<Connection>> open_writer(const std::string& path) {
+Result<std::unique_ptr<Connection>> open_writer(const std::string& path, bool scratch) {
   auto connection = Connection::open(path, Connection::Access::kReadWriteCreate);
   if (!connection) {
     return connection;
   }
   if (auto ready = prepare_writer(**connection); !ready) {
     return ready.error().with_context(path);
+  }
+  if (auto set = scratch ? (*connection)->execute("PRAGMA synchronous=OFF") : Status::ok(); !set) {
+    return set.error().with_context(path);
   }
   if (auto known = (*connection)->remember_files(path); !known) {
     return known.error();
@@ -210,7 +213,7 @@ Result<OpenedStore> open_store(const StoreOptions& options, const core::Clock& c
     return created.error();
   }
   OpenedStore opened;
-  auto connection = open_writer(options.path);
+  auto connection = open_writer(options.path, options.scratch);
   if (!connection && connection.error().code == Errc::kCorrupt) {
     if (!options.restore) {
       return Error{Errc::kCorrupt, connection.error().message + std::string(kAdvice)};
@@ -220,7 +223,7 @@ Result<OpenedStore> open_store(const StoreOptions& options, const core::Clock& c
       return files.error();
     }
     opened.restored = Restored{connection.error(), *std::move(files)};
-    connection = open_writer(options.path);
+    connection = open_writer(options.path, options.scratch);
   }
   if (!connection) {
     return connection.error();

@@ -23,6 +23,8 @@ struct StoreOptions {
   std::string backups = {};
   /// Of the people named in change records; pseudonyms are made with the redaction key.
   core::ActorPrivacy actors = core::ActorPrivacy::kFull;
+  /// It need not outlast a crash of the machine: nothing is flushed.
+  bool scratch = false;
 };
 
 /// A damaged database was set aside and a copy took its place.

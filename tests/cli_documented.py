@@ -105,7 +105,11 @@ def main() -> int:
                 expect(f"completion of `plumbline {words}`",
                        {word for word in complete(script, [*typed, ""]) if word[0] != "-"}, found)
         values = complete(script, ["once", "--format", "="])
-        expect("completion of values", values, {"table", "json", "csv"})
+        expect("completion of values", values, {"table", "json", "csv", "html"})
+        values = complete(script, ["evaluate", "--format", "="])
+        expect("completion of values", values, {"text", "json", "csv", "sarif", "junit"})
+        values = complete(script, ["evaluate", "--fail-on", "="])
+        expect("completion of values", values, {"low", "medium", "high", "critical", "none"})
         values = complete(script, ["doctor", "--format", "="])
         expect("completion of values", values, {"table", "json"})
         values = complete(script, ["export", "--format", "="])

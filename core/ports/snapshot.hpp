@@ -243,24 +243,45 @@ struct CachedDocument {
   std::string body;
 };
 
-/// Used by one thread at a time. Every call may fail with kIo or kCorrupt.
-class Snapshot {
+/// What the evaluation of one resource may read of others. Used by one thread at a time. Every call
+/// may fail with kIo or kCorrupt.
+class ResourceReads {
  public:
   using ResourceVisitor = std::function<void(const StoredResource&)>;
 
-  virtual ~Snapshot() = default;
+  virtual ~ResourceReads() = default;
 
   /// A live resource or detail document by its key.
   virtual Result<std::optional<StoredResource>> find(std::string_view key) = 0;
   virtual Result<std::optional<StoredResource>> find_row(std::int64_t row) = 0;
-  /// Any version of a resource, live or not.
-  virtual Result<std::optional<StoredResource>> find_version(std::int64_t version) = 0;
-
   /// Every live resource of a type whose key lies under `scope` (a subscription's, group's or
   /// resource's key; empty: everywhere), in the order of keys. Details are visited by their type.
   virtual Status for_each_of_type(std::string_view type,
                                   std::string_view scope,
                                   const ResourceVisitor& visit) = 0;
+  /// Whether a cycle found that the resource of this key was deleted, and it has not come back.
+  /// What is no longer asked for was not; what is not kept any more is not known.
+  virtual Result<bool> was_deleted(std::string_view key) = 0;
+
+  /// Rows of the resources and details whose relation points at `target`.
+  virtual Result<std::vector<std::int64_t>> referring(std::string_view relation,
+                                                      std::string_view target) = 0;
+
+  virtual Result<std::optional<Evidence>> evidence(std::string_view key) = 0;
+  /// Only the sources that could not be asked, in the order of keys.
+  virtual Result<std::vector<Evidence>> incomplete_evidence() = 0;
+  /// How many sources are known whose key begins with `prefix` and ends with `suffix`; counts up to
+  /// `at_most`.
+  virtual Result<std::int64_t> count_evidence(std::string_view prefix,
+                                              std::string_view suffix,
+                                              std::int64_t at_most) = 0;
+};
+
+class Snapshot : public ResourceReads {
+ public:
+  /// Any version of a resource, live or not.
+  virtual Result<std::optional<StoredResource>> find_version(std::int64_t version) = 0;
+
   /// The rows of every live resource (not details) of any of `types`; empty: all.
   virtual Result<std::vector<std::int64_t>> resource_rows(
       const std::vector<std::string>& types) = 0;
@@ -276,26 +297,10 @@ class Snapshot {
   /// back; sorted.
   virtual Result<std::vector<std::string>> deleted_since(Time since) = 0;
 
-  /// Whether a cycle found that the resource of this key was deleted, and it has not come back.
-  /// What is no longer asked for was not; what is not kept any more is not known.
-  virtual Result<bool> was_deleted(std::string_view key) = 0;
-
-  /// Rows of the resources and details whose relation points at `target`.
-  virtual Result<std::vector<std::int64_t>> referring(std::string_view relation,
-                                                      std::string_view target) = 0;
-
-  virtual Result<std::optional<Evidence>> evidence(std::string_view key) = 0;
   virtual Result<std::vector<Evidence>> all_evidence() = 0;
-  /// Only the sources that could not be asked, in the order of keys.
-  virtual Result<std::vector<Evidence>> incomplete_evidence() = 0;
   /// When the oldest of what was collected is from, by kind of source (what stands before the `:`
   /// of their keys).
   virtual Result<std::map<std::string, Time>> oldest_evidence() = 0;
-  /// How many sources are known whose key begins with `prefix` and ends with `suffix`; counts up to
-  /// `at_most`.
-  virtual Result<std::int64_t> count_evidence(std::string_view prefix,
-                                              std::string_view suffix,
-                                              std::int64_t at_most) = 0;
 
   virtual Result<std::vector<CheckRow>> checks() = 0;
   virtual Result<std::vector<VerdictCount>> verdict_counts() = 0;
@@ -332,6 +337,9 @@ class Snapshot {
   /// there.
   virtual Result<std::optional<StoredResource>> find_at(std::string_view key,
                                                         std::int64_t cycle) = 0;
+  /// Every resource and detail document as it was once `cycle` was committed, in no order. What it
+  /// is called, its type and its source are those of today.
+  virtual Status for_each_at(std::int64_t cycle, const std::function<void(Observation)>& visit) = 0;
   /// Resources and detail documents in a scope (empty: everywhere) that are another after one cycle
   /// than they were after an earlier one, or were in between; in the order of keys.
   virtual Result<std::vector<std::string>> changed_keys(std::int64_t after_cycle,

@@ -32,7 +32,13 @@ int run_once(const CommonOptions& options) {
   }
   auto pass = std::make_shared<collectors::PassReport>();
   net::run_blocking((*app)->io(), run_pass(app->get(), pass));
-  auto report = render_report(**app, options.format);
+  auto snapshot = (*app)->store().snapshot();
+  if (!snapshot) {
+    fmt::print(stderr, "plumbline: {}\n", snapshot.error().message);
+    return kExitError;
+  }
+  const auto summary = (*app)->published()->summary;
+  auto report = render_report(*summary, **snapshot, (*app)->clock().now(), options.format);
   if (!report) {
     fmt::print(stderr, "plumbline: {}\n", report.error().message);
     return kExitError;
@@ -51,7 +57,7 @@ int run_once(const CommonOptions& options) {
   if (!pass->first_error.empty()) {
     fmt::print(stderr, "plumbline: {}\n", pass->first_error);
   }
-  return exit_code_of(*(*app)->published()->summary, *pass);
+  return exit_code_of(*summary, *pass);
 }
 
 }  // namespace plumbline::daemon

@@ -105,8 +105,12 @@ int run_command_line(int argc, char** argv) {
   add_logging(*once, common);
   const std::map<std::string, Format> formats = {
       {"table", Format::kTable}, {"json", Format::kJson}, {"csv", Format::kCsv}};
-  once->add_option("--format", common.format, "table, json or csv")
-      ->transform(CLI::CheckedTransformer(formats).description("{table,json,csv}"))
+  const std::map<std::string, Format> reports = {{"table", Format::kTable},
+                                                 {"json", Format::kJson},
+                                                 {"csv", Format::kCsv},
+                                                 {"html", Format::kHtml}};
+  once->add_option("--format", common.format, "table, json, csv or html")
+      ->transform(CLI::CheckedTransformer(reports).description("{table,json,csv,html}"))
       ->default_str("table");
   once->footer(
       std::string(
@@ -286,13 +290,76 @@ int run_command_line(int argc, char** argv) {
   drift_import->callback([&] { code = run_drift_import(common, acceptances_file); });
 
   PastOptions instant;
-  auto* report = app.add_subcommand("report", "Show score and states as they were at an instant");
+  auto* report = app.add_subcommand(
+      "report", "Show what the store holds, now or at an instant, or what would be otherwise");
   add_config(*report, common);
-  report->add_option("--at", instant.at, "The instant (RFC 3339)")->required();
-  report->add_option("--format", common.format, "table or json")
-      ->transform(CLI::CheckedTransformer(listings).description("{table,json}"))
+  report->add_option("--at", instant.at, "As it was at an instant (RFC 3339)")
+      ->type_name("INSTANT");
+  report
+      ->add_option("--baseline",
+                   instant.baseline,
+                   "Judge a copy by the initiative in this directory; show what would differ")
+      ->type_name("PATH");
+  report->add_option("--assignment", instant.assignment, "Whose initiative --baseline replaces")
+      ->type_name("NAME");
+  report
+      ->add_option("--exemptions", instant.exemptions, "The same with the exemptions of this file")
+      ->type_name("PATH");
+  report
+      ->add_option("--format", common.format, "table, json, csv (not of --at alone) or html (now)")
+      ->transform(CLI::CheckedTransformer(reports).description("{table,json,csv,html}"))
       ->default_str("table");
+  report->footer(
+      "It asks nobody and writes nothing into the store, also beside a running daemon.\n"
+      "Exit codes: 0 shown, 2 error.\n"
+      "Example: plumbline report --format html > report.html\n"
+      "Example: plumbline report --baseline /usr/share/plumbline/baselines/azure-monitor");
   report->callback([&] { code = run_report(common, instant); });
+
+  EvaluateOptions evaluation;
+  auto* evaluate = app.add_subcommand(
+      "evaluate", "Judge resources of a file, without Azure, a daemon or a database");
+  add_config(*evaluate, common);
+  evaluate
+      ->add_option("--baseline",
+                   evaluation.baseline,
+                   "Directory of an initiative; alone, no configuration is read")
+      ->type_name("PATH");
+  evaluate->add_option("--assignment", evaluation.assignment, "Only this assignment")
+      ->type_name("NAME");
+  evaluate->add_option("--exemptions", evaluation.exemptions, "File of exemptions")
+      ->type_name("PATH");
+  const std::map<std::string, EvaluateFormat> evaluate_formats = {
+      {"text", EvaluateFormat::kText},
+      {"json", EvaluateFormat::kJson},
+      {"csv", EvaluateFormat::kCsv},
+      {"sarif", EvaluateFormat::kSarif},
+      {"junit", EvaluateFormat::kJunit}};
+  evaluate->add_option("--format", evaluation.format, "text, json (lines), csv, sarif or junit")
+      ->transform(
+          CLI::CheckedTransformer(evaluate_formats).description("{text,json,csv,sarif,junit}"))
+      ->default_str("text");
+  evaluate
+      ->add_option("--fail-on",
+                   evaluation.fail_on,
+                   "Least severity of a finding that fails: low, medium, high, critical or none")
+      ->check(CLI::IsMember({"low", "medium", "high", "critical", "none"}))
+      ->capture_default_str();
+  evaluate->add_flag(
+      "--complete", evaluation.complete, "The input is all there is: what it lacks is not there");
+  evaluate->add_flag(
+      "--keep-going", evaluation.keep_going, "Leave out what is no resource, and say so");
+  evaluate->add_option("file", evaluation.file, "Resources as JSON lines, an array or an ARM list")
+      ->type_name("FILE")
+      ->default_str("-");
+  evaluate->footer(
+      "Exit codes: 0 nothing to fail for, 1 a finding of at least --fail-on, 2 error,\n"
+      "3 with --complete: nothing to fail for, but evidence is missing.\n"
+      "Example: plumbline evaluate --baseline baselines/azure-monitor --format sarif x.jsonl");
+  evaluate->callback([&, evaluate] {
+    evaluation.has_config = evaluate->count("--config.file") > 0;
+    code = run_evaluate(common, evaluation);
+  });
 
   auto* exported = app.add_subcommand("export", "Write rows of the database as JSON lines or CSV");
   add_config(*exported, common);

@@ -17,7 +17,7 @@ inline constexpr int kExitNonCompliant = 1;  // policy commands: something was r
 inline constexpr int kExitError = 2;
 inline constexpr int kExitIncomplete = 3;
 
-enum class Format { kTable, kJson, kCsv };
+enum class Format { kTable, kJson, kCsv, kHtml };
 
 /// Flags that more than one command takes; empty: not given.
 struct CommonOptions {
@@ -102,7 +102,24 @@ struct ExportOptions {
 };
 
 struct PastOptions {
-  std::string at;  // RFC 3339
+  std::string at;          // RFC 3339; empty: the last committed state
+  std::string baseline;    // directory of an initiative to judge by; empty: as configured
+  std::string assignment;  // whose initiative that is; empty: the only one
+  std::string exemptions;  // file; empty: as configured
+};
+
+enum class EvaluateFormat { kText, kJson, kCsv, kSarif, kJunit };
+
+struct EvaluateOptions {
+  std::string file = "-";
+  std::string baseline;    // directory of an initiative; empty: as configured
+  std::string assignment;  // only this one; empty: all
+  std::string exemptions;  // file; empty: as configured
+  std::string fail_on = "low";
+  EvaluateFormat format = EvaluateFormat::kText;
+  bool has_config = false;  // a configuration was named
+  bool complete = false;
+  bool keep_going = false;
 };
 
 /// Parses the command line and runs the command. Returns the process's exit code.
@@ -124,6 +141,7 @@ int run_verify(const CommonOptions& options,
                bool full,
                const std::string& key);
 int run_report(const CommonOptions& common, const PastOptions& options);
+int run_evaluate(const CommonOptions& common, const EvaluateOptions& options);
 int run_history(const CommonOptions& common, const HistoryOptions& options);
 int run_drift_list(const CommonOptions& common, const DriftListOptions& options);
 int run_drift_accept(const CommonOptions& common, const DriftAcceptOptions& options);

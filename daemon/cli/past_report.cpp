@@ -1,9 +1,13 @@
 #include "compliance/summary.hpp"
 #include "core/text.hpp"
+#include "daemon/alias_refresh.hpp"
 #include "daemon/baseline_files.hpp"
 #include "daemon/cli/options.hpp"
+#include "daemon/cli/report.hpp"
+#include "daemon/cli/what_if.hpp"
 #include "policy/engine.hpp"
 #include "storage/past.hpp"
+#include "storage/sqlite_store.hpp"
 
 #include <fmt/format.h>
 
@@ -64,17 +68,13 @@ Result<Reported> collect(const config::Settings& settings, const std::string& in
   return out;
 }
 
-std::string percent(std::optional<double> ratio) {
-  return ratio ? fmt::format("{:.1f} %", *ratio * 100.0) : std::string("-");
-}
-
 std::string table(const Reported& report) {
   std::string out = fmt::format(
       "At cycle {}, committed {}\nScore {}   coverage {}   {} resources in {} subscriptions\n\n",
       report.past.cycle,
       core::to_rfc3339(report.past.committed_at),
-      percent(report.overall.score()),
-      percent(report.overall.coverage()),
+      percent_text(report.overall.score()),
+      percent_text(report.overall.coverage()),
       report.past.resources,
       report.past.subscriptions);
   for (const auto state : core::kComplianceStates) {
@@ -92,8 +92,8 @@ std::string table(const Reported& report) {
   for (const auto& [control, tally] : report.by_control) {
     out += fmt::format("  {:<16} {:>8} {:>9} {:>10} {:>14} {:>12}\n",
                        control,
-                       percent(tally.score()),
-                       percent(tally.coverage()),
+                       percent_text(tally.score()),
+                       percent_text(tally.coverage()),
                        tally.of(ComplianceState::kCompliant),
                        tally.of(ComplianceState::kNonCompliant),
                        tally.of(ComplianceState::kNoEvidence));
@@ -129,6 +129,50 @@ std::string json(const Reported& report) {
   return out + "\n]}\n";
 }
 
+/// The state that was committed last, as `once` shows it.
+Result<std::string> last_report(const config::Settings& settings, Format format) {
+  auto snapshot = storage::read_store(settings.storage_path);
+  if (!snapshot) {
+    return snapshot.error();
+  }
+  const auto aliases = known_aliases(**snapshot);
+  if (!aliases) {
+    return aliases.error();
+  }
+  auto baseline = load_baseline(settings, **aliases);
+  if (!baseline) {
+    return baseline.error();
+  }
+  const auto now = core::SystemClock().now();
+  const auto summary = compliance::summarise(*std::move(baseline), **snapshot, now);
+  if (!summary) {
+    return summary.error();
+  }
+  return render_report(**summary, **snapshot, now, format);
+}
+
+Result<std::string> render(const config::Settings& settings,
+                           const PastOptions& options,
+                           Format format) {
+  if (!options.baseline.empty() || !options.exemptions.empty()) {
+    return render_what_if(settings, options, format);
+  }
+  if (!options.assignment.empty()) {
+    return Error{Errc::kInvalidArgument, "--assignment says what --baseline is for"};
+  }
+  if (options.at.empty()) {
+    return last_report(settings, format);
+  }
+  if (format != Format::kTable && format != Format::kJson) {
+    return Error{Errc::kInvalidArgument, "--at is shown as a table or JSON"};
+  }
+  const auto report = collect(settings, options.at);
+  if (!report) {
+    return report.error();
+  }
+  return format == Format::kJson ? json(*report) : table(*report);
+}
+
 }  // namespace
 
 int run_report(const CommonOptions& common, const PastOptions& options) {
@@ -137,12 +181,12 @@ int run_report(const CommonOptions& common, const PastOptions& options) {
     fmt::print(stderr, "{}\n", settings.error().message);
     return kExitError;
   }
-  const auto report = collect(*settings, options.at);
+  const auto report = render(*settings, options, common.format);
   if (!report) {
     fmt::print(stderr, "plumbline: {}\n", report.error().message);
     return kExitError;
   }
-  fmt::print("{}", common.format == Format::kJson ? json(*report) : table(*report));
+  fmt::print("{}", *report);
   return kExitOk;
 }
 

@@ -1,6 +1,7 @@
 #include "daemon/cli/report.hpp"
 
 #include "core/text.hpp"
+#include "daemon/html_report.hpp"
 #include "daemon/summary_json.hpp"
 
 #include <fmt/format.h>
@@ -10,15 +11,13 @@
 namespace plumbline::daemon {
 
 using core::ComplianceState;
+using core::Errc;
+using core::Error;
 using core::Result;
 
 namespace {
 
 constexpr std::size_t kPage = 1000;
-
-std::string percent(std::optional<double> ratio) {
-  return ratio ? fmt::format("{:.1f} %", *ratio * 100.0) : std::string("-");
-}
 
 class Report {
  public:
@@ -28,8 +27,8 @@ class Report {
   Result<std::string> table() {
     const auto overall = summary_->overall();
     std::string out = fmt::format("Score {}   coverage {}   {} resources in {} subscriptions\n\n",
-                                  percent(overall.score()),
-                                  percent(overall.coverage()),
+                                  percent_text(overall.score()),
+                                  percent_text(overall.coverage()),
                                   summary_->resources(),
                                   summary_->subscriptions.size());
     out += fmt::format("  {:<16} {:>8} {:>9} {:>10} {:>14} {:>12}  {}\n",
@@ -47,8 +46,8 @@ class Report {
             found == assignment.by_control.end() ? compliance::Tally{} : found->second;
         out += fmt::format("  {:<16} {:>8} {:>9} {:>10} {:>14} {:>12}  {}\n",
                            control.name,
-                           percent(tally.score()),
-                           percent(tally.coverage()),
+                           percent_text(tally.score()),
+                           percent_text(tally.coverage()),
                            tally.of(ComplianceState::kCompliant),
                            tally.of(ComplianceState::kNonCompliant),
                            tally.of(ComplianceState::kNoEvidence),
@@ -141,8 +140,8 @@ class Report {
     const auto found = entry.by_row.find(id);
     const auto tally = found == entry.by_row.end() ? compliance::Tally{} : found->second;
     return fmt::format("{:>8} {:>8} {:>7} {:>10} {:>14} {:>12}",
-                       own ? percent(tally.score()) : "-",
-                       percent(tally.coverage()),
+                       own ? percent_text(tally.score()) : "-",
+                       percent_text(tally.coverage()),
                        checks,
                        tally.of(ComplianceState::kCompliant),
                        tally.of(ComplianceState::kNonCompliant),
@@ -258,18 +257,49 @@ std::string csv_cell(std::string_view text) {
   return quoted + "\"";
 }
 
-Result<std::string> render_report(App& app, Format format) {
-  const auto published = app.published();
-  auto snapshot = app.store().snapshot();
-  if (!snapshot) {
-    return snapshot.error();
+std::string percent_text(std::optional<double> ratio) {
+  return ratio ? fmt::format("{:.1f} %", *ratio * 100.0) : std::string("-");
+}
+
+Result<std::int64_t> report_cycle(core::Snapshot& snapshot, const std::string& at) {
+  if (at.empty()) {
+    const auto last = snapshot.cycles(1);
+    if (!last) {
+      return last.error();
+    }
+    if (last->empty()) {
+      return Error{Errc::kNotFound, "nothing is known yet: no cycle was committed"};
+    }
+    return last->front().number;
   }
-  Report report(*published->summary, **snapshot);
+  const auto instant = core::parse_rfc3339(at);
+  if (!instant) {
+    return Error{Errc::kInvalidArgument,
+                 fmt::format("`{}` is no instant such as 2026-11-22T10:00:00Z", at)};
+  }
+  const auto found = snapshot.cycle_at(*instant);
+  if (!found) {
+    return found.error();
+  }
+  if (!*found) {
+    return Error{Errc::kNotFound,
+                 fmt::format("nothing was known at {}: the first cycle came later", at)};
+  }
+  return **found;
+}
+
+Result<std::string> render_report(const compliance::Summary& summary,
+                                  core::Snapshot& snapshot,
+                                  core::Time now,
+                                  Format format) {
+  Report report(summary, snapshot);
   switch (format) {
     case Format::kJson:
       return report.json();
     case Format::kCsv:
       return report.csv();
+    case Format::kHtml:
+      return html_report(summary, snapshot, now);
     case Format::kTable:
       break;
   }

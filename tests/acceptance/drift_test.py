@@ -178,9 +178,10 @@ def a_deleted_resource_goes_with_its_verdicts(test):
 
 def a_deleted_workspace_is_missed_by_what_sends_to_it(test):
     reference = "LT-4.1-resource-diagnostics-not-dangling"
+    baseline = os.path.join(test.source_dir, "baselines", "azure-monitor")
     simulator = test.simulator()
-    daemon = test.serve(test.configure(
-        simulator, baseline=os.path.join(test.source_dir, "baselines", "azure-monitor")), simulator)
+    config = test.configure(simulator, baseline=baseline)
+    daemon = test.serve(config, simulator)
     daemon.wait_passes(1)
     senders = {row["resource_key"] for row in daemon.results(reference=reference, state="Compliant")}
     equal(daemon.results(reference=reference, state="NonCompliant"), [], "what misses something before")
@@ -190,6 +191,8 @@ def a_deleted_workspace_is_missed_by_what_sends_to_it(test):
     check({row["resource_key"] for row in missing} <= senders, missing)
     equal({item["resource_key"] for item in open_drift(daemon).values() if item["reference"] == reference},
           {row["resource_key"] for row in missing}, "drift")
+    done = test.run("report", "--config.file", config, "--baseline", baseline, "--format", "json")
+    equal((done.returncode, json.loads(done.stdout)["verdicts"]), (0, []), "what the same baseline would change")
 
 
 def a_resource_that_graph_forgets_stays(test):
