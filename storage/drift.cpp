@@ -308,9 +308,10 @@ Result<std::vector<core::DriftRow>> SnapshotReads<Base>::drift(const core::Drift
       "SELECT {}, coalesce(c.assignment, ''), coalesce(c.reference, ''), r.key, r.display_id, "
       "r.type, r.subscription, coalesce(a.snooze, 0), r.is_detail FROM drift d "
       "JOIN resource r ON r.id = d.resource_id LEFT JOIN policy_check c ON c.id = d.check_id "
-      "LEFT JOIN acceptance a ON a.id = d.acceptance_id WHERE (?1 = 0 OR d.id = ?1) "
+      "LEFT JOIN acceptance a ON a.id = d.acceptance_id WHERE {} "
       "AND (?2 = 0 OR d.id < ?2)",
-      kItem);
+      kItem,
+      filter.id == 0 ? "?1 = 0" : "d.id = ?1");
   if (!filter.states.empty()) {
     std::string any;
     for (const auto state : filter.states) {
@@ -358,6 +359,13 @@ Result<std::vector<core::DriftEventRow>> SnapshotReads<Base>::drift_events(std::
 }
 
 template <class Base>
+Result<std::vector<core::DriftEventRow>> SnapshotReads<Base>::drift_events_since(core::Time since) {
+  const Use use(connection_->prepare(fmt::format("{} WHERE at >= ? ORDER BY id DESC", kEvents)));
+  use->bind(1, core::to_micros(since));
+  return all_rows<core::DriftEventRow>(*use, read_event);
+}
+
+template <class Base>
 Result<std::vector<core::Acceptance>> SnapshotReads<Base>::acceptances(bool in_force_only) {
   const Use use(connection_->prepare(
       "SELECT id, cycle, accepted_at, name, kind, scope, type, path, assignment, reference, "
@@ -379,6 +387,10 @@ template Result<std::vector<core::DriftEventRow>> SnapshotReads<core::Snapshot>:
     std::int64_t, std::size_t);
 template Result<std::vector<core::DriftEventRow>> SnapshotReads<core::JudgeView>::drift_events(
     std::int64_t, std::size_t);
+template Result<std::vector<core::DriftEventRow>> SnapshotReads<core::Snapshot>::drift_events_since(
+    core::Time);
+template Result<std::vector<core::DriftEventRow>>
+    SnapshotReads<core::JudgeView>::drift_events_since(core::Time);
 template Result<std::vector<core::Acceptance>> SnapshotReads<core::Snapshot>::acceptances(bool);
 template Result<std::vector<core::Acceptance>> SnapshotReads<core::JudgeView>::acceptances(bool);
 
