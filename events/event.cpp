@@ -187,7 +187,7 @@ Event drift_event(const core::DriftEventRow& event,
                                                                  : 0;
   Event out;
   out.family = Family::kDrift;
-  out.id = fmt::format("drift/{}", event.id);
+  out.id = fmt::format("drift-{}", event.id);
   out.type = fmt::format("{}drift.{}", kTypePrefix, core::to_string(event.step));
   out.subject = row.resource_id;
   out.at = event.at;
@@ -208,7 +208,7 @@ Event compliance_event(const core::TransitionRow& row,
   const auto severity = check ? check->severity : core::Severity::kLow;
   Event out;
   out.family = Family::kCompliance;
-  out.id = fmt::format("transition/{}", row.row);
+  out.id = fmt::format("transition-{}", row.row);
   out.type = fmt::format("{}compliance.changed", kTypePrefix);
   out.subject = row.resource_id;
   out.at = row.at;
