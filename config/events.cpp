@@ -53,32 +53,26 @@ std::string wrong_with(std::string_view url, bool may_be_plain) {
   return {};
 }
 
-void read_severity(YamlReader& reader, core::Severity& out) {
-  std::string word(core::to_string(out));
-  reader.choice("min_severity", {"low", "medium", "high", "critical"}, word);
-  out = core::parse_severity(word).value_or(out);
-}
-
-void read_webhook(YamlReader& reader, const std::filesystem::path& base, Webhook& out) {
-  reader.allow(
+void read_webhook(YamlReader& webhook, const std::filesystem::path& base, Webhook& out) {
+  webhook.allow(
       {"name", "url", "secret", "types", "min_severity", "ca_file", "give_up_after", "insecure"});
-  reader.text("name", out.name);
+  webhook.text("name", out.name);
   if (!is_name(out.name)) {
-    reader.fail("name", "a webhook needs a `name` of letters, digits, `-`, `_` and `.`");
+    webhook.fail("name", "a webhook needs a `name` of letters, digits, `-`, `_` and `.`");
   }
   bool insecure = false;
-  reader.boolean("insecure", insecure);
-  reader.text("url", out.url);
+  webhook.boolean("insecure", insecure);
+  webhook.text("url", out.url);
   if (const auto wrong = wrong_with(out.url, insecure); !wrong.empty()) {
-    reader.fail("url", fmt::format("`url`: {}", wrong));
+    webhook.fail("url", fmt::format("`url`: {}", wrong));
   }
-  read_secret_place(reader, "secret", base, out.secret);
+  read_secret_place(webhook, "secret", base, out.secret);
   if (out.secret == SecretPlace{}) {
-    reader.fail("", "a webhook needs a `secret`, with which its events are signed");
+    webhook.fail("", "a webhook needs a `secret`, with which its events are signed");
   }
-  if (reader.has("types")) {
+  if (webhook.has("types")) {
     out.drift = out.compliance = false;
-    reader.items("types", [&](std::string_view type) -> std::string {
+    webhook.items("types", [&](std::string_view type) -> std::string {
       if (type != "drift" && type != "compliance") {
         return fmt::format("`{}` must be one of drift, compliance", type);
       }
@@ -86,23 +80,27 @@ void read_webhook(YamlReader& reader, const std::filesystem::path& base, Webhook
       return {};
     });
   }
-  read_severity(reader, out.min_severity);
-  reader.path("ca_file", base, out.ca_file);
-  reader.duration("give_up_after", std::chrono::seconds(1), out.give_up_after);
+  std::string severity(core::to_string(out.min_severity));
+  webhook.choice("min_severity", {"low", "medium", "high", "critical"}, severity);
+  out.min_severity = core::parse_severity(severity).value_or(out.min_severity);
+  webhook.path("ca_file", base, out.ca_file);
+  webhook.duration("give_up_after", std::chrono::seconds(1), out.give_up_after);
 }
 
-void read_alertmanager(YamlReader& reader, const std::filesystem::path& base, Alertmanager& out) {
-  reader.allow({"urls", "min_severity", "resend", "ca_file"});
-  reader.items("urls", [&](std::string_view url) -> std::string {
+void read_alertmanager(YamlReader& alertmanager, const std::filesystem::path& base, Alertmanager& out) {
+  alertmanager.allow({"urls", "min_severity", "resend", "ca_file"});
+  alertmanager.items("urls", [&](std::string_view url) -> std::string {
     out.urls.emplace_back(url);
     return wrong_with(url, /*may_be_plain=*/true);
   });
   if (out.urls.empty()) {
-    reader.fail("", "`alertmanager` needs `urls`, a list of at least one");
+    alertmanager.fail("", "`alertmanager` needs `urls`, a list of at least one");
   }
-  read_severity(reader, out.min_severity);
-  reader.duration("resend", std::chrono::seconds(1), out.resend);
-  reader.path("ca_file", base, out.ca_file);
+  std::string severity(core::to_string(out.min_severity));
+  alertmanager.choice("min_severity", {"low", "medium", "high", "critical"}, severity);
+  out.min_severity = core::parse_severity(severity).value_or(out.min_severity);
+  alertmanager.duration("resend", std::chrono::seconds(1), out.resend);
+  alertmanager.path("ca_file", base, out.ca_file);
 }
 
 }  // namespace

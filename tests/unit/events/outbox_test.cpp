@@ -157,7 +157,7 @@ TEST_CASE_FIXTURE(Fixture, "what fails holds up what comes after it, and is offe
 
 TEST_CASE_FIXTURE(Fixture, "who dies after telling and before keeping the place tells again") {
   fails({1, 2});
-  script = [this](const events::Event& event) {
+  script = [](const events::Event& event) {
     if (event.id == "drift-1") {
       // The process ends here: nothing of this round is stored.
       return failed(event);
