@@ -1,6 +1,8 @@
 #include "config/settings.hpp"
 
 #include "config/drift.hpp"
+#include "config/events.hpp"
+#include "config/secret_place.hpp"
 #include "config/text_file.hpp"
 #include "config/yaml_reader.hpp"
 #include "core/resource_id.hpp"
@@ -100,33 +102,6 @@ const std::vector<CredentialKeys>& credential_keys() {
       {"azure_cli", 0, {"tenant_id"}},
   };
   return known;
-}
-
-void read_secret_place(YamlReader& credential,
-                       std::string_view key,
-                       const std::filesystem::path& base,
-                       SecretPlace& out) {
-  if (credential.is_scalar(key)) {
-    credential.fail(key,
-                    fmt::format("`{}` says where it is: one of file, credential and environment; "
-                                "it never stands here itself",
-                                key));
-    return;
-  }
-  credential.mapping(key, [&](YamlReader& secret) {
-    secret.allow({"file", "credential", "environment"});
-    secret.path("file", base, out.file);
-    secret.text("credential", out.credential);
-    secret.text("environment", out.environment);
-    const int places =
-        int{!out.file.empty()} + int{!out.credential.empty()} + int{!out.environment.empty()};
-    if (places != 1) {
-      secret.fail("", "exactly one of file, credential and environment says where it is");
-    }
-    if (out.credential.contains('/')) {
-      secret.fail("credential", "`credential` is the name of a systemd credential, not a path");
-    }
-  });
 }
 
 /// Those that are no GUID and no domain would end up in the path of a URL.
@@ -377,8 +352,16 @@ void read_drift(YamlReader& drift, const std::filesystem::path& base, Drift& out
 }
 
 void read_document(YamlReader& root, const std::filesystem::path& base, Settings& out) {
-  root.allow(
-      {"azure", "inventory", "baseline", "drift", "schedule", "storage", "privacy", "web", "log"});
+  root.allow({"azure",
+              "inventory",
+              "baseline",
+              "drift",
+              "events",
+              "schedule",
+              "storage",
+              "privacy",
+              "web",
+              "log"});
   root.mapping("azure", [&](YamlReader& azure) { read_azure(azure, base, out); });
   std::string inventory = "baseline";
   root.choice("inventory", {"baseline", "all"}, inventory);
@@ -393,6 +376,7 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
               "`baseline.assignments` needs at least one assignment: nothing would be evaluated");
   }
   root.mapping("drift", [&](YamlReader& drift) { read_drift(drift, base, out.drift); });
+  root.mapping("events", [&](YamlReader& events) { read_events(events, base, out.events); });
   root.mapping("schedule", [&](YamlReader& schedule) {
     schedule.allow({"sweep", "changes", "activity", "details"});
     schedule.duration("sweep", std::chrono::seconds(5), out.schedule.sweep);
@@ -500,6 +484,7 @@ std::vector<std::string> keys_needing_restart(const Settings& running, const Set
   compare("storage.retention",
           running.retention == wanted.retention && running.max_size == wanted.max_size);
   compare("drift.socket", running.drift.socket == wanted.drift.socket);
+  compare("events", running.events == wanted.events);
   compare("privacy.actors", running.actors == wanted.actors);
   compare("storage.backup", running.backup == wanted.backup);
   compare(

@@ -3,6 +3,7 @@
 
 #include "core/actors.hpp"
 #include "core/model/drift_rules.hpp"
+#include "core/model/verdict.hpp"
 #include "core/result.hpp"
 
 #include <chrono>
@@ -97,6 +98,34 @@ struct Drift {
   }
 };
 
+/// Who is told of drift and verdicts, and signed with what.
+struct Webhook {
+  std::string name;
+  std::string url;
+  SecretPlace secret;
+  bool drift = true;
+  bool compliance = true;
+  core::Severity min_severity = core::Severity::kLow;
+  std::string ca_file;  // PEM file to trust instead of the system's
+  std::chrono::seconds give_up_after{std::chrono::hours(72)};
+  bool operator==(const Webhook&) const = default;
+};
+
+struct Alertmanager {
+  std::vector<std::string> urls;  // empty: none
+  core::Severity min_severity = core::Severity::kHigh;
+  std::chrono::seconds resend{60};
+  std::string ca_file;
+  bool operator==(const Alertmanager&) const = default;
+};
+
+struct Events {
+  std::vector<Webhook> webhooks;
+  bool log = false;
+  Alertmanager alertmanager;
+  bool operator==(const Events&) const = default;
+};
+
 struct Settings {
   std::vector<std::string> files;    // what was read: the configuration, then its drop-ins
   std::vector<std::string> ignored;  // files beside the drop-ins whose names do not end in .yaml
@@ -110,6 +139,7 @@ struct Settings {
   std::vector<AssignmentConfig> assignments;
   std::string exemptions_file;  // empty: none
   Drift drift;
+  Events events;
   Schedule schedule;
   std::string storage_path = "/var/lib/plumbline/plumbline.db";
   std::string key_file;  // empty: `<storage path>.key`
@@ -120,6 +150,7 @@ struct Settings {
   std::string listen_address = "127.0.0.1";
   std::uint16_t listen_port = 9837;
   std::string web_config_file;  // empty: plain HTTP, no users
+  std::string external_url;     // of the command line: where people see the page; empty: unknown
   std::string log_level = "info";
   std::string log_format = "logfmt";
 };

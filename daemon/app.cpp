@@ -24,6 +24,7 @@ namespace {
 
 /// How long one who changes drift waits for the cycle in the making to end.
 constexpr std::chrono::seconds kOrderPatience{60};
+constexpr std::size_t kStoreId = 16;  // hexadecimal digits
 constexpr std::string_view kFirstPassAuthor = "plumbline";
 
 collectors::InventoryOptions inventory_options(const config::Settings& settings) {
@@ -75,6 +76,7 @@ App::~App() {
   }
   // Kept connections belong to that context: they must not outlive it.
   transport_.reset();
+  notifications_.reset();
 }
 
 Status App::open_store() {
@@ -99,6 +101,8 @@ Status App::open_store() {
     backups_ = std::make_unique<Backups>(
         settings_.backup, settings_.storage_path, clock_, *log_, *registry_);
   }
+  store_id_ =
+      core::to_hex(core::hmac_sha256(opened->redaction_key, "urn:plumbline")).substr(0, kStoreId);
   normaliser_ = std::make_unique<core::Normaliser>(std::move(opened->redaction_key));
   return Status::ok();
 }
@@ -227,6 +231,25 @@ Status App::connect() {
   return Status::ok();
 }
 
+Status App::connect_notifications() {
+  auto made = Notifications::make(settings_,
+                                  collectors::process_environment(),
+                                  {.store = *store_,
+                                   .clock = clock_,
+                                   .log = *log_,
+                                   .registry = *registry_,
+                                   .io = io_.executor(),
+                                   .cpu = cpu_.executor(),
+                                   .storage = storage_.executor(),
+                                   .summary = [this]() { return published()->summary; },
+                                   .store_id = store_id_});
+  if (!made) {
+    return made.error();
+  }
+  notifications_ = *std::move(made);
+  return Status::ok();
+}
+
 Result<std::unique_ptr<App>> App::build(const config::Settings& settings,
                                         std::unique_ptr<core::Log> log) {
   std::unique_ptr<App> app(new App(settings, std::move(log)));
@@ -240,8 +263,12 @@ Result<std::unique_ptr<App>> App::build(const config::Settings& settings,
       return baseline.error();
     }
   }
-  for (const auto step :
-       {&App::open_store, &App::load, &App::adopt_at_start, &App::connect, &App::publish}) {
+  for (const auto step : {&App::open_store,
+                          &App::load,
+                          &App::adopt_at_start,
+                          &App::connect,
+                          &App::publish,
+                          &App::connect_notifications}) {
     if (auto done = (app.get()->*step)(); !done) {
       return done.error();
     }
@@ -281,6 +308,7 @@ net::Task<void> App::committed(core::CycleReport report) {
   if (!published) {
     log_->error("publish_failed", {{core::log_field::kError, published.error().message}});
   }
+  notifications_->notify();
 }
 
 void App::record(const core::CycleReport& report) {
@@ -663,12 +691,14 @@ void App::start_maintenance() {
                                            clock_,
                                            *log_);
   retention_->start();
+  notifications_->start();
 }
 
 void App::stop(std::chrono::seconds patience) {
   stopping_ = true;
   retention_.reset();
   backups_.reset();
+  notifications_->stop();
   wake().set();
   inventory_->cancel();
   watch_->cancel();
@@ -678,6 +708,7 @@ void App::stop(std::chrono::seconds patience) {
     };
     net::run_blocking(cpu_.executor(), wait(stopped_, patience));
   }
+  notifications_->wait(patience);
 }
 
 std::shared_ptr<const Published> App::published() const {

@@ -19,6 +19,7 @@
 #include "daemon/backups.hpp"
 #include "daemon/daemon_metrics.hpp"
 #include "daemon/heartbeats.hpp"
+#include "daemon/notifications.hpp"
 #include "daemon/reload_requests.hpp"
 #include "daemon/retention.hpp"
 #include "daemon/scheduler.hpp"
@@ -84,7 +85,8 @@ class App {
   /// Passes, and polls of change feed and activity log, for ever, at the configured intervals; ends
   /// after `stop`.
   net::Task<void> run_schedule();
-  /// Scheduled copies and retention, on threads of their own until `stop`. From main().
+  /// Scheduled copies and retention, on threads of their own, and notifications, until `stop`.
+  /// From main().
   void start_maintenance();
   /// Ends the schedule and waits for the pass in progress, for at most `patience`. From main().
   void stop(std::chrono::seconds patience);
@@ -113,6 +115,8 @@ class App {
 
   /// Thread-safe.
   [[nodiscard]] Collection collection() const;
+
+  [[nodiscard]] const Notifications& notifications() const { return *notifications_; }
 
  private:
   App(config::Settings settings, std::unique_ptr<core::Log> log);
@@ -165,6 +169,7 @@ class App {
   core::Status adopt_at_start();
   core::Status adopt();
   core::Status connect();
+  core::Status connect_notifications();
   core::Status publish();
   /// Publishes what a cycle committed, so that readers see it at once.
   net::Task<void> committed(core::CycleReport report);
@@ -182,6 +187,7 @@ class App {
   /// Changed on the storage thread only, with the store's checks, under mutex_.
   std::shared_ptr<const compliance::Baseline> baseline_;
   std::unique_ptr<core::Normaliser> normaliser_;
+  std::string store_id_;
   std::unique_ptr<core::Store> store_;
   std::unique_ptr<Retention> retention_;
   std::unique_ptr<Backups> backups_;  // copies may be made where the configuration says so
@@ -202,6 +208,7 @@ class App {
   std::unique_ptr<collectors::Inventory> inventory_;
   std::unique_ptr<collectors::ChangeWatch> watch_;
   std::unique_ptr<AliasRefresh> alias_refresh_;
+  std::unique_ptr<Notifications> notifications_;
   // Last, so that no thread runs when anything above goes.
   net::Worker storage_;
   net::Worker cpu_;

@@ -22,10 +22,6 @@ namespace {
 
 using Made = Result<std::unique_ptr<collectors::Credential>>;
 
-collectors::SecretSource source_of(const config::SecretPlace& place) {
-  return {.file = place.file, .credential = place.credential, .environment = place.environment};
-}
-
 class Maker {
  public:
   Maker(const config::Settings& settings,
@@ -52,13 +48,13 @@ class Maker {
     }
     if (type == "client_secret") {
       return collectors::make_client_secret(
-          parts_, configured(), source_of(settings_.secret), environment_);
+          parts_, configured(), secret_source(settings_.secret), environment_);
     }
     if (type == "client_certificate") {
       const auto algorithm = settings_.algorithm == "RS256" ? net::AssertionAlgorithm::kRs256
                                                             : net::AssertionAlgorithm::kPs256;
       return collectors::make_client_certificate(
-          parts_, configured(), source_of(settings_.certificate), environment_, algorithm);
+          parts_, configured(), secret_source(settings_.certificate), environment_, algorithm);
     }
     if (type == "azure_cli") {
       collectors::AzureCliOptions options;
@@ -190,6 +186,10 @@ Result<std::unique_ptr<collectors::Credential>> make_credential(
   return Maker(settings, parts, environment, log).make();
 }
 
+collectors::SecretSource secret_source(const config::SecretPlace& place) {
+  return {.file = place.file, .credential = place.credential, .environment = place.environment};
+}
+
 Result<std::optional<net::ProxyOptions>> make_proxy(const config::Proxy& settings,
                                                     const collectors::Environment& environment) {
   const auto variable = [&](const char* lower, const char* upper) {
@@ -206,7 +206,7 @@ Result<std::optional<net::ProxyOptions>> make_proxy(const config::Proxy& setting
     return options.error().with_context(from_environment ? "HTTPS_PROXY" : "azure.proxy.url");
   }
   if (settings.login != config::SecretPlace{}) {
-    options->login = [source = source_of(settings.login), environment]() {
+    options->login = [source = secret_source(settings.login), environment]() {
       return collectors::read_secret(source, environment);
     };
   }

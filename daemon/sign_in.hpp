@@ -20,6 +20,8 @@ namespace plumbline::daemon {
     const collectors::Environment& environment,
     core::Log& log);
 
+[[nodiscard]] collectors::SecretSource secret_source(const config::SecretPlace& place);
+
 /// Nullopt: none. HTTPS_PROXY and NO_PROXY are read (in lower case first) where nothing else is
 /// configured.
 [[nodiscard]] core::Result<std::optional<net::ProxyOptions>> make_proxy(

@@ -388,7 +388,8 @@ class Choice {
         }} {}
 
   [[nodiscard]] std::string sql() const {
-    std::string out = " WHERE (?1 = 0 OR d.id = ?1)";
+    // So that one item is found by its key.
+    std::string out = id_ == 0 ? " WHERE ?1 = 0" : " WHERE d.id = ?1";
     for (const auto& [clause, value] : texts_) {
       out += value.empty() ? std::string() : fmt::format(" AND {}", clause);
     }
@@ -493,6 +494,13 @@ Result<std::vector<core::DriftEventRow>> SnapshotReads<Base>::drift_events(std::
 }
 
 template <class Base>
+Result<std::vector<core::DriftEventRow>> SnapshotReads<Base>::drift_events_since(core::Time since) {
+  const Use use(connection_->prepare(fmt::format("{} WHERE at >= ? ORDER BY id DESC", kEvents)));
+  use->bind(1, core::to_micros(since));
+  return all_rows<core::DriftEventRow>(*use, read_event);
+}
+
+template <class Base>
 Result<std::vector<core::Acceptance>> SnapshotReads<Base>::acceptances(bool in_force_only) {
   const Use use(connection_->prepare(
       "SELECT id, cycle, accepted_at, name, kind, scope, type, path, assignment, reference, "
@@ -520,6 +528,10 @@ template Result<std::vector<core::DriftEventRow>> SnapshotReads<core::Snapshot>:
     std::int64_t, std::size_t);
 template Result<std::vector<core::DriftEventRow>> SnapshotReads<core::JudgeView>::drift_events(
     std::int64_t, std::size_t);
+template Result<std::vector<core::DriftEventRow>> SnapshotReads<core::Snapshot>::drift_events_since(
+    core::Time);
+template Result<std::vector<core::DriftEventRow>>
+    SnapshotReads<core::JudgeView>::drift_events_since(core::Time);
 template Result<std::vector<core::Acceptance>> SnapshotReads<core::Snapshot>::acceptances(bool);
 template Result<std::vector<core::Acceptance>> SnapshotReads<core::JudgeView>::acceptances(bool);
 

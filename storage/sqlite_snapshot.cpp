@@ -81,7 +81,8 @@ core::Evidence read_evidence(const Statement& row) {
 
 constexpr std::string_view kTransitionRows =
     "SELECT t.cycle, t.check_id, t.resource_id, t.from_state, t.to_state, t.reason, t.cause, "
-    "y.committed_at, c.assignment, c.reference, r.key, t.id FROM transition t "
+    "y.committed_at, c.assignment, c.reference, r.key, t.id, r.display_id, r.type "
+    "FROM transition t "
     "JOIN cycle y ON y.number = t.cycle JOIN policy_check c ON c.id = t.check_id "
     "JOIN resource r ON r.id = t.resource_id";
 
@@ -106,6 +107,8 @@ core::TransitionRow read_transition(const Statement& row) {
   out.reference = row.text(9);
   out.resource_key = row.text(10);
   out.row = row.integer(11);
+  out.resource_id = row.text(12);
+  out.resource_type = row.text(13);
   return out;
 }
 

@@ -51,6 +51,13 @@ class SnapshotReads : public Base {
   core::Result<std::vector<core::DriftEventRow>> drift_events_of(std::int64_t drift) override;
   core::Result<std::vector<core::DriftEventRow>> drift_events(std::int64_t after,
                                                               std::size_t limit) override;
+  core::Result<std::vector<core::DriftEventRow>> drift_events_since(core::Time since) override;
+  core::Result<std::vector<core::DriftMinute>> drift_minutes(core::Time since) override;
+  core::Result<core::EventPosition> last_events() override;
+  core::Result<core::PendingEvents> pending_events(const core::EventPosition& after) override;
+  core::Result<std::optional<core::EventPosition>> sink_position(std::string_view sink) override;
+  core::Result<std::vector<core::DeadLetter>> dead_letters(std::size_t limit) override;
+  core::Result<std::int64_t> count_dead_letters(std::string_view sink) override;
   core::Result<std::vector<core::Acceptance>> acceptances(bool in_force_only) override;
   core::Result<std::vector<core::TransitionRow>> transitions(std::size_t limit) override;
   core::Result<std::vector<core::VersionRow>> versions(std::string_view key) override;

@@ -5,6 +5,7 @@
 #include "storage/file_system.hpp"
 #include "storage/retention.hpp"
 #include "storage/schema.hpp"
+#include "storage/sinks.hpp"
 #include "storage/sqlite.hpp"
 #include "storage/sqlite_cycle.hpp"
 #include "storage/sqlite_snapshot.hpp"
@@ -52,6 +53,12 @@ class SqliteStore final : public core::Store {
       }
     }
     return (*transaction)->commit();
+  }
+
+  Status put_sink(std::string_view sink,
+                  const core::EventPosition& position,
+                  const std::vector<core::DeadLetter>& refused) override {
+    return storage::put_sink(*writer_, sink, position, refused);
   }
 
   Status put_cached_document(const core::CachedDocument& document) override {

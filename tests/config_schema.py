@@ -4,7 +4,8 @@
 Usage: config_schema.py PLUMBLINE SOURCE_DIR
 
 Each document below is given to the schema and to `plumbline check-config`, and both must take it, or both refuse it.
-Keys and choices are compared with config/settings.cpp and config/drift.cpp, defaults with the example.
+Keys and choices are compared with config/settings.cpp, drift.cpp, events.cpp and secret_place.cpp, defaults with the
+example.
 """
 import json
 import pathlib
@@ -32,14 +33,26 @@ PLACES = {"root": (), "azure": ("azure",), "cloud": ("azure", "cloud"), "custom"
           "backup": ("storage", "backup"), "privacy": ("privacy",),
           "web": ("web",), "log": ("log",), "drift": ("drift",), "flapping": ("drift", "flapping"),
           "include": ("drift", "include", "[]"),
+          "events": ("events",), "webhook": ("events", "webhooks", "[]"), "alertmanager": ("events", "alertmanager"),
           "expected": ("drift", "expected", "[]"), "window": ("drift", "expected", "[]", "windows", "[]")}
 
 ASSIGNMENT = "baseline: {assignments: [{name: a, initiative: base, %s}]}\n"
 EXPECTED = "drift: {expected: [{name: x, effect: accept, %s}]}\n"
 MINIMAL = "baseline: {assignments: [{name: a, initiative: base}]}\n"
 SECRET = MINIMAL + "azure: {credential: {type: client_secret, tenant_id: t, client_id: c, %s}}\n"
+WEBHOOK = MINIMAL + "events: {webhooks: [{name: a, %s}]}\n"
+ALERTMANAGER = MINIMAL + "events: {alertmanager: {%s}}\n"
 CERTIFICATE = MINIMAL + "azure: {credential: {type: client_certificate, tenant_id: t, client_id: c, %s}}\n"
 ACCEPTED = {
+    "a webhook": WEBHOOK % "url: 'https://hooks.example/a?b=c', secret: {file: f}",
+    "a webhook with everything": WEBHOOK % "url: 'https://hooks.example', secret: {credential: c}, types: [drift, "
+                                           "compliance], min_severity: high, ca_file: ca.pem, give_up_after: 7d",
+    "a webhook on this machine": WEBHOOK % "url: 'http://localhost:8080/x', secret: {environment: E}",
+    "a webhook at a loopback address": WEBHOOK % "url: 'http://[::1]:8080', secret: {environment: E}",
+    "a webhook that may be read": WEBHOOK % "url: 'http://hooks.example', secret: {file: f}, insecure: true",
+    "events in the log": MINIMAL + "events: {log: true, webhooks: , alertmanager: }\n",
+    "an Alertmanager": ALERTMANAGER % "urls: ['http://am:9093', 'https://am/x'], min_severity: low, resend: 30s, "
+                                      "ca_file: f",
     "the least": MINIMAL,
     "sections without contents": MINIMAL + "azure:\nschedule:\nstorage:\nweb:\nlog:\n",
     "parts of azure without contents": MINIMAL + "azure: {cloud: , credential: , scope: }\n",
@@ -216,6 +229,22 @@ REFUSED = {
     "an hour without minutes": MINIMAL + EXPECTED % "windows: [{from: '7'}]",
     "an hour after the last": MINIMAL + EXPECTED % "windows: [{to: '24:01'}]",
     "another time zone": MINIMAL + EXPECTED % "windows: [{time_zone: Europe/Berlin}]",
+    "an unknown key of events": MINIMAL + "events: {webhook: []}\n",
+    "a webhook without a name": MINIMAL + "events: {webhooks: [{url: 'https://a', secret: {file: f}}]}\n",
+    "a webhook with blanks": MINIMAL + "events: {webhooks: [{name: a b, url: 'https://a', secret: {file: f}}]}\n",
+    "a webhook without a secret": WEBHOOK % "url: 'https://a'",
+    "a webhook nowhere": WEBHOOK % "secret: {file: f}",
+    "a webhook that anybody may read": WEBHOOK % "url: 'http://hooks.example', secret: {file: f}",
+    "a webhook that only looks like this machine": WEBHOOK % "url: 'http://localhost.example', secret: {file: f}",
+    "a webhook with a login": WEBHOOK % "url: 'https://u:p@a', secret: {file: f}",
+    "a webhook by mail": WEBHOOK % "url: 'mailto:a@b', secret: {file: f}",
+    "another type of events": WEBHOOK % "url: 'https://a', secret: {file: f}, types: [scores]",
+    "another severity": WEBHOOK % "url: 'https://a', secret: {file: f}, min_severity: urgent",
+    "a webhook that is given up at once": WEBHOOK % "url: 'https://a', secret: {file: f}, give_up_after: 0s",
+    "no Alertmanager": ALERTMANAGER % "min_severity: high",
+    "an Alertmanager that is no URL": ALERTMANAGER % "urls: ['am:9093']",
+    "an Alertmanager with a login": ALERTMANAGER % "urls: ['http://u:p@am']",
+    "alerts without end": ALERTMANAGER % "urls: ['http://am'], resend: 0s",
     "a section that is a list": MINIMAL + "log: [info]\n",
 }
 
@@ -272,7 +301,8 @@ def main():
     Draft202012Validator.check_schema(schema)
     validator = Draft202012Validator(schema)
     keys_and_choices(schema, "".join((source / "config" / name).read_text(encoding="utf-8")
-                                     for name in ("settings.cpp", "drift.cpp")))
+                                     for name in ("settings.cpp", "drift.cpp", "events.cpp",
+                                                  "secret_place.cpp")))
     example = yaml.safe_load((source / "config/plumbline.yaml").read_text(encoding="utf-8"))
     if defaults(schema, example) < 12:
         failures.append("the example was not understood")

@@ -17,7 +17,8 @@ ALLOWED = {
     "net": {"core"},
     "collectors": {"net", "core"},
     "storage": {"core"},
-    "daemon": {"collectors", "storage", "compliance", "policy", "config", "net", "core"},
+    "events": {"net", "core"},
+    "daemon": {"events", "collectors", "storage", "compliance", "policy", "config", "net", "core"},
     "simulator": {"net", "core"},
 }
 # Library header -> the only folders that may include it.

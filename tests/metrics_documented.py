@@ -9,7 +9,7 @@ import pathlib
 import re
 import sys
 
-FOLDERS = ("core", "config", "policy", "compliance", "net", "collectors", "storage", "daemon")
+FOLDERS = ("core", "config", "policy", "compliance", "net", "collectors", "storage", "events", "daemon")
 NAME = r"(?:plumbline|process)_[a-z0-9_]+"
 # A metric is registered by a builder, by daemon/daemon_metrics.cpp's gauge(), or rendered as a family.
 REGISTERED = re.compile(r"(?:\.Name\(|\.family\(|\bfamily\(|\bgauge\(\s*\*?\w+,)\s*\"(" + NAME + ")\"")

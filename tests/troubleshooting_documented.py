@@ -10,7 +10,7 @@ import pathlib
 import re
 import sys
 
-FOLDERS = ("core", "config", "policy", "compliance", "net", "collectors", "storage", "daemon")
+FOLDERS = ("core", "config", "policy", "compliance", "net", "collectors", "storage", "events", "daemon")
 ERROR_WORD = re.compile(r"case Errc::k\w+:\s*return \"(\w+)\"")
 # Reasons that no Errc has: constants of the policy engine, and words that metrics are given directly.
 OTHER_REASON = re.compile(r"kNotCollected = \"(\w+)\"|count_error\([^;]*?, \"(\w+)\"\)")

@@ -125,6 +125,38 @@ struct TransitionRow {
   std::string assignment;
   std::string reference;
   std::string resource_key;
+  std::string resource_id;
+  std::string resource_type;
+};
+
+/// Up to which rows a receiver has been told what happened.
+struct EventPosition {
+  std::int64_t drift_event = 0;
+  std::int64_t transition = 0;
+  auto operator<=>(const EventPosition&) const = default;
+};
+
+/// What lies behind a position.
+struct PendingEvents {
+  std::int64_t count = 0;
+  std::optional<Time> oldest;
+};
+
+/// An event that a receiver did not take and is not offered again.
+struct DeadLetter {
+  std::int64_t id = 0;
+  std::string sink;
+  std::string event;  // its CloudEvents id
+  Time at;            // when it was given up
+  std::string error;  // without secrets
+};
+
+/// Drift of one severity that opened within one minute.
+struct DriftMinute {
+  Time minute;
+  Severity severity = Severity::kLow;
+  std::int64_t opened = 0;
+  std::int64_t open = 0;  // of these, neither covered nor resolved by now
 };
 
 struct VersionRow {
@@ -315,6 +347,19 @@ class Snapshot : public ResourceReads {
   virtual Result<std::vector<DriftEventRow>> drift_events_of(std::int64_t drift) = 0;
   virtual Result<std::vector<DriftEventRow>> drift_events(std::int64_t after,
                                                           std::size_t limit) = 0;
+  /// The steps taken since then, the latest first.
+  virtual Result<std::vector<DriftEventRow>> drift_events_since(Time since) = 0;
+  /// Minutes with drift that is open, or of which a step was taken since then; with all severities
+  /// of the minute.
+  virtual Result<std::vector<DriftMinute>> drift_minutes(Time since) = 0;
+  /// The highest rows that there are.
+  virtual Result<EventPosition> last_events() = 0;
+  virtual Result<PendingEvents> pending_events(const EventPosition& after) = 0;
+  /// nullopt: nobody has put one.
+  virtual Result<std::optional<EventPosition>> sink_position(std::string_view sink) = 0;
+  /// The latest first.
+  virtual Result<std::vector<DeadLetter>> dead_letters(std::size_t limit) = 0;
+  virtual Result<std::int64_t> count_dead_letters(std::string_view sink) = 0;
   /// In the order in which they were made.
   virtual Result<std::vector<Acceptance>> acceptances(bool in_force_only) = 0;
   virtual Result<std::vector<TransitionRow>> transitions(std::size_t limit) = 0;

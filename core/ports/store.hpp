@@ -156,6 +156,11 @@ class Store {
   /// How far feeds have been read, where that is all there is to write. Storage thread, between
   /// cycles.
   virtual Status put_watermarks(const std::vector<std::pair<std::string, Time>>& positions) = 0;
+  /// How far a receiver of events has been told, with what it did not take on the way; of that the
+  /// latest thousand are kept. Storage thread, between cycles or between the steps of one.
+  virtual Status put_sink(std::string_view sink,
+                          const EventPosition& position,
+                          const std::vector<DeadLetter>& refused) = 0;
   /// Keeps a document that can be fetched again, in place of an older one of that name. Storage
   /// thread, between cycles.
   virtual Status put_cached_document(const CachedDocument& document) = 0;

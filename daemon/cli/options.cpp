@@ -56,6 +56,7 @@ core::Result<config::Settings> load_settings_with(const CommonOptions& options) 
     settings->listen_address = address->address;
     settings->listen_port = address->port;
   }
+  settings->external_url = options.external_url;
   if (!options.web_config_file.empty()) {
     settings->web_config_file = options.web_config_file;
   }

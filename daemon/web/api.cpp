@@ -30,6 +30,10 @@ using nlohmann::json;
 
 namespace {
 
+json time_or_null(const std::optional<core::Time>& time) {
+  return time ? json(core::to_rfc3339(*time)) : json(nullptr);
+}
+
 constexpr std::int64_t kDefaultLimit = 100;
 constexpr std::size_t kMaxLimit = 1000;
 constexpr std::size_t kMaxScanned = 20'000;  // verdicts that one request for results reads
@@ -162,6 +166,8 @@ class Api {
         return transitions();
       case Operation::kCycles:
         return cycles();
+      case Operation::kOutbox:
+        return outbox();
       case Operation::kDocument:
         break;
     }
@@ -1039,6 +1045,43 @@ class Api {
       list.push_back(cycle_json(row));
     }
     return json{{"cycles", std::move(list)}};
+  }
+
+  [[nodiscard]] static json sink_json(const events::SinkStatus& sink) {
+    return {
+        {"name", sink.name},
+        {"target", sink.target},
+        {"position",
+         {{"drift_event", sink.position.drift_event}, {"transition", sink.position.transition}}},
+        {"pending", sink.pending},
+        {"oldest_pending_at", time_or_null(sink.oldest)},
+        {"delivered", sink.taken},
+        {"failed", sink.failed},
+        {"dead_letters", sink.dead_letters},
+        {"last_error", sink.last_error},
+        {"last_error_at", time_or_null(sink.last_error_at)},
+        {"last_delivered_at", time_or_null(sink.last_taken_at)},
+        {"next_attempt_at", time_or_null(sink.next_attempt_at)}};
+  }
+
+  Result<json> outbox() {
+    auto letters = snapshot_->dead_letters(limit());
+    if (!letters) {
+      return letters.error();
+    }
+    json sinks = json::array();
+    for (const auto& sink : app_->notifications().statuses()) {
+      sinks.push_back(sink_json(sink));
+    }
+    json dead = json::array();
+    for (const auto& letter : *letters) {
+      dead.push_back({{"id", letter.id},
+                      {"sink", letter.sink},
+                      {"event", letter.event},
+                      {"at", core::to_rfc3339(letter.at)},
+                      {"error", letter.error}});
+    }
+    return json{{"sinks", std::move(sinks)}, {"dead_letters", std::move(dead)}};
   }
 
   App* app_;

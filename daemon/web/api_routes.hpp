@@ -30,6 +30,7 @@ enum class Operation : std::uint8_t {
   kExemptions,
   kTransitions,
   kCycles,
+  kOutbox,
   kDocument,
 };
 

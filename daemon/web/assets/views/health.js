@@ -1,5 +1,5 @@
 // Health of the collection.
-import { apiList, kTimeoutMs } from '../lib/api.js';
+import { api, apiList, kTimeoutMs } from '../lib/api.js';
 import { a, aside, card, def, gap, h, h2, ident, kNone, para } from '../lib/document.js';
 import {
   ago,
@@ -90,20 +90,60 @@ function missingEvidence(status) {
   );
 }
 
+function outboxTables(outbox) {
+  const sinks = list(outbox.sinks);
+  if (sinks.length === 0) return [];
+  const letters = list(outbox.dead_letters);
+  return [
+    section(
+      'Notifications',
+      'Since the daemon started; what is not taken is offered again.',
+      table(
+        'Notifications',
+        ['Receiver', 'Where', 'Delivered|num', 'Failed|num', 'Pending|num', 'Last error'],
+        sinks.map((sink) => [
+          sink.name,
+          ident(sink.name),
+          sink.target,
+          count(sink.delivered),
+          count(sink.failed),
+          sink.pending > 0 ? gap(count(sink.pending)) : count(0),
+          sink.last_error ? [gap(sink.last_error), ' ', ago(sink.last_error_at)] : kNone,
+        ]),
+      ),
+    ),
+    letters.length > 0 &&
+      section(
+        'Dead letters',
+        'What a receiver did not take and is not offered again.',
+        limited('dead letters', letters.map((letter) => [
+          letter.id,
+          ident(letter.event),
+          letter.sink,
+          letter.error,
+          ago(letter.at),
+        ]), 20, (some) =>
+          table('Dead letters', ['Event', 'Receiver', 'Error', 'Given up'], some),
+        ),
+      ),
+  ];
+}
+
 const kHealthCycles = 10;
 
 export const health = {
   title: () => 'Health',
   async load(route, signal) {
     const absent = () => null; // metrics and probes may be kept from a reader of the page
-    const [cycles, metrics, healthy] = await Promise.all([
+    const [cycles, outbox, metrics, healthy] = await Promise.all([
       apiList('cycles', { limit: kHealthCycles }, signal),
+      api('outbox', { limit: 100 }, signal),
       plain('metrics', signal).catch(absent),
       plain('-/healthy', signal).catch(absent),
     ]);
-    return { cycles, metrics: metrics?.status === 200 ? metrics.text : null, healthy };
+    return { cycles, outbox, metrics: metrics?.status === 200 ? metrics.text : null, healthy };
   },
-  draw({ cycles, metrics, healthy }) {
+  draw({ cycles, outbox, metrics, healthy }) {
     const { status } = app;
     const subscriptions = list(status?.subscriptions);
     const quotas = metrics === null ? [] : samples(metrics, 'plumbline_azure_quota_remaining');
@@ -213,6 +253,7 @@ export const health = {
               ]),
             ),
       ),
+      ...outboxTables(outbox),
       section(
         'Recent cycles',
         a(link(['history'], { show: 'cycles' }), 'All cycles'),
