@@ -34,6 +34,7 @@ class MemoryReads final : public core::ResourceReads {
   core::Status for_each_of_type(std::string_view type,
                                 std::string_view scope,
                                 const ResourceVisitor& visit) override;
+
   core::Result<bool> was_deleted(std::string_view) override { return false; }
 
   core::Result<std::vector<std::int64_t>> referring(std::string_view relation,
