@@ -87,7 +87,9 @@ void read_webhook(YamlReader& webhook, const std::filesystem::path& base, Webhoo
   webhook.duration("give_up_after", std::chrono::seconds(1), out.give_up_after);
 }
 
-void read_alertmanager(YamlReader& alertmanager, const std::filesystem::path& base, Alertmanager& out) {
+void read_alertmanager(YamlReader& alertmanager,
+                       const std::filesystem::path& base,
+                       Alertmanager& out) {
   alertmanager.allow({"urls", "min_severity", "resend", "ca_file"});
   alertmanager.items("urls", [&](std::string_view url) -> std::string {
     out.urls.emplace_back(url);
