@@ -41,8 +41,8 @@ enum class Family : std::uint8_t { kDrift, kCompliance };
 
 struct Event {
   Family family = Family::kDrift;
-  std::string
-      id;  // `drift-<row>` or `transition-<row>`, as in the API: the same however often it is sent
+  /// `drift-<row>` or `transition-<row>`, as in the API: the same however often it is sent.
+  std::string id;
   std::string type;  // `io.plumbline.drift.opened`, ...
   std::string subject;
   core::Time at;

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """The OpenAPI document against what the daemon really answers: every call, every status; ETags; time travel; events."""
 
+import base64
 import datetime
+import http.server
 import json
 import os
+import threading
 import urllib.parse
 
 from harness import DEVELOPMENT, PRODUCTION, Skip, check, contains, equal, http_request, main
@@ -85,14 +88,34 @@ def rewrite(path, *replacements):
         file.write(text)
 
 
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """A webhook that takes no event."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(422)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
 def lived_in(test):
-    """A daemon over two passes, between which something moved and was put back."""
+    """A daemon over two passes, between which something moved and was put back. Its webhook refuses everything."""
     simulator = test.simulator()
     exemptions = os.path.join(test.directory("exemptions"), "exemptions.yaml")
     with open(exemptions, "w", encoding="utf-8") as file:
         file.write(EXEMPTIONS)
     config = test.configure(simulator)
     rewrite(config, ("baseline:\n", f"baseline:\n  exemptions: {exemptions}\n"))
+    receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=receiver.serve_forever, daemon=True).start()
+    secret = os.path.join(test.directory("secret"), "secret")
+    with open(secret, "wb") as file:
+        file.write(base64.b64encode(bytes(32)))
+    with open(config, "a", encoding="utf-8") as file:
+        file.write(f"events: {{webhooks: [{{name: refuses, url: \"http://127.0.0.1:{receiver.server_port}\", "
+                   f"secret: {{file: \"{secret}\"}}, types: [drift]}}]}}\n")
     daemon = test.serve(config, simulator)
     daemon.wait_passes(1)
     row = next(row for row in daemon.results() if row["resource_key"].endswith(WORKSPACE)

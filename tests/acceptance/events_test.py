@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 import urllib.parse
 
 from harness import (PRODUCTION, Process, Skip, check, contains, equal, free_port, http_request, main, read_text,
@@ -355,6 +356,26 @@ def who_comes_later_begins_with_what_happens_then(test):
     receiver.down()
 
 
+def an_end_waits_for_no_receiver(test):
+    simulator = test.simulator()
+    receiver = Receiver()
+    asked = threading.Event()
+
+    def silent(_event):
+        asked.set()
+        time.sleep(60)
+        return 204
+    receiver.answer = silent
+    silent_alertmanager = Receiver()
+    silent_alertmanager.verify = lambda *_: time.sleep(60)
+    config = configured(test, simulator, receiver, more=(
+        f"  alertmanager: {{urls: [\"http://127.0.0.1:{silent_alertmanager.port}\"], resend: 1s}}\n"))
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+    check(asked.wait(30), "the receiver was not asked")
+    equal(daemon.stop(timeout=15), 0, "exit code while a receiver is silent")
+
+
 main([a_flip_is_told_everywhere_and_resolved, a_receiver_that_was_away_misses_nothing,
       a_kill_tells_again_rather_than_not, a_refused_event_is_a_dead_letter,
-      who_comes_later_begins_with_what_happens_then])
+      who_comes_later_begins_with_what_happens_then, an_end_waits_for_no_receiver])

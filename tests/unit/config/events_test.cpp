@@ -56,7 +56,7 @@ TEST_CASE("a webhook has all it needs, or its defaults") {
 
 TEST_CASE("what is wrong with events is said where, and without the URL") {
   CHECK(error_of("{webhooks: [{name: a, secret: {file: s}, url: 'http://h/secret-path'}]}") ==
-        "/etc/p.yaml:2:62: `url`: events go to other machines by https:// only, unless `insecure` "
+        "/etc/p.yaml:2:55: `url`: events go to other machines by https:// only, unless `insecure` "
         "says that they may be read on the way");
   for (const auto* host : {"localhost.h", "127.0.0.1.h", "127.0.0.10", "[::2]", "u@localhost"}) {
     CAPTURE(host);

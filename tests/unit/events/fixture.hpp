@@ -61,6 +61,7 @@ struct EventStore : FilledStore {
     }
     sweep(std::move(page), [&](core::JudgeView& view, const core::CycleChanges&) {
       std::vector<std::int64_t> rows;
+      rows.reserve(resources.size());
       for (const int number : resources) {
         const auto found = view.find(key(number));
         REQUIRE(found);
@@ -130,6 +131,7 @@ struct EventStore : FilledStore {
 
 inline std::vector<std::string> ids_of(const std::vector<events::Event>& events) {
   std::vector<std::string> out;
+  out.reserve(events.size());
   for (const auto& event : events) {
     out.push_back(event.id);
   }
