@@ -292,7 +292,8 @@ def commands_of_the_runbooks_work(test):
         if not shutil.which(tool):
             raise Skip(f"{tool} is not installed")
     simulator = test.simulator()
-    daemon = test.serve(test.configure(simulator, sweep="1h", details="1h", baseline=test.baseline), simulator)
+    daemon = test.serve(test.configure(simulator, sweep="1h", details="1h", baseline=test.baseline,
+                                       extra="events: {log: true}\n"), simulator)
     daemon.wait_passes(1)
     failing = daemon.results(state="NonCompliant", reference=STANDING)[0]["resource_id"]
     folder = os.path.join(test.source_dir, "docs", "runbooks")

@@ -204,8 +204,8 @@ struct Sending : Fixture {
       [](const net::HttpRequest&) { return tests::response(200, ""); };
   tests::ScriptedTransport transport{
       [this](const net::HttpRequest& request) { return script(request); }};
+  net::Worker io{"io", 1};  // ends last: what the others have in flight refers to it
   net::Worker cpu{"cpu", 1};
-  net::Worker io{"io", 1};
   events::Alertmanager alertmanager{{.store = *opened.store,
                                      .clock = clock,
                                      .log = log,

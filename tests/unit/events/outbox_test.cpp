@@ -89,9 +89,9 @@ struct Fixture : EventStore {
   std::string name = "fake";
   FakeSink::Script script = taken;
   Ids offered;
+  net::Worker io{"io", 1};  // ends last: what the others have in flight refers to it
   net::Worker storage{"storage", 1};
   net::Worker cpu{"cpu", 1};
-  net::Worker io{"io", 1};
   std::unique_ptr<events::Outbox> outbox;
 };
 
