@@ -3,11 +3,11 @@
 #include "daemon/azure_options.hpp"
 #include "daemon/drift_json.hpp"
 #include "daemon/sign_in.hpp"
+#include "events/log_sink.hpp"
+#include "events/webhook.hpp"
 
 #include <fmt/format.h>
 
-#include "events/log_sink.hpp"
-#include "events/webhook.hpp"
 #include <random>
 #include <utility>
 

@@ -7,12 +7,12 @@
 #include "core/clock.hpp"
 #include "core/log.hpp"
 #include "core/ports/store.hpp"
-#include "net/http_client.hpp"
-#include "net/task.hpp"
-
 #include "events/alertmanager.hpp"
 #include "events/event_metrics.hpp"
 #include "events/outbox.hpp"
+#include "net/http_client.hpp"
+#include "net/task.hpp"
+
 #include <chrono>
 #include <functional>
 #include <map>

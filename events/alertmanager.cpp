@@ -1,8 +1,9 @@
 #include "events/alertmanager.hpp"
 
+#include "events/webhook.hpp"
+
 #include <fmt/format.h>
 
-#include "events/webhook.hpp"
 #include <algorithm>
 #include <span>
 #include <utility>

@@ -5,11 +5,11 @@
 #include "core/clock.hpp"
 #include "core/log.hpp"
 #include "core/ports/store.hpp"
-#include "net/http_client.hpp"
-
 #include "events/alerts.hpp"
 #include "events/event_metrics.hpp"
 #include "events/outbox.hpp"
+#include "net/http_client.hpp"
+
 #include <atomic>
 #include <memory>
 #include <mutex>

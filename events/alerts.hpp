@@ -2,6 +2,7 @@
 #pragma once
 
 #include "events/event.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <map>

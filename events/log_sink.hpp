@@ -2,7 +2,6 @@
 #pragma once
 
 #include "core/log.hpp"
-
 #include "events/sink.hpp"
 
 namespace plumbline::events {

@@ -5,10 +5,10 @@
 #include "core/clock.hpp"
 #include "core/log.hpp"
 #include "core/ports/store.hpp"
-#include "net/task.hpp"
-
 #include "events/event_metrics.hpp"
 #include "events/sink.hpp"
+#include "net/task.hpp"
+
 #include <atomic>
 #include <chrono>
 #include <functional>

@@ -1,9 +1,9 @@
 // Who is told of events, one after the other.
 #pragma once
 
+#include "events/event.hpp"
 #include "net/task.hpp"
 
-#include "events/event.hpp"
 #include <chrono>
 #include <optional>
 #include <string>

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "core/clock.hpp"
+#include "events/sink.hpp"
 #include "net/http_client.hpp"
 
-#include "events/sink.hpp"
 #include <functional>
 #include <string>
 #include <string_view>

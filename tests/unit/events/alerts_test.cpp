@@ -1,6 +1,6 @@
+#include "events/alertmanager.hpp"
 #include "tests/unit/events/fixture.hpp"
 
-#include "events/alertmanager.hpp"
 #include <algorithm>
 
 using namespace plumbline;

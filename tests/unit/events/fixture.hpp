@@ -1,9 +1,9 @@
 // A store with drift and transitions, and what is known around them.
 #pragma once
 
+#include "events/event.hpp"
 #include "tests/unit/storage/filled_store.hpp"
 
-#include "events/event.hpp"
 #include <map>
 #include <memory>
 #include <string>
