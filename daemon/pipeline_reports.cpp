@@ -125,6 +125,12 @@ std::string xml_escape(std::string_view text) {
         static_cast<unsigned char>(c) >= 0x20 || c == '\t' || c == '\n' || c == '\r';
     out += is_allowed ? c : '?';
   }
+  // Nor for U+FFFE and U+FFFF.
+  for (const std::string_view none : {"\xEF\xBF\xBE", "\xEF\xBF\xBF"}) {
+    for (auto at = out.find(none); at != std::string::npos; at = out.find(none, at)) {
+      out.replace(at, none.size(), "?");
+    }
+  }
   return core::html_escape(out);
 }
 

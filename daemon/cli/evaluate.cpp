@@ -350,12 +350,30 @@ class Reader {
     if (!is_list) {
       return add_resource(value, number);
     }
+    if (options_->complete && value.is_object() && is_page(value)) {
+      return Error{Errc::kInvalidArgument,
+                   fmt::format("{}: a page of a longer list, and --complete says that there is no "
+                               "more",
+                               name_)};
+    }
     for (const auto item : items) {
       if (auto done = add_resource(item, number); !done) {
         return done;
       }
     }
     return Status::ok();
+  }
+
+  /// Whether a list says that it goes on elsewhere.
+  static bool is_page(simdjson::dom::element list) {
+    for (const char* name : {"nextLink", "@nextLink", "$skipToken", "skip_token"}) {
+      std::string_view text;
+      if (list[name].get(text) == simdjson::SUCCESS && !text.empty()) {
+        return true;
+      }
+    }
+    std::string_view truncated;
+    return list["resultTruncated"].get(truncated) == simdjson::SUCCESS && truncated == "true";
   }
 
   Status add_resource(simdjson::dom::element resource, std::uint64_t number) {

@@ -116,6 +116,38 @@ void add_controls(WhatIf& out,
   }
 }
 
+const compliance::Check* find_check(const compliance::Baseline& baseline,
+                                    std::string_view assignment,
+                                    std::string_view reference) {
+  const auto found = std::ranges::find_if(baseline.checks, [&](const compliance::Check& check) {
+    return check.assignment == assignment && check.reference == reference;
+  });
+  return found == baseline.checks.end() ? nullptr : &*found;
+}
+
+/// What was asked for is known of the checks that the store was judged by only.
+core::Status check_is_judged_by(const compliance::Baseline& configured, core::Snapshot& snapshot) {
+  const auto rows = snapshot.checks();
+  if (!rows) {
+    return rows.error();
+  }
+  for (const auto& check : configured.checks) {
+    if (std::ranges::none_of(*rows, [&](const core::CheckRow& row) {
+          return row.assignment == check.assignment && row.reference == check.reference &&
+                 row.definition_hash == check.definition_hash &&
+                 row.parameters_hash == check.parameters_hash;
+        })) {
+      return core::Error{
+          core::Errc::kInvalidArgument,
+          fmt::format("the store was judged by another baseline than the configuration names now "
+                      "({} of {} differs): let the daemon take that over first",
+                      check.reference,
+                      check.assignment)};
+    }
+  }
+  return core::Status::ok();
+}
+
 /// Types of Resource Graph that only the other baseline has asked for. Evidence is kept by table
 /// and subscription, so nothing in a store tells that they are missing.
 std::vector<std::string> unasked_types(const compliance::Baseline& configured,
@@ -181,6 +213,9 @@ Result<WhatIf> compare(const config::Settings& settings, const PastOptions& opti
   if (!read) {
     return read.error();
   }
+  if (auto judged_by = check_is_judged_by(**configured, **snapshot); !judged_by) {
+    return judged_by.error();
+  }
   auto copy = judge_copy(**snapshot, *cycle, out.committed_at, **other);
   if (!copy) {
     return copy.error();
@@ -200,7 +235,12 @@ Result<WhatIf> compare(const config::Settings& settings, const PastOptions& opti
   read = each_verdict(**judged, std::nullopt, [&](core::VerdictRow row) {
     const bool is_open = row.verdict.state != core::ComplianceState::kExempt &&
                          row.verdict.state != core::ComplianceState::kError;
-    if (is_open && undecided.contains(row.reference)) {
+    const auto* was = find_check(**configured, row.assignment, row.reference);
+    const auto* is = find_check(**other, row.assignment, row.reference);
+    const bool was_asked = was != nullptr && is != nullptr &&
+                           was->definition_hash == is->definition_hash &&
+                           was->parameters_hash == is->parameters_hash;
+    if (is_open && !was_asked && undecided.contains(row.reference)) {
       row.verdict.state = core::ComplianceState::kNoEvidence;
       row.verdict.reason = "not_collected";
     }
