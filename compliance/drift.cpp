@@ -270,7 +270,8 @@ Status DriftBook::reconcile(const DriftSubject& resource,
   const auto same = std::ranges::find(
       **found, item.path, [](const DriftChange& difference) { return difference.change.path; });
   if (same == (*found)->end()) {
-    return settle(item);
+    // What was agreed stands: nothing has gone that may come again.
+    return agreed ? view_->resolve_drift(item.id) : settle(item);
   }
   if (!agreed && same->change.new_value == item.new_value) {
     return stand(item);

@@ -350,6 +350,23 @@ TEST_CASE_FIXTURE(Fixture, "drift that keeps coming and going is resolved once i
   }
 }
 
+TEST_CASE_FIXTURE(Fixture, "an accepted value that stays does not flap") {
+  for (int i = 0; i < 2; ++i) {
+    workspace("a", "Enabled").commit();
+    workspace("a", "Disabled").commit();
+  }
+  workspace("a", "Enabled").commit();
+  const auto id = drift({DriftState::kOpen}, kAccess).at(0).item.id;
+  in_book([&](compliance::DriftBook& book) { REQUIRE(book.accept_item(id, accepted_by("a"))); });
+  resource(workspace_key("a"),
+           "microsoft.operationalinsights/workspaces",
+           R"("location":"moved","properties":{"publicNetworkAccessForQuery":"Enabled"})")
+      .commit();
+  CHECK_FALSE(steps(kAccess).contains("flapping"));
+  workspace("a", "Disabled").commit();
+  CHECK(access() == "open Enabled>Disabled");
+}
+
 TEST_CASE_FIXTURE(Fixture, "with `openings: 0` nothing flaps") {
   core::DriftSettings settings;
   settings.flapping.openings = 0;
