@@ -1,9 +1,9 @@
 #include "compliance/baseline.hpp"
 
 #include "compliance/drift_rules.hpp"
-#include "compliance/json_member.hpp"
 #include "core/digest.hpp"
 #include "core/json_limits.hpp"
+#include "core/json_member.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
 
@@ -21,6 +21,7 @@ using core::Errc;
 using core::Error;
 using core::Result;
 using core::Status;
+using core::text_member;
 using nlohmann::json;
 
 namespace {

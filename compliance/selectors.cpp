@@ -1,6 +1,6 @@
 #include "compliance/selectors.hpp"
 
-#include "compliance/json_member.hpp"
+#include "core/json_member.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
 
@@ -16,6 +16,7 @@ namespace plumbline::compliance {
 using core::Errc;
 using core::Error;
 using core::Result;
+using core::text_member;
 using nlohmann::json;
 
 namespace {

@@ -3,6 +3,7 @@
 #include "compliance/drift.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
+#include "daemon/json_values.hpp"
 
 #include <fmt/format.h>
 #include <simdjson.h>
@@ -22,10 +23,6 @@ using json = nlohmann::json;
 namespace {
 
 constexpr std::size_t kRowsAtOnce = 1000;
-
-json time_or_null(const std::optional<core::Time>& time) {
-  return time ? json(core::to_rfc3339(*time)) : json(nullptr);
-}
 
 json version_or_null(std::int64_t version) {
   return version == 0 ? json(nullptr) : json(version);

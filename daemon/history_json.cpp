@@ -1,6 +1,7 @@
 #include "daemon/history_json.hpp"
 
 #include "compliance/attribution.hpp"
+#include "daemon/json_values.hpp"
 
 #include <fmt/format.h>
 
@@ -20,10 +21,6 @@ using core::Result;
 using json = nlohmann::json;
 
 namespace {
-
-json time_or_null(const std::optional<core::Time>& time) {
-  return time ? json(core::to_rfc3339(*time)) : json(nullptr);
-}
 
 json state_or_null(const std::optional<core::ComplianceState>& state) {
   return state ? json(std::string(core::to_string(*state))) : json(nullptr);

@@ -22,7 +22,7 @@ namespace {
 class StoredFacts final : public events::Facts {
  public:
   StoredFacts(DriftRenderer renderer, std::shared_ptr<const compliance::Summary> summary)
-      : renderer_(std::move(renderer)), summary_(std::move(summary)) {
+      : summary_(std::move(summary)), renderer_(std::move(renderer)) {
     for (const auto& check : summary_->checks) {
       checks_.emplace(std::pair(check.check->assignment, check.check->reference), check.check);
     }
@@ -52,8 +52,8 @@ class StoredFacts final : public events::Facts {
   }
 
  private:
-  DriftRenderer renderer_;
   std::shared_ptr<const compliance::Summary> summary_;
+  DriftRenderer renderer_;  // refers to it
   std::map<std::pair<std::string, std::string>, const compliance::Check*> checks_;
 };
 
@@ -83,7 +83,6 @@ events::WebhookOptions webhook_options(const config::Webhook& webhook,
 
 Notifications::Notifications(Parts parts, const config::Settings& settings)
     : parts_(std::move(parts)),
-      owner_tags_(settings.drift.rules.owner_tags),
       source_(settings.external_url.empty() ? "urn:plumbline:" + parts_.store_id
                                             : settings.external_url),
       metrics_(parts_.registry) {}
@@ -120,12 +119,13 @@ Status Notifications::connect(const config::Settings& settings,
                               const collectors::Environment& environment) {
   const auto make_facts =
       [this](core::Snapshot& snapshot) -> Result<std::unique_ptr<events::Facts>> {
-    auto renderer = DriftRenderer::make(snapshot, owner_tags_);
+    auto summary = parts_.summary();
+    auto renderer = DriftRenderer::make(snapshot, summary->baseline->owner_tags);
     if (!renderer) {
       return renderer.error();
     }
     return std::unique_ptr<events::Facts>(
-        std::make_unique<StoredFacts>(*std::move(renderer), parts_.summary()));
+        std::make_unique<StoredFacts>(*std::move(renderer), std::move(summary)));
   };
   std::vector<std::unique_ptr<events::Sink>> sinks;
   for (const auto& webhook : settings.events.webhooks) {

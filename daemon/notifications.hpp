@@ -65,7 +65,6 @@ class Notifications {
                                               const std::string& ca_file);
 
   Parts parts_;
-  std::vector<std::string> owner_tags_;
   std::string source_;  // of CloudEvents
   events::EventMetrics metrics_;
   std::map<std::string, std::unique_ptr<net::HttpTransport>> transports_;  // by CA file

@@ -1,9 +1,11 @@
 #include "events/alerts.hpp"
 
+#include "core/json_member.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <ranges>
 #include <set>
 #include <utility>
 
@@ -13,6 +15,7 @@ using core::DriftState;
 using core::DriftStep;
 using core::Result;
 using core::Severity;
+using core::text_member;
 using nlohmann::json;
 
 namespace {
@@ -32,11 +35,6 @@ void add(Labels& labels, const char* name, std::string_view value) {
   if (!value.empty()) {
     labels[name] = value;
   }
-}
-
-std::string text(const json& item, const char* name) {
-  const auto found = item.find(name);
-  return found != item.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 std::string_view last_segment(std::string_view id) {
@@ -67,10 +65,12 @@ std::string description_of(const core::DriftRow& row,
                       value_text(row.item.old_value));
   }
   const auto change = item.find("change");
-  if (change != item.end() && change->is_object() && !text(*change, "changed_by").empty()) {
-    const auto client = text(*change, "client_type");
-    out += fmt::format(
-        " Changed by {}{}{}.", text(*change, "changed_by"), client.empty() ? "" : " with ", client);
+  if (change != item.end() && change->is_object() && !text_member(*change, "changed_by").empty()) {
+    const auto client = text_member(*change, "client_type");
+    out += fmt::format(" Changed by {}{}{}.",
+                       text_member(*change, "changed_by"),
+                       client.empty() ? "" : " with ",
+                       client);
   }
   if (check && check->score && row.item.kind == core::DriftKind::kBaseline) {
     out += fmt::format(" The score of {} is {:.1f} %, {:.2f} points less by it.",
@@ -193,9 +193,7 @@ class Reader {
   }
 
   core::Status read_open() {
-    constexpr std::array kSeverities = {
-        Severity::kCritical, Severity::kHigh, Severity::kMedium, Severity::kLow};
-    for (const auto severity : kSeverities) {
+    for (const auto severity : std::views::reverse(core::kSeverities)) {
       core::DriftFilter filter;
       filter.states = {DriftState::kOpen};
       filter.severity = severity;
@@ -262,7 +260,7 @@ Alert make_alert(const core::DriftRow& row,
   Alert out;
   out.labels["alertname"] = "PlumblineDrift";
   add_severity(out.labels, row.item.severity);
-  add(out.labels, "drift", text(item, "identity"));
+  add(out.labels, "drift", text_member(item, "identity"));
   add(out.labels, "kind", core::to_string(row.item.kind));
   add(out.labels, "subscription_id", row.subscription);
   add(out.labels, "resource", row.resource_key);
@@ -270,7 +268,7 @@ Alert make_alert(const core::DriftRow& row,
   add(out.labels, "assignment", row.assignment);
   add(out.labels, "definition", row.reference);
   add(out.labels, "path", row.item.path);
-  add(out.labels, "team", text(item, "owner"));
+  add(out.labels, "team", text_member(item, "owner"));
   if (check && !check->controls.empty()) {
     add(out.labels, "control", check->controls.front());
   }

@@ -43,15 +43,6 @@ void add_link(json& data, std::string link) {
   }
 }
 
-std::string subscription_of(std::string_view resource_key) {
-  constexpr std::string_view kPrefix = "/subscriptions/";
-  if (!resource_key.starts_with(kPrefix)) {
-    return {};
-  }
-  resource_key.remove_prefix(kPrefix.size());
-  return std::string(resource_key.substr(0, resource_key.find('/')));
-}
-
 int change_of_score(const core::Transition& transition) {
   const auto good = ComplianceState::kCompliant;
   const auto bad = ComplianceState::kNonCompliant;
@@ -223,7 +214,7 @@ Event compliance_event(const core::TransitionRow& row,
               {"resource_id", row.resource_id},
               {"resource_key", row.resource_key},
               {"type", row.resource_type},
-              {"subscription", subscription_of(row.resource_key)},
+              {"subscription", core::subscription_of_key(row.resource_key)},
               {"cycle", row.cycle},
               {"check", check_json(check)},
               {"score", score_json(check, change_of_score(row.transition))}};

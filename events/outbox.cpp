@@ -92,20 +92,16 @@ void Outbox::stop() {
   net::spawn(parts_.io, wake_all());
 }
 
-bool Outbox::wait(milliseconds patience, const net::Executor& elsewhere) {
-  bool all = true;
+void Outbox::wait(milliseconds patience, const net::Executor& elsewhere) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   auto wait_for = [](net::Event ended,
-                     std::chrono::steady_clock::duration left,
-                     bool* done) -> net::Task<void> { *done = co_await ended.wait_for(left); };
+                     std::chrono::steady_clock::duration left) -> net::Task<void> {
+    co_await ended.wait_for(left);
+  };
   for (auto& lane : lanes_) {
-    bool done = false;
     const auto left = deadline - std::chrono::steady_clock::now();
-    net::run_blocking(elsewhere,
-                      wait_for(lane->ended, std::max(left, decltype(left)::zero()), &done));
-    all = all && done;
+    net::run_blocking(elsewhere, wait_for(lane->ended, std::max(left, decltype(left)::zero())));
   }
-  return all;
 }
 
 std::vector<SinkStatus> Outbox::statuses() const {
@@ -208,7 +204,10 @@ net::Task<std::optional<milliseconds>> Outbox::round(std::size_t sink) {
   if (whole && !batch->has_more) {
     set_pending(*lane, 0, std::nullopt);
   }
-  co_return batch->has_more&& whole ? std::optional(milliseconds(0)) : wait;
+  if (whole && batch->has_more) {
+    wait = milliseconds(0);
+  }
+  co_return wait;
 }
 
 void Outbox::taken(Lane& lane, const Event& event) {

@@ -75,8 +75,8 @@ class Outbox {
   void notify();
   /// Ends after what is under way; `wait` waits for that. Thread-safe.
   void stop();
-  /// Whether it has ended. Not on the I/O thread.
-  bool wait(std::chrono::milliseconds patience, const net::Executor& elsewhere);
+  /// Until it has ended, or for as long as the patience lasts. Not on the I/O thread.
+  void wait(std::chrono::milliseconds patience, const net::Executor& elsewhere);
 
   /// Thread-safe.
   [[nodiscard]] std::vector<SinkStatus> statuses() const;

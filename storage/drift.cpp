@@ -233,7 +233,10 @@ Status DriftWriter::end_item(std::int64_t id) {
       !done) {
     return done;
   }
-  return connection_->prepare("UPDATE drift SET resolved_cycle = ?, resolved_at = ? WHERE id = ?")
+  return connection_
+      ->prepare(
+          "UPDATE drift SET resolved_cycle = ?, resolved_at = ?, "
+          "quiet_since = NULL WHERE id = ?")
       .bind(1, cycle_)
       .bind(2, core::to_micros(now_))
       .bind(3, id)

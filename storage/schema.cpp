@@ -244,6 +244,9 @@ ALTER TABLE resource ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0;
 -- Drift that keeps coming and going: `quiet_since` when it is not there at the moment.
 ALTER TABLE drift ADD COLUMN flapping INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE drift ADD COLUMN quiet_since INTEGER;
+CREATE INDEX drift_event_by_time ON drift_event(at);
+-- By the minute in which it opened.
+CREATE INDEX drift_by_minute ON drift(opened_at / 60000000);
 CREATE INDEX drift_quiet ON drift(quiet_since) WHERE quiet_since IS NOT NULL;
 -- How many verdicts there are, for readers that cannot count them all each time.
 CREATE TABLE verdict_count (

@@ -1,5 +1,6 @@
 #include "config/acceptances.hpp"
 #include "config/text_file.hpp"
+#include "core/json_member.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
 #include "daemon/baseline_files.hpp"
@@ -24,6 +25,7 @@ namespace plumbline::daemon {
 using core::Errc;
 using core::Error;
 using core::Result;
+using core::text_member;
 using json = nlohmann::json;
 
 namespace {
@@ -37,17 +39,13 @@ int fail(const Error& error) {
   return kExitError;
 }
 
-std::string text_of(const json& row, const char* name) {
-  return row.at(name).is_string() ? row.at(name).get<std::string>() : std::string();
-}
-
 std::string what_of(const json& row) {
-  if (text_of(row, "kind") == "baseline") {
-    return text_of(row, "reference");
+  if (text_member(row, "kind") == "baseline") {
+    return text_member(row, "reference");
   }
-  const auto path = text_of(row, "path");
-  const auto old_value = text_of(row, "old");
-  const auto new_value = text_of(row, "new");
+  const auto path = text_member(row, "path");
+  const auto old_value = text_member(row, "old");
+  const auto new_value = text_member(row, "new");
   if (path.empty()) {
     return old_value.empty() ? "the resource was added" : "the resource was removed";
   }
@@ -65,28 +63,28 @@ void print_table(const json& rows) {
   for (const auto& row : rows) {
     fmt::print("{:>6}  {:<8} {:<8} {}  {}\n        {}\n",
                row.at("id").get<std::int64_t>(),
-               text_of(row, "state"),
-               text_of(row, "severity"),
-               text_of(row, "opened_at"),
+               text_member(row, "state"),
+               text_member(row, "severity"),
+               text_member(row, "opened_at"),
                what_of(row),
-               text_of(row, "resource_id"));
+               text_member(row, "resource_id"));
     if (const auto& change = row.at("change"); !change.is_null() && change.contains("changed_by")) {
       fmt::print("        by {} with {} at {}\n",
-                 text_of(change, "changed_by"),
-                 text_of(change, "client_type"),
-                 text_of(change, "at"));
+                 text_member(change, "changed_by"),
+                 text_member(change, "client_type"),
+                 text_member(change, "at"));
     }
-    if (!text_of(row, "owner").empty()) {
-      fmt::print("        owner {}\n", text_of(row, "owner"));
+    if (!text_member(row, "owner").empty()) {
+      fmt::print("        owner {}\n", text_member(row, "owner"));
     }
     if (const auto& acceptance = row.at("acceptance"); !acceptance.is_null()) {
       fmt::print("        accepted ({}) by {}: {}{}\n",
                  acceptance.at("id").get<std::int64_t>(),
-                 text_of(acceptance, "author"),
-                 text_of(acceptance, "reason"),
+                 text_member(acceptance, "author"),
+                 text_member(acceptance, "reason"),
                  acceptance.at("expires_at").is_null()
                      ? std::string()
-                     : fmt::format(" (until {})", text_of(acceptance, "expires_at")));
+                     : fmt::format(" (until {})", text_member(acceptance, "expires_at")));
     }
   }
 }
@@ -210,7 +208,7 @@ Result<json> tell_daemon(const config::Settings& settings, const json& request) 
     return Error{Errc::kParse, "the daemon's answer is no JSON object"};
   }
   if (parsed.contains("error")) {
-    return Error{Errc::kInvalidArgument, text_of(parsed, "error")};
+    return Error{Errc::kInvalidArgument, text_member(parsed, "error")};
   }
   return parsed;
 }
@@ -280,11 +278,11 @@ void print_differences(const json& changed) {
     fmt::print("No difference.\n");
   }
   for (const auto& row : changed) {
-    fmt::print("{}\n", text_of(row, "key"));
+    fmt::print("{}\n", text_member(row, "key"));
     for (const auto& step : row.at("patch")) {
-      const auto path = text_of(step, "path");
+      const auto path = text_member(step, "path");
       fmt::print("    {:<8} {}{}\n",
-                 text_of(step, "op"),
+                 text_member(step, "op"),
                  path.empty() ? "(the resource)" : path,
                  step.contains("value") && !path.empty() ? " = " + step.at("value").dump() : "");
     }

@@ -1,3 +1,4 @@
+#include "core/json_member.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
 #include "daemon/cli/options.hpp"
@@ -12,6 +13,7 @@ namespace plumbline::daemon {
 using core::Errc;
 using core::Error;
 using core::Result;
+using core::text_member;
 using json = nlohmann::json;
 
 namespace {
@@ -22,35 +24,30 @@ std::string text_or_dash(const json& value) {
   return value.is_string() ? value.get<std::string>() : std::string("-");
 }
 
-std::string text_of(const json& row, const char* name) {
-  return row.contains(name) && row.at(name).is_string() ? row.at(name).get<std::string>()
-                                                        : std::string();
-}
-
 /// Whom Azure names, or when it must have been.
 std::string by_whom(const json& change) {
   if (change.is_null()) {
     return {};
   }
-  if (const auto actor = text_of(change, "changed_by"); !actor.empty()) {
-    const auto client = text_of(change, "client_type");
+  if (const auto actor = text_member(change, "changed_by"); !actor.empty()) {
+    const auto client = text_member(change, "client_type");
     return fmt::format("by {}{} at {}",
                        actor,
                        client.empty() ? std::string() : " with " + client,
-                       text_of(change, "at"));
+                       text_member(change, "at"));
   }
   return change.at("not_before").is_null()
-             ? fmt::format("by nobody that is known, before {}", text_of(change, "not_after"))
+             ? fmt::format("by nobody that is known, before {}", text_member(change, "not_after"))
              : fmt::format("by nobody that is known, between {} and {}",
-                           text_of(change, "not_before"),
-                           text_of(change, "not_after"));
+                           text_member(change, "not_before"),
+                           text_member(change, "not_after"));
 }
 
 std::string drift_text(const json& row) {
-  const auto path = text_of(row, "path");
-  const auto reference = text_of(row, "reference");
+  const auto path = text_member(row, "path");
+  const auto reference = text_member(row, "reference");
   const auto value = [&row](const char* name) {
-    const auto text = text_of(row, name);
+    const auto text = text_member(row, name);
     return text.empty() ? std::string("absent") : text;
   };
   std::string what = reference;
@@ -60,31 +57,31 @@ std::string drift_text(const json& row) {
   }
   auto out = fmt::format("drift {} {}, {}: {}",
                          row.at("drift").get<std::int64_t>(),
-                         text_of(row, "step"),
-                         text_of(row, "severity"),
+                         text_member(row, "step"),
+                         text_member(row, "severity"),
                          what);
   if (const auto& acceptance = row.at("acceptance"); !acceptance.is_null()) {
     out += fmt::format("\n    acceptance {} by {}: {}{}",
                        acceptance.at("id").get<std::int64_t>(),
-                       text_of(acceptance, "author"),
-                       text_of(acceptance, "reason"),
+                       text_member(acceptance, "author"),
+                       text_member(acceptance, "reason"),
                        acceptance.at("expires_at").is_null()
                            ? std::string()
-                           : fmt::format(" (until {})", text_of(acceptance, "expires_at")));
+                           : fmt::format(" (until {})", text_member(acceptance, "expires_at")));
   }
   return out;
 }
 
 std::string entry_text(const json& row) {
-  const auto entry = text_of(row, "entry");
+  const auto entry = text_member(row, "entry");
   if (entry == "version") {
     auto out = fmt::format("version {}, cycle {}",
                            row.at("version").get<std::int64_t>(),
                            row.at("cycle").get<std::int64_t>());
     for (const auto& change : row.at("changes")) {
       out += fmt::format("\n    {:<8} {}{}",
-                         text_of(change, "op"),
-                         text_of(change, "path"),
+                         text_member(change, "op"),
+                         text_member(change, "path"),
                          change.contains("value") ? " = " + change.at("value").dump() : "");
     }
     return out;
@@ -94,20 +91,20 @@ std::string entry_text(const json& row) {
   }
   if (entry == "transition") {
     return fmt::format("verdict {}: {} -> {}  {} {}",
-                       text_of(row, "reference"),
+                       text_member(row, "reference"),
                        text_or_dash(row.at("from")),
                        text_or_dash(row.at("to")),
-                       text_of(row, "cause"),
-                       text_of(row, "reason"));
+                       text_member(row, "cause"),
+                       text_member(row, "reason"));
   }
   if (entry == "drift") {
     return drift_text(row);
   }
-  const auto operation = text_of(row, "operation");
-  const auto client = text_of(row, "client_type");
-  const auto actor = text_of(row, "changed_by");
+  const auto operation = text_member(row, "operation");
+  const auto client = text_member(row, "client_type");
+  const auto actor = text_member(row, "changed_by");
   auto out = fmt::format("Azure tells of {}: by {}{}{}",
-                         text_of(row, "kind"),
+                         text_member(row, "kind"),
                          actor.empty() ? "nobody it names" : actor,
                          client.empty() ? std::string() : " with " + client,
                          operation.empty() ? std::string() : ", " + operation);
@@ -120,7 +117,7 @@ std::string entry_text(const json& row) {
 std::string timeline_table(const json& history) {
   std::string out;
   for (const auto& row : history.at("timeline")) {
-    out += fmt::format("{}  {}\n", text_of(row, "at"), entry_text(row));
+    out += fmt::format("{}  {}\n", text_member(row, "at"), entry_text(row));
     if (const auto whom = row.contains("change") ? by_whom(row.at("change")) : std::string();
         !whom.empty()) {
       out += "    " + whom + "\n";

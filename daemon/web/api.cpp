@@ -8,6 +8,7 @@
 #include "daemon/drift_json.hpp"
 #include "daemon/explanation.hpp"
 #include "daemon/history_json.hpp"
+#include "daemon/json_values.hpp"
 #include "daemon/summary_json.hpp"
 #include "daemon/web/api_routes.hpp"
 #include "daemon/web/conditional.hpp"
@@ -29,10 +30,6 @@ using core::Status;
 using nlohmann::json;
 
 namespace {
-
-json time_or_null(const std::optional<core::Time>& time) {
-  return time ? json(core::to_rfc3339(*time)) : json(nullptr);
-}
 
 constexpr std::int64_t kDefaultLimit = 100;
 constexpr std::size_t kMaxLimit = 1000;

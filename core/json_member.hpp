@@ -1,11 +1,11 @@
-// Reading the JSON of initiatives and assignments. Private to compliance/.
+// Reading members of JSON that may lack them.
 #pragma once
 
 #include <nlohmann/json.hpp>
 
 #include <string>
 
-namespace plumbline::compliance {
+namespace plumbline::core {
 
 /// A member that is a string; empty where there is none.
 [[nodiscard]] inline std::string text_member(const nlohmann::json& object, const char* name) {
@@ -13,4 +13,4 @@ namespace plumbline::compliance {
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-}  // namespace plumbline::compliance
+}  // namespace plumbline::core
