@@ -483,6 +483,7 @@ net::Task<void> App::take_over(std::unique_ptr<Reload> reload) {
   if (!published) {
     log_->error("publish_failed", {{core::log_field::kError, published.error().message}});
   }
+  notifications_->notify();
   log_->info("reloaded");
   finish(*reload, adopted);
 }

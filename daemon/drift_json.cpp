@@ -172,32 +172,39 @@ Result<std::string> DriftRenderer::owner(const std::string& key) {
 Result<json> DriftRenderer::render(const core::DriftRow& row) {
   auto owner = this->owner(row.resource_key);
   auto attribution = compliance::attribution_of(*snapshot_, row);
-  if (!owner || !attribution) {
-    return !owner ? owner.error() : attribution.error();
+  json unreadable = nullptr;
+  for (const auto* error :
+       {owner ? nullptr : &owner.error(), attribution ? nullptr : &attribution.error()}) {
+    if (error != nullptr && error->code != Errc::kCorrupt) {
+      return *error;
+    }
+    unreadable = error != nullptr ? json(error->message) : std::move(unreadable);
   }
-  return json{{"id", row.item.id},
-              {"identity", compliance::identity_of(row)},
-              {"kind", core::to_string(row.item.kind)},
-              {"state", core::to_string(row.state)},
-              {"severity", core::to_string(row.item.severity)},
-              {"assignment", row.assignment},
-              {"reference", row.reference},
-              {"resource_id", row.resource_id},
-              {"resource_key", row.resource_key},
-              {"type", row.resource_type},
-              {"path", row.item.path},
-              {"old", row.item.old_value},
-              {"new", row.item.new_value},
-              {"old_version", version_or_null(row.item.old_version)},
-              {"new_version", version_or_null(row.item.new_version)},
-              {"owner", *std::move(owner)},
-              {"change", *attribution ? attribution_json(**attribution) : json(nullptr)},
-              {"opened_cycle", row.item.opened_cycle},
-              {"opened_at", core::to_rfc3339(row.item.opened_at)},
-              {"resolved_at", time_or_null(row.item.resolved_at)},
-              {"flapping", row.item.flapping},
-              {"quiet_since", time_or_null(row.item.quiet_since)},
-              {"acceptance", acceptance(row.item.acceptance)}};
+  return json{
+      {"id", row.item.id},
+      {"identity", compliance::identity_of(row)},
+      {"kind", core::to_string(row.item.kind)},
+      {"state", core::to_string(row.state)},
+      {"severity", core::to_string(row.item.severity)},
+      {"assignment", row.assignment},
+      {"reference", row.reference},
+      {"resource_id", row.resource_id},
+      {"resource_key", row.resource_key},
+      {"type", row.resource_type},
+      {"path", row.item.path},
+      {"old", row.item.old_value},
+      {"new", row.item.new_value},
+      {"old_version", version_or_null(row.item.old_version)},
+      {"new_version", version_or_null(row.item.new_version)},
+      {"owner", owner ? *std::move(owner) : std::string()},
+      {"change", attribution && *attribution ? attribution_json(**attribution) : json(nullptr)},
+      {"unreadable", std::move(unreadable)},
+      {"opened_cycle", row.item.opened_cycle},
+      {"opened_at", core::to_rfc3339(row.item.opened_at)},
+      {"resolved_at", time_or_null(row.item.resolved_at)},
+      {"flapping", row.item.flapping},
+      {"quiet_since", time_or_null(row.item.quiet_since)},
+      {"acceptance", acceptance(row.item.acceptance)}};
 }
 
 json DriftRenderer::acceptance(std::int64_t id) const {

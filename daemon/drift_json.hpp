@@ -29,7 +29,8 @@ class DriftRenderer {
   [[nodiscard]] static core::Result<DriftRenderer> make(core::Snapshot& snapshot,
                                                         const std::vector<std::string>& owner_tags);
 
-  /// With acceptance, owner, and who changed it, or when at the earliest and latest.
+  /// With acceptance, owner, and who changed it, or when at the earliest and latest. Where a body
+  /// that says so is damaged, `unreadable` tells, and the rest is told all the same.
   [[nodiscard]] core::Result<nlohmann::json> render(const core::DriftRow& row);
   /// What covers an item; null: nothing.
   [[nodiscard]] nlohmann::json acceptance(std::int64_t id) const;

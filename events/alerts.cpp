@@ -208,11 +208,14 @@ class Reader {
           if (crowded_.contains(minute_of(row.item.opened_at))) {
             continue;
           }
+          if (alerts_.size() == kMostAlerts) {
+            return core::Status::ok();
+          }
           if (auto done = put(row, std::nullopt); !done) {
             return done;
           }
         }
-        more = rows->size() == kPage && alerts_.size() < kMostAlerts;
+        more = rows->size() == kPage;
       }
     }
     return core::Status::ok();
@@ -362,10 +365,12 @@ std::string alerts_body(std::span<const Alert> alerts,
   const auto holds_until = now + std::max(resend * 4, kLeastLife);
   json out = json::array();
   for (const auto& alert : alerts) {
+    const auto ends_at = alert.ended_at.value_or(holds_until);
+    // A clock that was set back must not make it end before it starts: that is refused.
     json entry = {{"labels", alert.labels},
                   {"annotations", alert.annotations},
-                  {"startsAt", core::to_rfc3339(alert.starts_at)},
-                  {"endsAt", core::to_rfc3339(alert.ended_at.value_or(holds_until))}};
+                  {"startsAt", core::to_rfc3339(std::min(alert.starts_at, ends_at))},
+                  {"endsAt", core::to_rfc3339(ends_at)}};
     if (!alert.generator_url.empty()) {
       entry["generatorURL"] = alert.generator_url;
     }

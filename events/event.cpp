@@ -97,9 +97,6 @@ Result<std::optional<Event>> make_step(core::Snapshot& snapshot,
                                        const core::DriftEventRow& step,
                                        const Filter& filter,
                                        std::string_view external_url) {
-  if (!filter.drift) {
-    return std::optional<Event>();
-  }
   core::DriftFilter only;
   only.id = step.drift;
   auto rows = snapshot.drift(only);
@@ -123,12 +120,19 @@ std::optional<Event> make_transition(Facts& facts,
                                      const core::TransitionRow& row,
                                      const Filter& filter,
                                      std::string_view external_url) {
-  if (!filter.compliance) {
-    return std::nullopt;
-  }
   const auto check = facts.check(row.assignment, row.reference);
   auto event = compliance_event(row, check, external_url);
   return event.severity < filter.min_severity ? std::nullopt : std::optional(std::move(event));
+}
+
+/// A step whose rows are damaged: waiting does not mend them.
+Event unreadable(const core::DriftEventRow& step, const core::Error& error) {
+  Event out;
+  out.family = Family::kDrift;
+  out.id = core::event_id(step);
+  out.at = step.at;
+  out.error = error.message;
+  return out;
 }
 
 }  // namespace
@@ -178,7 +182,7 @@ Event drift_event(const core::DriftEventRow& event,
                                                                  : 0;
   Event out;
   out.family = Family::kDrift;
-  out.id = fmt::format("drift-{}", event.id);
+  out.id = core::event_id(event);
   out.type = fmt::format("{}drift.{}", kTypePrefix, core::to_string(event.step));
   out.subject = row.resource_id;
   out.at = event.at;
@@ -199,7 +203,7 @@ Event compliance_event(const core::TransitionRow& row,
   const auto severity = check ? check->severity : core::Severity::kLow;
   Event out;
   out.family = Family::kCompliance;
-  out.id = fmt::format("transition-{}", row.row);
+  out.id = core::event_id(row);
   out.type = fmt::format("{}compliance.changed", kTypePrefix);
   out.subject = row.resource_id;
   out.at = row.at;
@@ -241,35 +245,45 @@ Result<Batch> read_events(core::Snapshot& snapshot,
                           const Filter& filter,
                           std::string_view external_url,
                           std::size_t limit) {
-  auto pending = snapshot.pending_events(after);
-  auto transitions = snapshot.transitions_after(after.transition, limit);
-  auto steps = snapshot.drift_events(after.drift_event, limit);
+  Batch batch;
+  batch.end = after;
+  if (!filter.drift || !filter.compliance) {
+    const auto last = snapshot.last_events();
+    if (!last) {
+      return last.error();
+    }
+    batch.end.drift_event = filter.drift ? after.drift_event : last->drift_event;
+    batch.end.transition = filter.compliance ? after.transition : last->transition;
+  }
+  batch.begin = batch.end;
+  auto pending = snapshot.pending_events(batch.begin);
+  auto transitions = snapshot.transitions_after(batch.begin.transition, limit);
+  auto steps = snapshot.drift_events(batch.begin.drift_event, limit);
   if (!pending || !transitions || !steps) {
     return !pending ? pending.error() : !transitions ? transitions.error() : steps.error();
   }
-  Batch batch;
   batch.pending = *pending;
-  batch.end = after;
   Merger rows(*std::move(transitions), *std::move(steps), limit);
   while (rows.has_next()) {
     std::optional<Event> event;
     if (rows.is_transition()) {
       const auto& row = rows.take_transition();
-      batch.lost += filter.compliance ? row.row - batch.end.transition - 1 : 0;
+      batch.lost += row.row - batch.end.transition - 1;
       batch.end.transition = row.row;
       event = make_transition(facts, row, filter, external_url);
     } else {
       const auto& row = rows.take_step();
-      batch.lost += filter.drift ? row.id - batch.end.drift_event - 1 : 0;
+      batch.lost += row.id - batch.end.drift_event - 1;
       batch.end.drift_event = row.id;
       auto made = make_step(snapshot, facts, row, filter, external_url);
-      if (!made) {
+      if (!made && made.error().code != core::Errc::kCorrupt) {
         return made.error();
       }
-      event = *std::move(made);
+      event = made ? *std::move(made) : unreadable(row, made.error());
     }
     if (event) {
       event->position = batch.end;
+      event->lost = std::exchange(batch.lost, 0);
       batch.events.push_back(*std::move(event));
     }
   }

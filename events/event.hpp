@@ -41,14 +41,16 @@ enum class Family : std::uint8_t { kDrift, kCompliance };
 
 struct Event {
   Family family = Family::kDrift;
-  /// `drift-<row>` or `transition-<row>`, as in the API: the same however often it is sent.
+  /// As in the API: the same however often it is sent.
   std::string id;
   std::string type;  // `io.plumbline.drift.opened`, ...
   std::string subject;
   core::Time at;
   core::Severity severity = core::Severity::kLow;
   core::EventPosition position;  // of who has been told this and everything before it
+  std::int64_t lost = 0;         // rows right before it that retention removed before it was told
   nlohmann::json data;
+  std::string error;  // why it cannot be told; then there is no more of it than id and time
 };
 
 /// Which events a receiver wants.
@@ -88,14 +90,15 @@ struct Filter {
 /// What comes after a position, in the order in which it happened.
 struct Batch {
   std::vector<Event> events;    // those that the filter wants
+  core::EventPosition begin;    // after what nobody wants
   core::EventPosition end;      // once all of them, and what nobody wants, is dealt with
-  core::PendingEvents pending;  // after the position that was asked for
-  std::int64_t lost = 0;        // rows that retention removed before anybody was told
+  core::PendingEvents pending;  // after `begin`
+  std::int64_t lost = 0;        // as those of the events, but after the last of them
   bool has_more = false;
 };
 
 /// By cycle; of one cycle transitions first, then the steps of drift. Reads at most `limit` rows of
-/// each.
+/// each family that is wanted; what is not wanted is passed at once.
 [[nodiscard]] core::Result<Batch> read_events(core::Snapshot& snapshot,
                                               Facts& facts,
                                               const core::EventPosition& after,

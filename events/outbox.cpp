@@ -35,7 +35,6 @@ Outbox::Outbox(Parts parts, std::vector<std::unique_ptr<Sink>> sinks) : parts_(s
   for (auto& sink : sinks) {
     auto lane = std::make_unique<Lane>();
     lane->name = sink->name();
-    lane->began = parts_.clock.now();
     lane->status.name = lane->name;
     lane->status.target = sink->target();
     lane->sink = std::move(sink);
@@ -144,15 +143,28 @@ Result<Batch> Outbox::read(const Lane& lane) {
       **snapshot, **facts, lane.position, lane.sink->filter(), parts_.external_url, kRowsAtOnce);
 }
 
-void Outbox::begin(Lane& lane, const Batch& batch) {
-  set_pending(lane, batch.pending.count, batch.pending.oldest);
-  if (batch.lost > 0) {
-    parts_.metrics.count_lost(lane.name, static_cast<double>(batch.lost));
-    parts_.log.warn("events_lost",
-                    {{core::log_field::kSink, lane.name},
-                     {core::log_field::kLost, fmt::format("{}", batch.lost)},
-                     {core::log_field::kReason, "retention removed them before they were taken"}});
+void Outbox::count_lost(Lane& lane, std::int64_t rows) {
+  if (rows == 0) {
+    return;
   }
+  parts_.metrics.count_lost(lane.name, static_cast<double>(rows));
+  parts_.log.warn("events_lost",
+                  {{core::log_field::kSink, lane.name},
+                   {core::log_field::kLost, fmt::format("{}", rows)},
+                   {core::log_field::kReason, "retention removed them before they were taken"}});
+}
+
+net::Task<Outbox::Next> Outbox::offer(Lane* lane, const Event* event) {
+  if (!event->error.empty()) {
+    give_up(*lane, *event, event->error);
+    co_return Next{true, std::nullopt};
+  }
+  const auto outcome = co_await lane->sink->deliver(*event);
+  if (outcome.kind != Outcome::Kind::kTaken) {
+    co_return not_taken(*lane, *event, outcome);
+  }
+  taken(*lane, *event);
+  co_return Next{true, std::nullopt};
 }
 
 net::Task<std::optional<milliseconds>> Outbox::round(std::size_t sink) {
@@ -160,52 +172,56 @@ net::Task<std::optional<milliseconds>> Outbox::round(std::size_t sink) {
   auto job = [this, lane]() { return read(*lane); };
   auto batch = co_await net::offload(parts_.cpu, std::move(job));
   if (!batch) {
-    co_return failed(*lane, batch.error().message, std::nullopt);
+    co_return store_failed(*lane, batch.error());
   }
-  begin(*lane, *batch);
-  const auto first = lane->position;
-  const auto rows_since = [&first](const core::EventPosition& position) {
-    return position.drift_event - first.drift_event + position.transition - first.transition;
+  const auto pending_after = [&batch](const core::EventPosition& position) {
+    const auto dealt_with = position.drift_event - batch->begin.drift_event + position.transition -
+                            batch->begin.transition;
+    return std::max<std::int64_t>(0, batch->pending.count - dealt_with);
   };
-  auto kept_at = parts_.clock.steady_now();
+  set_pending(*lane, batch->pending.count, batch->pending.oldest);
   std::optional<milliseconds> wait;
   for (const auto& event : batch->events) {
     if (stopping_ || wait) {
       break;
     }
-    const auto outcome = co_await lane->sink->deliver(event);
-    Next next{true, std::nullopt};
-    if (outcome.kind == Outcome::Kind::kTaken) {
-      taken(*lane, event);
-    } else {
-      next = not_taken(*lane, event, outcome);
-    }
+    const auto next = co_await offer(lane, &event);
     wait = next.wait;
     if (next.is_passed) {
       lane->position = event.position;
+      count_lost(*lane, event.lost);
     }
-    const auto left = std::max<std::int64_t>(0, batch->pending.count - rows_since(lane->position));
-    set_pending(*lane, left, wait ? std::optional(event.at) : batch->pending.oldest);
-    const auto now = parts_.clock.steady_now();
-    if (!lane->refused.empty() || now - kept_at >= kKeepAfter) {
-      kept_at = now;
+    set_pending(*lane,
+                pending_after(std::max(lane->position, batch->begin)),
+                wait ? std::optional(event.at) : batch->pending.oldest);
+    if (!lane->refused.empty() || parts_.clock.steady_now() - lane->kept_at >= kKeepAfter) {
       if (const auto kept = co_await keep(lane); !kept) {
-        co_return failed(*lane, kept.error().message, std::nullopt);
+        co_return store_failed(*lane, kept.error());
       }
     }
   }
   const bool whole = !wait && !stopping_;
   if (whole) {
     lane->position = batch->end;
+    count_lost(*lane, batch->lost);
+    if (batch->has_more) {
+      wait = milliseconds(0);
+    } else {
+      set_pending(*lane, 0, std::nullopt);
+    }
   }
-  if (const auto kept = co_await keep(lane); !kept) {
-    co_return failed(*lane, kept.error().message, std::nullopt);
+  // A long way past what the sink does not want is not worth a transaction each time.
+  const bool is_soon =
+      whole && batch->has_more && parts_.clock.steady_now() - lane->kept_at < kKeepAfter;
+  if (!is_soon) {
+    if (const auto kept = co_await keep(lane); !kept) {
+      co_return store_failed(*lane, kept.error());
+    }
   }
-  if (whole && !batch->has_more) {
-    set_pending(*lane, 0, std::nullopt);
-  }
-  if (whole && batch->has_more) {
-    wait = milliseconds(0);
+  if (std::exchange(lane->store_failures, 0) > 0) {
+    const std::lock_guard lock(mutex_);
+    lane->status.last_error.clear();
+    lane->status.next_attempt_at.reset();
   }
   co_return wait;
 }
@@ -217,6 +233,7 @@ void Outbox::taken(Lane& lane, const Event& event) {
                     {{core::log_field::kSink, lane.name}, {core::log_field::kId, event.id}});
   }
   lane.failures = 0;
+  lane.failing_since.reset();
   const std::lock_guard lock(mutex_);
   ++lane.status.taken;
   lane.status.last_taken_at = parts_.clock.now();
@@ -233,16 +250,21 @@ void Outbox::give_up(Lane& lane, const Event& event, const std::string& error) {
 }
 
 Outbox::Next Outbox::not_taken(Lane& lane, const Event& event, const Outcome& outcome) {
+  const auto now = parts_.clock.steady_now();
+  const auto since = lane.failing_since.value_or(now);
+  lane.failing_since = since;
   const auto wait = failed(lane, outcome.error, outcome.wait);
   if (outcome.kind == Outcome::Kind::kRefused) {
     give_up(lane, event, outcome.error);
     lane.failures = 0;  // whoever refuses is there
+    lane.failing_since.reset();
     const std::lock_guard lock(mutex_);
     lane.status.next_attempt_at.reset();
     return {true, std::nullopt};
   }
-  // A daemon that was away has not offered it meanwhile.
-  const auto offered = parts_.clock.now() - std::max(event.at, lane.began);
+  // Neither a daemon that was away nor a clock that was set has offered it meanwhile.
+  const auto offered =
+      std::min<std::chrono::nanoseconds>(parts_.clock.now() - event.at, now - since);
   const bool is_enough = offered >= lane.sink->give_up_after();
   if (is_enough) {
     give_up(lane, event, outcome.error);
@@ -258,12 +280,26 @@ milliseconds Outbox::failed(Lane& lane,
   const auto wait = backoff(lane.failures, parts_.chance(), asked);
   parts_.log.warn("notification_failed",
                   {{core::log_field::kSink, lane.name}, {core::log_field::kError, error}});
+  record_error(lane, error, wait);
   const std::lock_guard lock(mutex_);
   ++lane.status.failed;
+  return wait;
+}
+
+milliseconds Outbox::store_failed(Lane& lane, const core::Error& error) {
+  ++lane.store_failures;
+  const auto wait = backoff(lane.store_failures, parts_.chance(), std::nullopt);
+  parts_.log.error("outbox_failed",
+                   {{core::log_field::kSink, lane.name}, {core::log_field::kError, error.message}});
+  record_error(lane, error.message, wait);
+  return wait;
+}
+
+void Outbox::record_error(Lane& lane, const std::string& error, milliseconds wait) {
+  const std::lock_guard lock(mutex_);
   lane.status.last_error = error;
   lane.status.last_error_at = parts_.clock.now();
   lane.status.next_attempt_at = parts_.clock.now() + wait;
-  return wait;
 }
 
 void Outbox::set_pending(Lane& lane, std::int64_t count, std::optional<core::Time> oldest) {
@@ -286,6 +322,7 @@ net::Task<Status> Outbox::keep(Lane* lane) {
     co_return put;
   }
   lane->stored = lane->position;
+  lane->kept_at = parts_.clock.steady_now();
   const auto dead = static_cast<std::int64_t>(lane->refused.size());
   lane->refused.clear();
   const std::lock_guard lock(mutex_);

@@ -86,15 +86,23 @@ class Outbox {
   net::Task<std::optional<std::chrono::milliseconds>> round(std::size_t sink);
 
  private:
+  /// What comes after an event was offered.
+  struct Next {
+    bool is_passed = false;  // it is not offered again
+    std::optional<std::chrono::milliseconds> wait;
+  };
+
   struct Lane {
     std::unique_ptr<Sink> sink;
     std::string name;
-    core::Time began;              // since when it can have been told anything
     core::EventPosition position;  // dealt with up to here
     core::EventPosition stored;
-    std::vector<core::DeadLetter> refused;  // and not stored yet
-    int failures = 0;                       // in a row
-    net::Event wake;                        // a new one for each round
+    std::vector<core::DeadLetter> refused;                               // and not stored yet
+    int failures = 0;                                                    // in a row
+    std::optional<std::chrono::steady_clock::time_point> failing_since;  // by what it does not take
+    int store_failures = 0;                                              // in a row
+    std::chrono::steady_clock::time_point kept_at;
+    net::Event wake;  // a new one for each round
     net::Event ended;
     SinkStatus status;  // under mutex_
   };
@@ -103,20 +111,19 @@ class Outbox {
   net::Task<void> wake_all();
   net::Task<core::Status> keep(Lane* lane);
   [[nodiscard]] core::Result<Batch> read(const Lane& lane);
-  void begin(Lane& lane, const Batch& batch);
+  void count_lost(Lane& lane, std::int64_t rows);
+  /// Whether the sink was told, or cannot be.
+  net::Task<Next> offer(Lane* lane, const Event* event);
   void taken(Lane& lane, const Event& event);
-
-  /// What comes after an event that was not taken.
-  struct Next {
-    bool is_passed = false;  // it is not offered again
-    std::optional<std::chrono::milliseconds> wait;
-  };
 
   Next not_taken(Lane& lane, const Event& event, const Outcome& outcome);
   void give_up(Lane& lane, const Event& event, const std::string& error);
   std::chrono::milliseconds failed(Lane& lane,
                                    const std::string& error,
                                    std::optional<std::chrono::seconds> asked);
+  /// It is not the sink's fault.
+  std::chrono::milliseconds store_failed(Lane& lane, const core::Error& error);
+  void record_error(Lane& lane, const std::string& error, std::chrono::milliseconds wait);
   void set_pending(Lane& lane, std::int64_t count, std::optional<core::Time> oldest);
 
   Parts parts_;

@@ -129,6 +129,11 @@ struct TransitionRow {
   std::string resource_type;
 };
 
+/// What an event is called by whoever is told of it: its row, and when that was committed. A store
+/// that was restored gives rows again that others have heard of.
+[[nodiscard]] std::string event_id(const DriftEventRow& row);
+[[nodiscard]] std::string event_id(const TransitionRow& row);
+
 /// Up to which rows a receiver has been told what happened.
 struct EventPosition {
   std::int64_t drift_event = 0;

@@ -953,7 +953,7 @@ class Api {
   [[nodiscard]] json transition_event(const core::TransitionRow& row) const {
     json change = transition_json(row);
     return {{"event", "transition"},
-            {"id", fmt::format("transition-{}", row.row)},
+            {"id", core::event_id(row)},
             {"cycle", row.cycle},
             {"at", change["at"]},
             {"assignment", row.assignment},
@@ -979,7 +979,7 @@ class Api {
     }
     const auto& row = rows->front();
     return json{{"event", fmt::format("drift_{}", core::to_string(event.step))},
-                {"id", fmt::format("drift-{}", event.id)},
+                {"id", core::event_id(event)},
                 {"cycle", event.cycle},
                 {"at", core::to_rfc3339(event.at)},
                 {"assignment", row.assignment},

@@ -21,13 +21,20 @@ class FakeClock final : public core::Clock {
   [[nodiscard]] core::Time now() const override { return now_; }
 
   [[nodiscard]] std::chrono::steady_clock::time_point steady_now() const override {
-    return std::chrono::steady_clock::time_point(now_.time_since_epoch());
+    return std::chrono::steady_clock::time_point(steady_.time_since_epoch());
   }
 
-  void advance(std::chrono::microseconds by) { now_ += by; }
+  void advance(std::chrono::microseconds by) {
+    now_ += by;
+    steady_ += by;
+  }
+
+  /// As somebody sets a clock: no time passes.
+  void set(core::Time now) { now_ = now; }
 
  private:
   core::Time now_ = core::from_micros(1'700'000'000'000'000);
+  core::Time steady_ = now_;
 };
 
 /// Remembers the events it was given.

@@ -106,6 +106,19 @@ TEST_CASE_FIXTURE(Fixture, "the end is told for a quarter of an hour, whoever te
   CHECK(alerts().empty());
 }
 
+TEST_CASE("a clock that was set back lets nothing end before it starts") {
+  Alert alert;
+  alert.labels["alertname"] = "a";
+  alert.starts_at = core::from_micros(1'700'000'000'000'000);
+  alert.ended_at = alert.starts_at - 1h;
+  const auto ended = nlohmann::json::parse(events::alerts_body({&alert, 1}, alert.starts_at, 60s));
+  CHECK(ended[0]["startsAt"] == ended[0]["endsAt"]);
+  alert.ended_at.reset();
+  const auto open =
+      nlohmann::json::parse(events::alerts_body({&alert, 1}, alert.starts_at - 3h, 60s));
+  CHECK(open[0]["startsAt"] == open[0]["endsAt"]);
+}
+
 TEST_CASE_FIXTURE(Fixture, "what is accepted ends; what opens again goes before its own end") {
   fails({1});
   core::Acceptance acceptance;

@@ -109,7 +109,7 @@ TEST_CASE_FIXTURE(Fixture, "structured mode is CloudEvents 1.0") {
   const auto batch = read();
   const auto verdict = nlohmann::json::parse(events::structured(batch.events[0], "urn:test"));
   CHECK(verdict["specversion"] == "1.0");
-  CHECK(verdict["id"] == "transition-1");
+  CHECK(verdict["id"] == fmt::format("transition-1-{}", core::to_micros(batch.events[0].at)));
   CHECK(verdict["source"] == "urn:test");
   CHECK(verdict["type"] == "io.plumbline.compliance.changed");
   CHECK(verdict["subject"] == key(1));
@@ -130,6 +130,16 @@ TEST_CASE_FIXTURE(Fixture, "structured mode is CloudEvents 1.0") {
   for (const auto& [name, value] : drift.items()) {
     CHECK(name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789") == std::string::npos);
   }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a receiver that wants one family is not led through the other") {
+  fails({1, 2, 3});
+  const auto drift = read({}, {true, false, core::Severity::kLow}, 1);
+  CHECK(drift.begin == core::EventPosition{0, 3});
+  CHECK(drift.pending.count == 3);
+  const auto compliance = read({}, {false, true, core::Severity::kLow}, 100);
+  CHECK(compliance.begin == core::EventPosition{3, 0});
+  CHECK(compliance.pending.count == 3);
 }
 
 TEST_CASE("what is no UTF-8 is replaced, not a reason to tell nothing") {

@@ -18,6 +18,9 @@ inline const std::string kCheck = "NS-1-test";
 class FakeFacts final : public events::Facts {
  public:
   core::Result<nlohmann::json> drift(const core::DriftRow& row) override {
+    if (row.resource_key == damaged) {
+      return core::Error{core::Errc::kCorrupt, "damaged"};
+    }
     return nlohmann::json{
         {"identity", "identity-of-" + row.resource_key + row.reference + row.item.path},
         {"state", core::to_string(row.state)},
@@ -38,11 +41,15 @@ class FakeFacts final : public events::Facts {
     out.share = 0.05;
     return out;
   }
+
+  std::string damaged;  // key of a resource whose drift cannot be read
 };
 
-inline events::MakeFacts fake_facts() {
-  return [](core::Snapshot&) -> core::Result<std::unique_ptr<events::Facts>> {
-    return std::unique_ptr<events::Facts>(std::make_unique<FakeFacts>());
+inline events::MakeFacts fake_facts(const std::string& damaged = {}) {
+  return [damaged](core::Snapshot&) -> core::Result<std::unique_ptr<events::Facts>> {
+    auto facts = std::make_unique<FakeFacts>();
+    facts->damaged = damaged;
+    return std::unique_ptr<events::Facts>(std::move(facts));
   };
 }
 
@@ -129,11 +136,16 @@ struct EventStore : FilledStore {
   std::int64_t last_item = 0;
 };
 
+/// An id without the instant in it: `drift-7`.
+inline std::string row_of(const std::string& id) {
+  return id.substr(0, id.rfind('-'));
+}
+
 inline std::vector<std::string> ids_of(const std::vector<events::Event>& events) {
   std::vector<std::string> out;
   out.reserve(events.size());
   for (const auto& event : events) {
-    out.push_back(event.id);
+    out.push_back(row_of(event.id));
   }
   return out;
 }

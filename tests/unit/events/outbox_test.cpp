@@ -1,6 +1,9 @@
 #include "events/outbox.hpp"
 
+#include "storage/sqlite.hpp"
 #include "tests/unit/events/fixture.hpp"
+
+#include <algorithm>
 
 using namespace plumbline;
 using namespace std::chrono_literals;
@@ -27,7 +30,7 @@ class FakeSink final : public events::Sink {
   [[nodiscard]] std::chrono::seconds give_up_after() const override { return 72h; }
 
   net::Task<Outcome> deliver(events::Event event) override {
-    offered_->push_back(event.id);
+    offered_->push_back(tests::row_of(event.id));
     co_return (*script_)(event);
   }
 
@@ -54,18 +57,18 @@ struct Fixture : EventStore {
   void start() {
     std::vector<std::unique_ptr<events::Sink>> sinks;
     sinks.push_back(std::make_unique<FakeSink>(name, &script, &offered));
-    outbox =
-        std::make_unique<events::Outbox>(events::Outbox::Parts{.store = *opened.store,
-                                                               .clock = clock,
-                                                               .log = log,
-                                                               .metrics = metrics,
-                                                               .io = io.executor(),
-                                                               .cpu = cpu.executor(),
-                                                               .storage = storage.executor(),
-                                                               .make_facts = tests::fake_facts(),
-                                                               .external_url = "",
-                                                               .chance = [] { return 1.0; }},
-                                         std::move(sinks));
+    outbox = std::make_unique<events::Outbox>(
+        events::Outbox::Parts{.store = *opened.store,
+                              .clock = clock,
+                              .log = log,
+                              .metrics = metrics,
+                              .io = io.executor(),
+                              .cpu = cpu.executor(),
+                              .storage = storage.executor(),
+                              .make_facts = tests::fake_facts(damaged),
+                              .external_url = "",
+                              .chance = [] { return 1.0; }},
+        std::move(sinks));
     REQUIRE(outbox->open());
   }
 
@@ -81,12 +84,21 @@ struct Fixture : EventStore {
 
   core::EventPosition stored() { return snapshot()->sink_position("fake").value().value(); }
 
+  /// From outside.
+  void run(const char* sql) {
+    auto connection =
+        storage::Connection::open(path, storage::Connection::Access::kReadWriteCreate);
+    REQUIRE(connection);
+    REQUIRE((*connection)->execute(sql));
+  }
+
   events::SinkStatus status() { return outbox->statuses().front(); }
 
   tests::FakeLog log;
   prometheus::Registry registry;
   events::EventMetrics metrics{registry};
   std::string name = "fake";
+  std::string damaged;
   FakeSink::Script script = taken;
   Ids offered;
   net::Worker io{"io", 1};  // ends last: what the others have in flight refers to it
@@ -138,7 +150,8 @@ TEST_CASE_FIXTURE(Fixture, "a sink that comes later begins with what happens fro
 TEST_CASE_FIXTURE(Fixture, "what fails holds up what comes after it, and is offered again") {
   fails({1, 2});
   script = [this](const events::Event& event) {
-    return event.id == "transition-2" && offered.size() < 4 ? failed(event) : Outcome{};
+    return tests::row_of(event.id) == "transition-2" && offered.size() < 4 ? failed(event)
+                                                                           : Outcome{};
   };
   CHECK(round() == 1s);
   CHECK(offered == Ids{"transition-1", "transition-2"});
@@ -158,7 +171,7 @@ TEST_CASE_FIXTURE(Fixture, "what fails holds up what comes after it, and is offe
 TEST_CASE_FIXTURE(Fixture, "who dies after telling and before keeping the place tells again") {
   fails({1, 2});
   script = [](const events::Event& event) {
-    if (event.id == "drift-1") {
+    if (tests::row_of(event.id) == "drift-1") {
       // The process ends here: nothing of this round is stored.
       return failed(event);
     }
@@ -177,8 +190,9 @@ TEST_CASE_FIXTURE(Fixture, "who dies after telling and before keeping the place 
 TEST_CASE_FIXTURE(Fixture, "an event that is refused is a dead letter, and the next one goes out") {
   fails({1, 2});
   script = [](const events::Event& event) {
-    return event.id == "transition-2" ? Outcome{Outcome::Kind::kRefused, "HTTP status 422", {}}
-                                      : Outcome{};
+    return tests::row_of(event.id) == "transition-2"
+               ? Outcome{Outcome::Kind::kRefused, "HTTP status 422", {}}
+               : Outcome{};
   };
   CHECK_FALSE(round());
   CHECK(offered.size() == 4);
@@ -186,7 +200,7 @@ TEST_CASE_FIXTURE(Fixture, "an event that is refused is a dead letter, and the n
   const auto letters = snapshot()->dead_letters(10).value();
   REQUIRE(letters.size() == 1);
   CHECK(letters[0].sink == "fake");
-  CHECK(letters[0].event == "transition-2");
+  CHECK(tests::row_of(letters[0].event) == "transition-2");
   CHECK(letters[0].error == "HTTP status 422");
   CHECK(letters[0].at == clock.now());
   CHECK(status().dead_letters == 1);
@@ -212,7 +226,7 @@ TEST_CASE_FIXTURE(Fixture, "an event is offered for as long as configured, acros
   CHECK(snapshot()->dead_letters(10)->size() == 1);
   CHECK(stored() == core::EventPosition{0, 1});
   CHECK(round() == 15min);
-  CHECK(snapshot()->dead_letters(10)->front().event == "drift-1");
+  CHECK(tests::row_of(snapshot()->dead_letters(10)->front().event) == "drift-1");
 }
 
 TEST_CASE_FIXTURE(Fixture, "who was away for days has offered nothing meanwhile") {
@@ -242,6 +256,60 @@ TEST_CASE_FIXTURE(Fixture, "what retention removed before it was told is counted
   REQUIRE(log.lines.size() == 1);
   CHECK(log.lines[0] ==
         "events_lost sink=fake lost=6 reason=retention removed them before they were taken");
+}
+
+TEST_CASE_FIXTURE(Fixture, "what was lost is counted once, however often the rest is offered") {
+  fails({1});
+  REQUIRE(opened.store->put_sink("fake", {0, 0}, {}));
+  fails({2});
+  resolve(last_item);
+  clock.advance(std::chrono::hours(24 * 500));
+  fails({5});
+  core::Outdated outdated = snapshot()->outdated(clock.now() - 24h, 1000).value();
+  REQUIRE(opened.store->remove_outdated(outdated, 10s));
+  start();
+  script = failed;
+  CHECK(round());
+  CHECK(round());
+  script = taken;
+  CHECK_FALSE(round());
+  CHECK(std::ranges::count_if(log.lines, [](const std::string& line) {
+          return line.starts_with("events_lost");
+        }) == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a row that is damaged becomes a dead letter, and holds up nothing") {
+  damaged = key(2);
+  start();
+  fails({1, 2, 3});
+  CHECK_FALSE(round());
+  CHECK(offered == Ids{"transition-1", "transition-2", "transition-3", "drift-1", "drift-3"});
+  const auto letters = snapshot()->dead_letters(10).value();
+  REQUIRE(letters.size() == 1);
+  CHECK(tests::row_of(letters[0].event) == "drift-2");
+  CHECK(letters[0].error == "damaged");
+  CHECK(status().failed == 0);  // it is not the receiver's fault
+}
+
+TEST_CASE_FIXTURE(Fixture, "a clock that is set gives up nothing before its time") {
+  fails({1});
+  script = failed;
+  CHECK(round());
+  clock.set(clock.now() + 100h);
+  CHECK(round());
+  CHECK(snapshot()->dead_letters(10)->empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a store that cannot be written is not counted against the receiver") {
+  fails({1});
+  run("CREATE TRIGGER full BEFORE INSERT ON sink BEGIN SELECT RAISE(ABORT, 'full'); END");
+  CHECK(round() == 1s);
+  CHECK(status().failed == 0);
+  CHECK_FALSE(status().last_error.empty());
+  run("DROP TRIGGER full");
+  CHECK_FALSE(round());
+  CHECK(status().last_error.empty());
+  CHECK(status().pending == 0);
 }
 
 TEST_CASE_FIXTURE(Fixture, "only so many dead letters are kept of a sink") {
