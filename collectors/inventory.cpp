@@ -353,7 +353,7 @@ net::Task<Status> Inventory::commit_sweep(std::shared_ptr<Sweep> sweep) {
   auto observe = [changed](const core::CycleChanges& changes) {
     for (const auto& change : changes.resources) {
       if (!change.is_detail && !change.normaliser_only && changed->size() < kMaxChanged &&
-          !change_table_of(core::resource_graph_table(change.type)).empty()) {
+          !core::change_table_of(core::resource_graph_table(change.type)).empty()) {
         changed->push_back(change.key);
       }
     }

@@ -2,6 +2,7 @@
 
 #include "compliance/json_diff.hpp"
 #include "compliance/noise.hpp"
+#include "core/model/collection_plan.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
 
@@ -147,16 +148,14 @@ const ChangeRecord* find_element(const Records& records, std::span<const std::st
   return only_act(found);
 }
 
-/// The records of an element of a detail document; of all elements where the path names none.
-Records of_element(const Records& records, const std::string& key, const std::string& element) {
-  if (element.empty()) {
+/// The records of an entry of a list; of all entries where it is empty.
+Records of_entry(const Records& records, const std::string& entry) {
+  if (entry.empty()) {
     return records;
   }
-  const std::string wanted =
-      element.starts_with('/') ? core::resource_key(element) : key + "/" + core::to_lower(element);
   Records out;
   std::ranges::copy_if(records, std::back_inserter(out), [&](const ChangeRecord* record) {
-    return record->key == wanted;
+    return record->key == entry;
   });
   return out;
 }
@@ -183,8 +182,7 @@ Attribution attribute(const ObservedChange& change, std::span<const ChangeRecord
   const ChangeRecord* act = nullptr;
   if (change.is_detail) {
     const auto inner = std::span(segments).subspan(std::min<std::size_t>(segments.size(), 2));
-    act = find_element(
-        of_element(between, change.key, segments.size() > 1 ? segments[1] : std::string()), inner);
+    act = find_element(of_entry(between, list_entry_key(change.key, change.path)), inner);
   } else if (change.kind == ObservedChange::Kind::kChanged) {
     act = find_update(between, segments);
   } else {
@@ -201,6 +199,21 @@ Attribution attribute(const ObservedChange& change, std::span<const ChangeRecord
   }
   return out;
 }
+
+namespace {
+
+core::Result<bool> is_complete(core::Snapshot& snapshot,
+                               std::string_view lower_type,
+                               const ObservedChange& change) {
+  const auto source = core::change_source_of(change.key, lower_type, change.is_detail);
+  const auto read_to = snapshot.watermark(source.name);
+  if (!read_to) {
+    return read_to.error();
+  }
+  return *read_to && **read_to >= change.not_after + source.lateness;
+}
+
+}  // namespace
 
 core::Result<std::optional<Attribution>> attribution_of(core::Snapshot& snapshot,
                                                         const core::DriftRow& row) {
@@ -231,7 +244,13 @@ core::Result<std::optional<Attribution>> attribution_of(core::Snapshot& snapshot
   if (!records) {
     return records.error();
   }
-  return std::optional(attribute(change, *records));
+  const auto complete = is_complete(snapshot, row.resource_type, change);
+  if (!complete) {
+    return complete.error();
+  }
+  auto out = attribute(change, *records);
+  out.is_complete = *complete;
+  return std::optional(std::move(out));
 }
 
 core::Result<Attribution> attribution_of(core::Snapshot& snapshot,
@@ -280,10 +299,28 @@ core::Result<Attribution> attribution_of(core::Snapshot& snapshot,
     }
     out = out && own.at < out->at ? std::move(out) : std::optional(std::move(own));
   }
+  const auto id = core::parse_resource_id(key);
+  const auto complete =
+      is_complete(snapshot, id ? core::to_lower(id->type) : std::string(), change);
+  if (!complete) {
+    return complete.error();
+  }
   Attribution nobody;
   nobody.not_before = change.not_before;
   nobody.not_after = change.not_after;
-  return out.value_or(nobody);
+  auto told = std::move(out).value_or(nobody);
+  told.is_complete = *complete;
+  return told;
+}
+
+std::string list_entry_key(std::string_view list_key, std::string_view drift_path) {
+  const auto segments = pointer_segments(drift_path);
+  if (segments.size() < 2) {
+    return {};
+  }
+  const auto& entry = segments[1];  // after `value`
+  return entry.starts_with('/') ? core::resource_key(entry)
+                                : std::string(list_key) + "/" + core::to_lower(entry);
 }
 
 std::string owner_of(std::span<const std::string> names,

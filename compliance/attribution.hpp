@@ -32,6 +32,9 @@ struct ObservedChange {
 struct Attribution {
   /// Told by a change record that can only mean this change. Otherwise nobody is named.
   bool is_exact = false;
+  /// What Azure tells of changes was read until no record of this one can be missing by what Azure
+  /// promises. Before, one may come that names somebody, or somebody else.
+  bool is_complete = false;
   std::string changed_by;
   std::string changed_by_type;
   std::string client_type;
@@ -75,6 +78,10 @@ struct Attribution {
 /// (`/properties/vms/name/sku`) name the same property, or one of them what the other lies in. An
 /// element of an array is named in different ways, so that any is taken for any.
 [[nodiscard]] bool is_about(std::string_view record_path, std::string_view drift_path);
+
+/// The key of the entry of a list (a detail document) that a path of drift is about; empty where it
+/// is about the list as a whole.
+[[nodiscard]] std::string list_entry_key(std::string_view list_key, std::string_view drift_path);
 
 /// The value of the first of `names` that is a tag with a value on the resource; else on its group;
 /// else on its subscription. Each is a body, or nothing where it is not known. Names in any

@@ -1,6 +1,8 @@
 #include "compliance/drift.hpp"
 
 #include "core/digest.hpp"
+#include "core/model/collection_plan.hpp"
+#include "core/resource_id.hpp"
 
 #include <fmt/format.h>
 #include <simdjson.h>
@@ -21,8 +23,42 @@ using core::Errc;
 using core::Error;
 using core::Result;
 using core::Status;
+using Effect = core::ExpectedRule::Effect;
 
 namespace {
+
+std::string rule_author(std::string_view rule) {
+  return fmt::format("rule {}", rule);
+}
+
+core::DriftRow row_of(const DriftSubject& resource, DriftKind kind) {
+  core::DriftRow out;
+  out.item.kind = kind;
+  out.item.resource = resource.row;
+  out.resource_key = resource.key;
+  out.resource_type = resource.type;
+  out.is_detail = resource.is_detail;
+  return out;
+}
+
+/// Drift of an entry of a list is that of the list.
+std::string list_key_of(const std::string& scope) {
+  const auto id = core::parse_resource_id(scope);
+  return id && !core::detail_api_version(id->type).empty() ? scope.substr(0, scope.rfind('/'))
+                                                           : scope;
+}
+
+Result<Ruling> ruling_of_row(core::Snapshot& snapshot,
+                             std::span<const core::ExpectedRule> rules,
+                             const core::DriftRow& row) {
+  const auto attribution = attribution_of(snapshot, row);
+  if (!attribution) {
+    return attribution.error();
+  }
+  // Where the resource itself did not change, nobody changed it as expected.
+  return *attribution ? ruling_of(rules, row.resource_key, row.resource_type, **attribution)
+                      : Ruling();
+}
 
 std::string cut(std::string_view body) {
   std::string out(body.substr(0, kMaxDiffValue));
@@ -87,62 +123,145 @@ Result<std::optional<DriftItem>> DriftBook::open_item(std::int64_t resource,
   return found == items->end() ? std::nullopt : std::optional(*std::move(found));
 }
 
-Status DriftBook::cover_if_accepted(std::int64_t id, DriftFacts facts) {
+Result<std::vector<std::string>> DriftBook::management_groups(std::string_view resource_key) {
+  const auto subscription = core::subscription_of_key(resource_key);
+  const auto [entry, is_new] = management_groups_.try_emplace(std::string(subscription));
+  if (!is_new || subscription.empty()) {
+    return entry->second;
+  }
+  const auto stored = view_->find(fmt::format("/subscriptions/{}", subscription));
+  if (!stored) {
+    return stored.error();
+  }
+  simdjson::dom::parser parser;
+  simdjson::dom::element body;
+  simdjson::dom::array chain;
+  if (!*stored || parser.parse((*stored)->body).get(body) != simdjson::SUCCESS ||
+      body["properties"]["managementGroupAncestorsChain"].get(chain) != simdjson::SUCCESS) {
+    return entry->second;
+  }
+  for (const auto group : chain) {
+    std::string_view name;
+    if (group["name"].get(name) == simdjson::SUCCESS) {
+      entry->second.push_back(core::management_group_key(name));
+    }
+  }
+  return entry->second;
+}
+
+Result<bool> DriftBook::does_cover(const Acceptance& acceptance, const core::DriftRow& row) {
+  auto facts = facts_of(row);
+  std::vector<std::string> groups;
+  if (core::is_management_group_key(acceptance.scope)) {
+    auto found = management_groups(row.resource_key);
+    if (!found) {
+      return found.error();
+    }
+    groups = *std::move(found);
+    facts.management_groups = groups;
+  }
+  return acceptance.covers(facts);
+}
+
+Status DriftBook::cover_if_accepted(const core::DriftRow& row) {
   const auto acceptances = in_force();
   if (!acceptances) {
     return acceptances.error();
   }
-  const auto found = std::ranges::find_if(
-      **acceptances, [&](const Acceptance& acceptance) { return acceptance.covers(facts); });
-  return found == (*acceptances)->end() ? Status::ok() : view_->cover_drift(id, *found);
+  for (const auto& acceptance : **acceptances) {
+    const auto covers = does_cover(acceptance, row);
+    if (!covers) {
+      return covers.error();
+    }
+    if (*covers) {
+      return view_->cover_drift(row.item.id, acceptance);
+    }
+  }
+  return Status::ok();
 }
 
-Result<std::optional<Expectation>> DriftBook::expectation(const DriftFacts& facts, bool is_detail) {
-  if (expected_.empty()) {
-    return std::optional<Expectation>();
-  }
-  core::DriftRow row;
-  row.item.kind = facts.kind;
-  row.item.path = facts.path;
-  row.item.opened_cycle = facts.opened_cycle;
+Status DriftBook::open(core::DriftRow row, std::int64_t replaces) {
+  row.item.opened_cycle = changes_->cycle;
   row.item.opened_at = changes_->now;
-  row.resource_key = facts.resource_key;
-  row.resource_type = facts.type;
-  row.is_detail = is_detail;
-  auto attribution = attribution_of(*view_, row);
-  if (!attribution) {
-    return attribution.error();
+  const auto ruling =
+      expected_.empty() ? Result<Ruling>(Ruling()) : ruling_of_row(*view_, expected_, row);
+  if (!ruling) {
+    return ruling.error();
   }
-  if (!*attribution) {
-    return std::optional<Expectation>();
-  }
-  return expectation_of(expected_, facts.resource_key, facts.type, **attribution);
-}
-
-Status DriftBook::open(DriftItem item,
-                       const DriftFacts& facts,
-                       bool is_detail,
-                       std::int64_t replaces) {
-  const auto expected = expectation(facts, is_detail);
-  if (!expected) {
-    return expected.error();
-  }
-  if (*expected) {
-    item.severity = severity_by((*expected)->effect, item.severity);
+  const auto& expected = ruling->expectation;
+  row.item.awaits_records = !ruling->is_final;
+  // What is raised needlessly does less harm than what is raised late.
+  if (expected && (ruling->is_final || expected->effect == Effect::kEscalate)) {
+    row.item.severity = severity_by(expected->effect, row.item.severity);
+    row.item.awaits_records = false;
   }
   const auto id =
-      replaces == 0 ? view_->open_drift_item(item) : view_->replace_drift(replaces, item);
+      replaces == 0 ? view_->open_drift_item(row.item) : view_->replace_drift(replaces, row.item);
   if (!id) {
     return id.error();
   }
-  if (!*expected || (*expected)->effect != core::ExpectedRule::Effect::kAccept) {
-    return cover_if_accepted(*id, facts);
-  }
+  row.item.id = *id;
+  return expected && expected->effect == Effect::kAccept
+             ? cover_by_rule(row, expected->rule, ruling->is_final)
+             : cover_if_accepted(row);
+}
+
+Status DriftBook::cover_by_rule(const core::DriftRow& row, const std::string& rule, bool is_final) {
   Acceptance by_rule;
-  by_rule.reason = "an expected change";
-  by_rule.author = fmt::format("rule {}", (*expected)->rule);
-  const auto accepted = accept_item(*id, std::move(by_rule));
-  return accepted ? Status::ok() : Status(accepted.error());
+  by_rule.author = rule_author(rule);
+  by_rule.reason =
+      is_final ? "an expected change" : "an expected change, unless Azure tells of somebody else";
+  by_rule.snooze = !is_final;
+  if (!is_final) {
+    by_rule.expires_at = row.item.opened_at + kWaitForRecords;
+  }
+  const auto covered = cover_item(row, std::move(by_rule));
+  return covered ? Status::ok() : Status(covered.error());
+}
+
+Status DriftBook::carry_out(const RuleStep& step) {
+  const auto& item = step.row.item;
+  if (step.covers) {
+    // In place of what put it off: it is not open in between.
+    if (step.put_off_by != 0) {
+      if (auto done = view_->end_acceptance(step.put_off_by); !done) {
+        return done;
+      }
+    }
+    if (auto done = cover_by_rule(step.row, step.rule, step.is_final); !done) {
+      return done;
+    }
+  }
+  if (step.uncovers) {
+    const auto acceptances = in_force();
+    if (!acceptances) {
+      return acceptances.error();
+    }
+    const auto found = std::ranges::find(**acceptances, step.put_off_by, &Acceptance::id);
+    if (auto done = found == (*acceptances)->end() ? Status::ok() : end(Acceptance(*found));
+        !done) {
+      return done;
+    }
+  }
+  if (step.severity != item.severity) {
+    if (auto done = view_->rate_drift(item, step.severity); !done) {
+      return done;
+    }
+  }
+  return step.is_final ? view_->end_waiting(item.id) : Status::ok();
+}
+
+Status DriftBook::decide_expected() {
+  const auto steps = rule_steps(*view_, expected_, changes_->now);
+  if (!steps) {
+    return steps.error();
+  }
+  for (const auto& step : *steps) {
+    if (auto done = carry_out(step); !done) {
+      return done;
+    }
+  }
+  return Status::ok();
 }
 
 Status DriftBook::open_baseline(const DriftSubject& resource,
@@ -154,14 +273,12 @@ Status DriftBook::open_baseline(const DriftSubject& resource,
   if (!before || *before) {
     return before ? stand(**before) : Status(before.error());
   }
-  DriftItem item;
-  item.kind = DriftKind::kBaseline;
-  item.check = check;
-  item.resource = resource.row;
-  item.severity = severity;
-  const DriftFacts facts{
-      item.kind, resource.key, resource.type, "", assignment, reference, changes_->cycle};
-  return open(std::move(item), facts, false);
+  auto row = row_of(resource, DriftKind::kBaseline);
+  row.item.check = check;
+  row.item.severity = severity;
+  row.assignment = assignment;
+  row.reference = reference;
+  return open(std::move(row));
 }
 
 Status DriftBook::resolve_baseline(std::int64_t resource, std::int64_t check) {
@@ -191,13 +308,41 @@ Status DriftBook::stand(const DriftItem& item) {
   return item.quiet_since ? view_->unquiet_drift(item.id) : Status::ok();
 }
 
+Result<bool> DriftBook::is_seen_away(std::int64_t id) {
+  core::DriftFilter filter;
+  filter.id = id;
+  const auto rows = view_->drift(filter);
+  if (!rows || rows->empty()) {
+    return rows ? Result<bool>(true) : rows.error();
+  }
+  const auto& row = rows->front();
+  if (row.item.kind == DriftKind::kBaseline) {
+    const auto verdict = view_->verdict(row.item.check, row.item.resource);
+    if (!verdict) {
+      return verdict.error();
+    }
+    return !*verdict || core::rests_on_evidence((*verdict)->state);
+  }
+  const auto resource = view_->find_row(row.item.resource);
+  const auto evidence = resource && *resource ? view_->evidence((*resource)->source)
+                                              : Result<std::optional<core::Evidence>>(std::nullopt);
+  if (!resource || !evidence) {
+    return !resource ? resource.error() : evidence.error();
+  }
+  return !*evidence || (*evidence)->complete;
+}
+
 Status DriftBook::end_flapping() {
   const auto away = view_->drift_quiet_since(changes_->now - flapping_.window);
   if (!away) {
     return away.error();
   }
   for (const auto id : *away) {
-    if (auto done = view_->resolve_drift(id); !done) {
+    const auto seen = is_seen_away(id);
+    if (!seen) {
+      return seen.error();
+    }
+    if (auto done = *seen ? view_->resolve_drift(id) : Status::ok(); !done) {
       return done;
     }
   }
@@ -239,18 +384,14 @@ Status DriftBook::open_difference(const DriftSubject& resource,
                                   std::int64_t from,
                                   std::int64_t to,
                                   std::int64_t replaces) {
-  DriftItem item;
-  item.kind = DriftKind::kConfiguration;
-  item.resource = resource.row;
-  item.path = difference.change.path;
-  item.old_value = difference.change.old_value;
-  item.new_value = difference.change.new_value;
-  item.severity = difference.severity;
-  item.old_version = from;
-  item.new_version = to;
-  const DriftFacts facts{
-      item.kind, resource.key, resource.type, difference.change.path, "", "", changes_->cycle};
-  return open(std::move(item), facts, resource.is_detail, replaces);
+  auto row = row_of(resource, DriftKind::kConfiguration);
+  row.item.path = difference.change.path;
+  row.item.old_value = difference.change.old_value;
+  row.item.new_value = difference.change.new_value;
+  row.item.severity = difference.severity;
+  row.item.old_version = from;
+  row.item.new_version = to;
+  return open(std::move(row), replaces);
 }
 
 Status DriftBook::reconcile(const DriftSubject& resource,
@@ -378,13 +519,10 @@ Status DriftBook::whole_resource(const DriftSubject& resource,
   if (*before && !*agreed && (*before)->new_value.empty() == old_body.empty()) {
     return Status::ok();
   }
-  DriftItem item;
-  item.kind = DriftKind::kConfiguration;
-  item.resource = resource.row;
-  item.old_value = cut(old_body);
-  item.new_value = cut(new_body);
-  const DriftFacts facts{item.kind, resource.key, resource.type, "", "", "", changes_->cycle};
-  return open(std::move(item), facts, false);
+  auto row = row_of(resource, DriftKind::kConfiguration);
+  row.item.old_value = cut(old_body);
+  row.item.new_value = cut(new_body);
+  return open(std::move(row));
 }
 
 Status DriftBook::resource_added(const DriftSubject& resource, std::string_view body) {
@@ -437,7 +575,7 @@ Status DriftBook::end(const Acceptance& acceptance) {
     if (auto done = view_->uncover_drift(row.item.id); !done) {
       return done;
     }
-    if (auto done = cover_if_accepted(row.item.id, facts_of(row)); !done) {
+    if (auto done = cover_if_accepted(row); !done) {
       return done;
     }
   }
@@ -470,7 +608,8 @@ Result<DriftBook::Accepted> DriftBook::accept(Acceptance acceptance) {
   in_force_.reset();
   core::DriftFilter filter;
   filter.states = {core::DriftState::kOpen};
-  filter.scope = acceptance.scope;
+  filter.scope = core::is_management_group_key(acceptance.scope) ? std::string()
+                                                                 : list_key_of(acceptance.scope);
   filter.limit = std::numeric_limits<std::int32_t>::max();
   auto rows = view_->drift(filter);
   if (!rows) {
@@ -478,7 +617,11 @@ Result<DriftBook::Accepted> DriftBook::accept(Acceptance acceptance) {
   }
   Accepted accepted{acceptance.id, 0};
   for (const auto& row : *rows) {
-    if (!acceptance.covers(facts_of(row))) {
+    const auto covers = does_cover(acceptance, row);
+    if (!covers) {
+      return covers.error();
+    }
+    if (!*covers) {
       continue;
     }
     if (auto done = view_->cover_drift(row.item.id, acceptance); !done) {
@@ -505,8 +648,11 @@ Result<std::int64_t> DriftBook::accept_item(std::int64_t id, Acceptance acceptan
   if (rows->empty()) {
     return Error{Errc::kNotFound, fmt::format("no drift {} is open", id)};
   }
-  const auto& row = rows->front();
-  acceptance.drift = id;
+  return cover_item(rows->front(), std::move(acceptance));
+}
+
+Result<std::int64_t> DriftBook::cover_item(const core::DriftRow& row, Acceptance acceptance) {
+  acceptance.drift = row.item.id;
   acceptance.kind = row.item.kind;
   acceptance.scope = row.resource_key;
   acceptance.type = row.resource_type;
@@ -520,7 +666,7 @@ Result<std::int64_t> DriftBook::accept_item(std::int64_t id, Acceptance acceptan
   }
   acceptance.id = *put;
   in_force_.reset();
-  if (auto done = view_->cover_drift(id, acceptance); !done) {
+  if (auto done = view_->cover_drift(row.item.id, acceptance); !done) {
     return done.error();
   }
   return acceptance.id;
@@ -568,6 +714,54 @@ Status DriftBook::adopt_file(const std::vector<Acceptance>& wanted) {
   return Status::ok();
 }
 
+Result<std::vector<RuleStep>> rule_steps(core::Snapshot& snapshot,
+                                         std::span<const core::ExpectedRule> rules,
+                                         core::Time now) {
+  core::DriftFilter filter;
+  filter.awaits_records = true;
+  filter.limit = std::numeric_limits<std::int32_t>::max();
+  const auto rows = snapshot.drift(filter);
+  std::vector<RuleStep> out;
+  if (!rows || rows->empty()) {
+    return rows ? Result<std::vector<RuleStep>>(std::move(out)) : rows.error();
+  }
+  const auto acceptances = snapshot.acceptances(/*in_force_only=*/true);
+  if (!acceptances) {
+    return acceptances.error();
+  }
+  for (const auto& row : *rows) {
+    const auto ruling = ruling_of_row(snapshot, rules, row);
+    if (!ruling) {
+      return ruling.error();
+    }
+    RuleStep step;
+    step.row = row;
+    step.severity = row.item.severity;
+    const auto cover = std::ranges::find(*acceptances, row.item.acceptance, &Acceptance::id);
+    // Only a rule puts one item off in the name of a rule.
+    const bool by_rule = cover != acceptances->end() && cover->snooze &&
+                         cover->drift == row.item.id && cover->author.starts_with(rule_author(""));
+    step.put_off_by = by_rule ? cover->id : 0;
+    const bool in_vain = !ruling->is_final && now - row.item.opened_at >= kWaitForRecords;
+    const auto expected = in_vain ? std::nullopt : ruling->expectation;
+    const bool accepts = expected && expected->effect == Effect::kAccept;
+    step.rule = expected ? expected->rule : std::string();
+    step.is_final = ruling->is_final || in_vain;
+    // What somebody else has accepted or put off stays so.
+    const bool is_free = row.item.acceptance == 0 || by_rule;
+    step.covers = accepts && is_free && (step.is_final || !by_rule);
+    step.uncovers = by_rule && !accepts;
+    if (expected && !accepts && (step.is_final || expected->effect == Effect::kEscalate)) {
+      step.severity = severity_by(expected->effect, row.item.severity);
+      step.is_final = true;
+    }
+    if (step.covers || step.uncovers || step.is_final) {
+      out.push_back(std::move(step));
+    }
+  }
+  return out;
+}
+
 std::string identity_of(const core::DriftRow& row) {
   const auto text = fmt::format("{}\n{}\n{}\n{}\n{}",
                                 core::to_string(row.item.kind),
@@ -579,13 +773,16 @@ std::string identity_of(const core::DriftRow& row) {
 }
 
 DriftFacts facts_of(const core::DriftRow& row) {
-  return {row.item.kind,
-          row.resource_key,
-          row.resource_type,
-          row.item.path,
-          row.assignment,
-          row.reference,
-          row.item.opened_cycle};
+  DriftFacts out;
+  out.kind = row.item.kind;
+  out.resource_key = row.resource_key;
+  out.type = row.resource_type;
+  out.path = row.item.path;
+  out.assignment = row.assignment;
+  out.reference = row.reference;
+  out.opened_cycle = row.item.opened_cycle;
+  out.list_entry = row.is_detail ? list_entry_key(row.resource_key, row.item.path) : std::string();
+  return out;
 }
 
 Result<bool> has_file_adopted(core::Snapshot& snapshot,

@@ -6,6 +6,8 @@
 #include "core/model/drift.hpp"
 #include "core/ports/store.hpp"
 
+#include <chrono>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,6 +23,25 @@ struct DriftSubject {
   std::string_view type;
   bool is_detail = false;
 };
+
+/// How long drift waits for the records that a rule about expected changes needs.
+inline constexpr std::chrono::hours kWaitForRecords{1};
+
+/// What a rule about expected changes has decided since drift opened.
+struct RuleStep {
+  core::DriftRow row;
+  std::string rule;                                // empty: none holds
+  bool covers = false;                             // puts it off, or accepts it where that is final
+  bool uncovers = false;                           // what the rule put off is open
+  core::Severity severity = core::Severity::kLow;  // from now on
+  bool is_final = false;                           // it waits no longer
+  std::int64_t put_off_by = 0;                     // the acceptance by which a rule put it off
+};
+
+/// The decisions that are due: where what is known of a change is another than when its drift
+/// opened, where no more can come to be known, and where it was waited for in vain.
+[[nodiscard]] core::Result<std::vector<RuleStep>> rule_steps(
+    core::Snapshot& snapshot, std::span<const core::ExpectedRule> rules, core::Time now);
 
 /// For one commit, on its thread. Every call may fail as the view does.
 class DriftBook {
@@ -58,8 +79,10 @@ class DriftBook {
 
   /// Acceptances whose time has come to an end cover no longer.
   core::Status end_expired();
-  /// Flapping drift that has stayed away for long enough is resolved.
+  /// Flapping drift that has stayed away for long enough, as far as can be seen, is resolved.
   core::Status end_flapping();
+  /// Rules about expected changes decide about what waits for them (`rule_steps`).
+  core::Status decide_expected();
 
   struct Accepted {
     std::int64_t acceptance = 0;
@@ -87,7 +110,6 @@ class DriftBook {
                                                          std::string_view path);
   /// Whether what the item says has been accepted, and not only put off.
   core::Result<bool> is_agreed(const core::DriftItem& item);
-  /// What a rule about expected changes says of drift about to be opened.
   core::Result<const std::vector<DriftChange>*> differences(Comparison& comparison,
                                                             std::int64_t from);
   core::Status reconcile(const DriftSubject& resource,
@@ -99,17 +121,21 @@ class DriftBook {
                                std::int64_t from,
                                std::int64_t to,
                                std::int64_t replaces);
-  core::Result<std::optional<Expectation>> expectation(const core::DriftFacts& facts,
-                                                       bool is_detail);
-  /// In place of the item `replaces`; 0: of none.
-  core::Status open(core::DriftItem item,
-                    const core::DriftFacts& facts,
-                    bool is_detail,
-                    std::int64_t replaces = 0);
+  /// Accepts an item for a rule, or puts it off until the rule can decide for good.
+  core::Status cover_by_rule(const core::DriftRow& row, const std::string& rule, bool is_final);
+  core::Status carry_out(const RuleStep& step);
+  /// Whether what a flapping item is about can be seen, so that it is away for certain.
+  core::Result<bool> is_seen_away(std::int64_t id);
+  core::Result<std::int64_t> cover_item(const core::DriftRow& row, core::Acceptance acceptance);
+  /// The row's item, in place of the item `replaces`; 0: of none.
+  core::Status open(core::DriftRow row, std::int64_t replaces = 0);
   core::Status whole_resource(const DriftSubject& resource,
                               std::string_view old_body,
                               std::string_view new_body);
-  core::Status cover_if_accepted(std::int64_t id, core::DriftFacts facts);
+  core::Status cover_if_accepted(const core::DriftRow& row);
+  core::Result<bool> does_cover(const core::Acceptance& acceptance, const core::DriftRow& row);
+  /// The keys of those above a resource, as far as its subscription tells.
+  core::Result<std::vector<std::string>> management_groups(std::string_view resource_key);
   core::Status end(const core::Acceptance& acceptance);
   /// What the item says is no longer so: it is resolved, unless it keeps coming and going.
   core::Status settle(const core::DriftItem& item);
@@ -121,6 +147,7 @@ class DriftBook {
   std::span<const core::ExpectedRule> expected_;
   core::FlappingRule flapping_;
   std::optional<std::vector<core::Acceptance>> in_force_;
+  std::map<std::string, std::vector<std::string>> management_groups_;  // by subscription
 };
 
 /// The same for drift about the same check and resource, or property, whenever it opens again:

@@ -37,43 +37,54 @@ bool lie_in(const ExpectedRule::Window& window, core::Time from, core::Time to) 
   });
 }
 
-bool holds(const ExpectedRule& rule,
-           std::string_view key,
-           std::string_view type,
-           const Attribution& attribution) {
-  if (rule.asks_who() && !attribution.is_exact) {
-    return false;
-  }
-  const bool in_scope =
-      rule.scopes.empty() || std::ranges::any_of(rule.scopes, [&](const std::string& scope) {
-        return core::is_under(key, scope);
-      });
-  if (!in_scope || !is_any(type, rule.types) || !is_any(attribution.changed_by, rule.actors) ||
-      !is_any(attribution.client_type, rule.clients) ||
-      !is_any(attribution.operation, rule.operations)) {
-    return false;
-  }
-  const auto from =
-      attribution.is_exact && attribution.at ? *attribution.at : attribution.not_before;
-  const auto to = attribution.is_exact && attribution.at ? *attribution.at : attribution.not_after;
+bool concerns(const ExpectedRule& rule, std::string_view key, std::string_view type) {
+  return is_any(type, rule.types) &&
+         (rule.scopes.empty() || std::ranges::any_of(rule.scopes, [&](const std::string& scope) {
+            return core::is_under(key, scope);
+          }));
+}
+
+bool is_in_window(const ExpectedRule& rule, core::Time from, core::Time to) {
   return rule.windows.empty() || std::ranges::any_of(rule.windows, [&](const auto& window) {
            return lie_in(window, from, to);
          });
 }
 
+/// Whoever made the change, and whenever in the interval.
+bool holds_anyway(const ExpectedRule& rule, const Attribution& attribution) {
+  return !rule.asks_who() && is_in_window(rule, attribution.not_before, attribution.not_after);
+}
+
+bool holds(const ExpectedRule& rule, const Attribution& attribution) {
+  if (!attribution.is_exact) {
+    return holds_anyway(rule, attribution);
+  }
+  return is_any(attribution.changed_by, rule.actors) &&
+         is_any(attribution.client_type, rule.clients) &&
+         is_any(attribution.operation, rule.operations) &&
+         is_in_window(rule,
+                      attribution.at.value_or(attribution.not_before),
+                      attribution.at.value_or(attribution.not_after));
+}
+
 }  // namespace
 
-std::optional<Expectation> expectation_of(std::span<const ExpectedRule> rules,
-                                          std::string_view resource_key,
-                                          std::string_view lower_type,
-                                          const Attribution& attribution) {
-  const auto found = std::ranges::find_if(rules, [&](const ExpectedRule& rule) {
-    return holds(rule, resource_key, lower_type, attribution);
-  });
-  if (found == rules.end()) {
-    return std::nullopt;
+Ruling ruling_of(std::span<const ExpectedRule> rules,
+                 std::string_view resource_key,
+                 std::string_view lower_type,
+                 const Attribution& attribution) {
+  Ruling out;
+  for (const auto& rule : rules) {
+    if (!concerns(rule, resource_key, lower_type)) {
+      continue;
+    }
+    out.is_final = out.is_final && (attribution.is_complete || holds_anyway(rule, attribution));
+    if (holds(rule, attribution)) {
+      out.expectation = Expectation{rule.effect, rule.name};
+      break;
+    }
   }
-  return Expectation{found->effect, found->name};
+  return out;
 }
 
 core::Severity severity_by(ExpectedRule::Effect effect, core::Severity severity) {

@@ -159,6 +159,9 @@ class CycleJudge {
     if (auto done = drift_.end_flapping(); !done) {
       return done;
     }
+    if (auto done = drift_.decide_expected(); !done) {
+      return done;
+    }
     for (const auto& change : changes_->resources) {
       if (auto done = mark_change(change); !done) {
         return done;
@@ -785,8 +788,7 @@ class CycleJudge {
                                const core::StoredResource& resource,
                                const Decision& decision,
                                Cause cause) {
-    if (decision.state == ComplianceState::kNoEvidence ||
-        decision.state == ComplianceState::kError) {
+    if (decision.state && !core::rests_on_evidence(*decision.state)) {
       return Status::ok();  // what was open stays open: nothing is known of its end
     }
     if (decision.state != ComplianceState::kNonCompliant) {

@@ -27,8 +27,6 @@ namespace {
 constexpr std::string_view kSubscriptionType = "microsoft.resources/subscriptions";
 // Resource Graph gives a subscription the names of the groups above it, not their ids.
 constexpr std::string_view kAncestorNames = "properties.managementGroupAncestorsChain[*].name";
-constexpr std::string_view kManagementGroupPrefix =
-    "/providers/microsoft.management/managementgroups/";
 constexpr std::string_view kResourceGroupType = "microsoft.resources/subscriptions/resourcegroups";
 
 // Of relations inside relations; far beyond what anyone reads, and short of what a stack holds.
@@ -554,9 +552,8 @@ void each_id(const RelationPath& path, const RelationEnd& source, Add add) {
       each_text(path, source, add);
       return;
     case RelationPath::Kind::kManagementGroups:
-      each_text(path, source, [&](std::string_view name) {
-        add(fmt::format("{}{}", kManagementGroupPrefix, name));
-      });
+      each_text(
+          path, source, [&](std::string_view name) { add(core::management_group_key(name)); });
       return;
     case RelationPath::Kind::kParent:
       if (!source.parent.empty()) {

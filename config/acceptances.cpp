@@ -83,7 +83,9 @@ Status check_acceptance(Acceptance& acceptance) {
   };
   if (acceptance.scope.empty()) {
     return wrong(
-        "an acceptance needs a `scope`: `/`, or the id of a subscription, group or resource");
+        "an acceptance needs a `scope`: `/`, or the id of a management group, subscription, group, "
+        "resource or "
+        "list entry");
   }
   if (acceptance.reason.empty() || acceptance.author.empty()) {
     return wrong(fmt::format("an acceptance needs {}",
@@ -96,8 +98,10 @@ Status check_acceptance(Acceptance& acceptance) {
     acceptance.scope.clear();
   } else if (!core::parse_resource_id(acceptance.scope) &&
              !core::iequals(acceptance.scope.substr(0, 15), "/subscriptions/")) {
-    return wrong(fmt::format("`{}` is no `/`, and no id of a subscription, group or resource",
-                             acceptance.scope));
+    return wrong(fmt::format(
+        "`{}` is no `/`, and no id of a management group, subscription, group, resource or "
+        "list entry",
+        acceptance.scope));
   } else {
     acceptance.scope = core::resource_key(acceptance.scope);
   }

@@ -6,6 +6,13 @@
 
 namespace plumbline::core {
 
+namespace {
+
+constexpr std::string_view kManagementGroupPrefix =
+    "/providers/microsoft.management/managementgroups/";
+
+}  // namespace
+
 std::string_view ResourceId::name() const noexcept {
   const auto slash = full_name.rfind('/');
   return slash == std::string::npos ? std::string_view(full_name)
@@ -33,6 +40,15 @@ std::string resource_key(std::string_view id) {
     key.insert(key.begin(), '/');
   }
   return key;
+}
+
+std::string management_group_key(std::string_view name) {
+  return std::string(kManagementGroupPrefix).append(to_lower(name));
+}
+
+bool is_management_group_key(std::string_view key) noexcept {
+  return key.starts_with(kManagementGroupPrefix) &&
+         key.find('/', kManagementGroupPrefix.size()) == std::string_view::npos;
 }
 
 std::string_view subscription_of_key(std::string_view key) noexcept {

@@ -36,6 +36,10 @@ struct ResourceId {
 /// The key of an id: lower-cased, leading slash, no trailing slash, no space before it.
 [[nodiscard]] std::string resource_key(std::string_view id);
 
+[[nodiscard]] std::string management_group_key(std::string_view name);
+/// Whether a key is that of a management group, not of what lies in one.
+[[nodiscard]] bool is_management_group_key(std::string_view key) noexcept;
+
 /// The subscription in a key, also in one that is no resource id (a detail document's); empty for
 /// tenant-level keys.
 [[nodiscard]] std::string_view subscription_of_key(std::string_view key) noexcept;

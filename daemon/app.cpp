@@ -279,11 +279,7 @@ Result<std::unique_ptr<App>> App::build(const config::Settings& settings,
 }
 
 Status App::publish() {
-  std::shared_ptr<const compliance::Baseline> baseline;
-  {
-    const std::lock_guard lock(mutex_);
-    baseline = baseline_;
-  }
+  auto baseline = baseline_in_force();
   auto snapshot = store_->snapshot();
   if (!snapshot) {
     return snapshot.error();
@@ -344,11 +340,7 @@ net::Task<collectors::PassReport> App::collect() {
 
 net::Task<void> App::refresh_aliases() {
   std::set<std::string> providers;
-  std::shared_ptr<const compliance::Baseline> before;
-  {
-    const std::lock_guard lock(mutex_);
-    before = baseline_;
-  }
+  const auto before = baseline_in_force();
   for (const auto& check : before->checks) {
     const auto& named = check.definition->info().alias_providers;
     providers.insert(named.begin(), named.end());
@@ -488,6 +480,11 @@ net::Task<void> App::take_over(std::unique_ptr<Reload> reload) {
   finish(*reload, adopted);
 }
 
+std::shared_ptr<const compliance::Baseline> App::baseline_in_force() const {
+  const std::lock_guard lock(mutex_);
+  return baseline_;
+}
+
 net::Task<void> App::retire() {
   {
     // Until another configuration is in force, its checks have verdicts on what this one collects.
@@ -559,15 +556,35 @@ net::Task<void> App::run(Job job) {
       schedule_.request_pass(clock_.steady_now());
     }
   }
+  co_await decide_expected();
+}
+
+net::Task<void> App::decide_expected() {
+  // A poll that found nothing commits no cycle, and yet is what a decision may have waited for.
+  auto job = [this]() -> Result<bool> {
+    auto snapshot = store_->snapshot();
+    if (!snapshot) {
+      return snapshot.error();
+    }
+    const auto steps =
+        compliance::rule_steps(**snapshot, baseline_in_force()->expected, clock_.now());
+    return steps ? Result<bool>(!steps->empty()) : steps.error();
+  };
+  const auto due = co_await net::offload(cpu_.executor(), std::move(job));
+  if (!due || !*due || stopping_) {
+    co_return;
+  }
+  co_await change_drift_now([](compliance::DriftBook& book) { return book.decide_expected(); });
 }
 
 Result<core::CycleReport> App::commit_drift(const DriftChange& change) {
+  const auto baseline = baseline_in_force();
   auto cycle = store_->begin_cycle("acceptance", "drift");
   if (!cycle) {
     return cycle.error();
   }
   return (*cycle)->commit(true, [&](core::JudgeView& view, const core::CycleChanges& changes) {
-    compliance::DriftBook book(view, changes);
+    compliance::DriftBook book(view, changes, baseline->expected, baseline->flapping);
     return change(book);
   });
 }
@@ -634,14 +651,18 @@ net::Task<bool> App::is_first_pass() {
 }
 
 net::Task<void> App::accept_first_pass() {
-  auto order = std::make_shared<Order>();
-  order->change = [](compliance::DriftBook& book) {
+  co_await change_drift_now([](compliance::DriftBook& book) {
     core::Acceptance acceptance;
     acceptance.author = std::string(kFirstPassAuthor);
     acceptance.reason = "found by the first pass";
     const auto accepted = book.accept_open(std::move(acceptance));
     return accepted ? Status::ok() : Status(accepted.error());
-  };
+  });
+}
+
+net::Task<void> App::change_drift_now(DriftChange change) {
+  const auto order = std::make_shared<Order>();
+  order->change = std::move(change);
   orders_.push_back(order);
   co_await run_orders();
   if (!order->status) {

@@ -158,6 +158,11 @@ class App {
   /// count as accepted.
   net::Task<bool> is_first_pass();
   net::Task<void> accept_first_pass();
+  /// Rules about expected changes decide where that has become due.
+  net::Task<void> decide_expected();
+  /// A cycle of its own, from where no other can be under way.
+  net::Task<void> change_drift_now(DriftChange change);
+  [[nodiscard]] std::shared_ptr<const compliance::Baseline> baseline_in_force() const;
   /// Those that become due during a pass, between its cycles.
   net::Task<void> due_polls();
   net::Task<collectors::PassReport> collect();

@@ -267,7 +267,8 @@ json attribution_json(const compliance::Attribution& attribution) {
       {"not_before",
        attribution.not_before == core::Time() ? json(nullptr)
                                               : json(core::to_rfc3339(attribution.not_before))},
-      {"not_after", core::to_rfc3339(attribution.not_after)}};
+      {"not_after", core::to_rfc3339(attribution.not_after)},
+      {"complete", attribution.is_complete}};
   if (attribution.is_exact) {
     out["changed_by"] = attribution.changed_by;
     out["changed_by_type"] = attribution.changed_by_type;

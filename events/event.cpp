@@ -138,15 +138,16 @@ Event unreadable(const core::DriftEventRow& step, const core::Error& error) {
 }  // namespace
 
 core::DriftRow after_step(core::DriftRow row, const core::DriftEventRow& event) {
-  const bool covers = event.step == DriftStep::kAccepted || event.step == DriftStep::kSnoozed;
+  const bool covers = event.acceptance != 0 && event.step != DriftStep::kReopened &&
+                      event.step != DriftStep::kResolved;
   row.item.acceptance = covers ? event.acceptance : 0;
   if (event.step == DriftStep::kResolved) {
     row.state = DriftState::kResolved;
     return row;
   }
-  row.state = event.step == DriftStep::kAccepted  ? DriftState::kAccepted
-              : event.step == DriftStep::kSnoozed ? DriftState::kSnoozed
-                                                  : DriftState::kOpen;
+  row.state = !covers         ? DriftState::kOpen
+              : event.snoozes ? DriftState::kSnoozed
+                              : DriftState::kAccepted;
   row.item.resolved_cycle.reset();
   row.item.resolved_at.reset();
   return row;

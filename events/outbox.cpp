@@ -16,7 +16,7 @@ namespace {
 constexpr milliseconds kFirstWait{1000};
 constexpr milliseconds kLongestWait{std::chrono::minutes(15)};
 constexpr std::chrono::seconds kLongestAsked{3600};
-// Nobody tells of a cycle that a reload commits.
+// Whoever commits a cycle says so; this is for what was missed.
 constexpr std::chrono::seconds kLookAgain{30};
 // How much a crash may have told twice.
 constexpr std::chrono::seconds kKeepAfter{1};

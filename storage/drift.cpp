@@ -19,10 +19,11 @@ using core::Status;
 namespace {
 
 constexpr std::string_view kItem =
-    "d.id, d.kind, d.check_id, d.resource_id, d.path, d.old_value, d.new_value, d.severity, "
-    "d.opened_cycle, d.opened_at, d.acceptance_id, d.resolved_cycle, d.resolved_at, d.old_version, "
-    "d.new_version, d.flapping, d.quiet_since";
-constexpr int kAfterItem = 17;
+    "d.id, d.kind, d.check_id, d.resource_id, d.path, d.old_value, d.new_value, "
+    "coalesce(d.rated, d.severity), d.opened_cycle, d.opened_at, d.acceptance_id, "
+    "d.resolved_cycle, d.resolved_at, d.old_version, d.new_version, d.flapping, d.quiet_since, "
+    "d.awaits_records";
+constexpr int kAfterItem = 18;
 
 DriftItem read_item(const Statement& row) {
   DriftItem item;
@@ -47,6 +48,7 @@ DriftItem read_item(const Statement& row) {
   if (!row.is_null(16)) {
     item.quiet_since = core::from_micros(row.integer(16));
   }
+  item.awaits_records = row.integer(17) != 0;
   return item;
 }
 
@@ -91,11 +93,13 @@ core::DriftEventRow read_event(const Statement& row) {
   out.step = core::parse_drift_step(row.text(3)).value_or(DriftStep::kOpened);
   out.drift = row.integer(4);
   out.acceptance = row.integer(5);
+  out.snoozes = row.integer(6) != 0;
   return out;
 }
 
 constexpr std::string_view kEvents =
-    "SELECT id, cycle, at, step, drift_id, acceptance_id FROM drift_event";
+    "SELECT id, cycle, at, step, drift_id, acceptance_id, "
+    "(SELECT a.snooze FROM acceptance a WHERE a.id = acceptance_id) FROM drift_event";
 
 core::Acceptance read_acceptance(const Statement& row) {
   core::Acceptance out;
@@ -137,7 +141,8 @@ Result<std::vector<DriftItem>> DriftWriter::open_of(std::int64_t resource) {
 Result<std::int64_t> DriftWriter::open(const DriftItem& item, DriftStep step) {
   const Use use(connection_->prepare(
       "INSERT INTO drift (kind, check_id, resource_id, path, old_value, new_value, severity, "
-      "opened_cycle, opened_at, old_version, new_version) VALUES (?,?,?,?,?,?,?,?,?,?,?) "
+      "opened_cycle, opened_at, old_version, new_version, awaits_records) "
+      "VALUES (?,?,?,?,?,?,?,?,?,?,?,?) "
       "RETURNING id"));
   use->bind(1, core::to_string(item.kind))
       .bind(3, item.resource)
@@ -146,7 +151,8 @@ Result<std::int64_t> DriftWriter::open(const DriftItem& item, DriftStep step) {
       .bind(6, item.new_value)
       .bind(7, core::to_string(item.severity))
       .bind(8, cycle_)
-      .bind(9, core::to_micros(now_));
+      .bind(9, core::to_micros(now_))
+      .bind(12, std::int64_t{item.awaits_records ? 1 : 0});
   for (const auto& [column, value] : {std::pair(2, item.check),
                                       std::pair(10, item.old_version),
                                       std::pair(11, item.new_version)}) {
@@ -207,11 +213,27 @@ Status DriftWriter::quiet(const DriftItem& item) {
       !done) {
     return done;
   }
-  return item.flapping ? Status::ok() : step(item.id, DriftStep::kFlapping);
+  return item.flapping ? Status::ok() : step(item.id, DriftStep::kFlapping, item.acceptance);
 }
 
 Status DriftWriter::unquiet(std::int64_t id) {
   return connection_->prepare("UPDATE drift SET quiet_since = NULL WHERE id = ?").bind(1, id).run();
+}
+
+Status DriftWriter::rate(const DriftItem& item, core::Severity severity) {
+  if (auto done = connection_->prepare("UPDATE drift SET rated = ? WHERE id = ?")
+                      .bind(1, core::to_string(severity))
+                      .bind(2, item.id)
+                      .run();
+      !done) {
+    return done;
+  }
+  const auto step = severity > item.severity ? DriftStep::kEscalated : DriftStep::kDowngraded;
+  return this->step(item.id, step, item.acceptance);
+}
+
+Status DriftWriter::end_waiting(std::int64_t id) {
+  return connection_->prepare("UPDATE drift SET awaits_records = 0 WHERE id = ?").bind(1, id).run();
 }
 
 Result<std::vector<std::int64_t>> DriftWriter::quiet_since(core::Time since) {
@@ -357,8 +379,8 @@ Status DriftWriter::step(std::int64_t drift, DriftStep step, std::int64_t accept
 Result<std::vector<core::DriftStepCount>> count_drift_steps(Connection& connection,
                                                             std::int64_t after) {
   const Use use(connection.prepare(
-      "SELECT e.step, d.severity, count(*) FROM drift_event e JOIN drift d ON d.id = e.drift_id "
-      "WHERE e.id > ? GROUP BY e.step, d.severity"));
+      "SELECT e.step, coalesce(d.rated, d.severity), count(*) FROM drift_event e "
+      "JOIN drift d ON d.id = e.drift_id WHERE e.id > ? GROUP BY 1, 2"));
   use->bind(1, after);
   return all_rows<core::DriftStepCount>(*use, [](const Statement& row) {
     return core::DriftStepCount{core::parse_drift_step(row.text(0)).value_or(DriftStep::kOpened),
@@ -381,7 +403,8 @@ class Choice {
       : id_(filter.id),
         texts_{{
             {"d.kind = ?2", filter.kind ? core::to_string(*filter.kind) : ""},
-            {"d.severity = ?3", filter.severity ? core::to_string(*filter.severity) : ""},
+            {"coalesce(d.rated, d.severity) = ?3",
+             filter.severity ? core::to_string(*filter.severity) : ""},
             {"c.assignment = ?4", filter.assignment},
             {"c.reference = ?5", filter.reference},
             // A key that continues the scope: '0' follows '/' in the order of bytes.
@@ -428,6 +451,9 @@ Result<std::vector<core::DriftRow>> SnapshotReads<Base>::drift(const core::Drift
       choice.sql(),
       kAfterChoice,
       kAfterChoice);
+  if (filter.awaits_records) {
+    sql += " AND d.awaits_records = 1 AND d.resolved_cycle IS NULL";
+  }
   if (!filter.states.empty()) {
     std::string any;
     for (const auto state : filter.states) {
@@ -447,9 +473,8 @@ Result<std::vector<core::DriftRow>> SnapshotReads<Base>::drift(const core::Drift
 template <class Base>
 Result<std::vector<core::DriftCount>> SnapshotReads<Base>::open_drift_counts() {
   const Use use(connection_->prepare(
-      fmt::format("SELECT d.kind, d.severity, r.subscription, count(*) FROM drift d "
-                  "JOIN resource r ON r.id = d.resource_id WHERE {} GROUP BY d.kind, d.severity, "
-                  "r.subscription",
+      fmt::format("SELECT d.kind, coalesce(d.rated, d.severity), r.subscription, count(*) "
+                  "FROM drift d JOIN resource r ON r.id = d.resource_id WHERE {} GROUP BY 1, 2, 3",
                   condition(DriftState::kOpen))));
   return all_rows<core::DriftCount>(*use, [](const Statement& row) {
     core::DriftCount out;

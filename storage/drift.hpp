@@ -24,6 +24,8 @@ class DriftWriter {
   [[nodiscard]] core::Status quiet(const core::DriftItem& item);
   [[nodiscard]] core::Status unquiet(std::int64_t id);
   [[nodiscard]] core::Result<std::vector<std::int64_t>> quiet_since(core::Time since);
+  [[nodiscard]] core::Status rate(const core::DriftItem& item, core::Severity severity);
+  [[nodiscard]] core::Status end_waiting(std::int64_t id);
   /// Whatever is open about a check.
   [[nodiscard]] core::Status resolve_of_check(std::int64_t check);
   [[nodiscard]] core::Status cover(std::int64_t id, const core::Acceptance& by);

@@ -99,7 +99,8 @@ Table table_of(core::ExportOf what) {
     case core::ExportOf::kDrift:
       return {
           "SELECT d.id, d.kind, c.assignment, c.reference, r.key, d.path, "
-          "nullif(d.old_value, ''), nullif(d.new_value, ''), d.severity, d.opened_cycle, "
+          "nullif(d.old_value, ''), nullif(d.new_value, ''), coalesce(d.rated, d.severity), "
+          "d.opened_cycle, "
           "d.opened_at, d.resolved_cycle, d.resolved_at FROM drift d "
           "JOIN resource r ON r.id = d.resource_id "
           "LEFT JOIN policy_check c ON c.id = d.check_id "

@@ -244,6 +244,11 @@ ALTER TABLE resource ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0;
 -- Drift that keeps coming and going: `quiet_since` when it is not there at the moment.
 ALTER TABLE drift ADD COLUMN flapping INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE drift ADD COLUMN quiet_since INTEGER;
+-- `severity` is the one it opened with; `rated` what a rule has decided since; `awaits_records` 1:
+-- one still may.
+ALTER TABLE drift ADD COLUMN rated TEXT;
+ALTER TABLE drift ADD COLUMN awaits_records INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX drift_awaiting ON drift(id) WHERE awaits_records = 1;
 CREATE INDEX drift_event_by_time ON drift_event(at);
 -- By the minute in which it opened.
 CREATE INDEX drift_by_minute ON drift(opened_at / 60000000);

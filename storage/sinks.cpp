@@ -71,7 +71,7 @@ Result<std::vector<core::DriftMinute>> SnapshotReads<Base>::drift_minutes(core::
       "WHERE resolved_cycle IS NULL AND acceptance_id IS NULL "
       "UNION SELECT d.opened_at / 60000000 FROM drift_event e JOIN drift d ON d.id = e.drift_id "
       "WHERE e.at >= ?1) "
-      "SELECT opened_at / 60000000, severity, count(*), "
+      "SELECT opened_at / 60000000, coalesce(rated, severity), count(*), "
       "sum(resolved_cycle IS NULL AND acceptance_id IS NULL) FROM drift "
       "WHERE opened_at / 60000000 IN (SELECT number FROM minute) GROUP BY 1, 2 ORDER BY 1, 2"));
   use->bind(1, core::to_micros(since));

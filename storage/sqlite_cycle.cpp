@@ -273,6 +273,12 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
 
   Status quiet_drift(const core::DriftItem& item) override { return drift_.quiet(item); }
 
+  Status rate_drift(const core::DriftItem& item, core::Severity severity) override {
+    return drift_.rate(item, severity);
+  }
+
+  Status end_waiting(std::int64_t id) override { return drift_.end_waiting(id); }
+
   Status unquiet_drift(std::int64_t id) override { return drift_.unquiet(id); }
 
   Result<std::vector<std::int64_t>> drift_quiet_since(core::Time since) override {

@@ -200,8 +200,8 @@ net::Task<Result<ChangeWatch::FeedRows>> ChangeWatch::read_rows(std::string text
 }
 
 net::Task<void> ChangeWatch::read_feed(std::shared_ptr<Poll> poll, core::TablePlan table) {
-  const std::string feed(change_table_of(table.table));
-  const std::string source = "arg:" + feed;
+  const std::string feed(core::change_table_of(table.table));
+  const auto source = core::feed_source(feed);
   const auto started = parts_.clock.steady_now();
   auto position = co_await watermark(source);
   if (!position) {
@@ -267,7 +267,7 @@ net::Task<bool> ChangeWatch::poll_changes() {
   }
   const auto tables = plan_.tables;
   for (const auto& table : tables) {
-    if (!change_table_of(table.table).empty() && !cancelled_) {
+    if (!core::change_table_of(table.table).empty() && !cancelled_) {
       co_await read_feed(poll, table);
     }
   }
@@ -530,7 +530,7 @@ net::Task<Status> ChangeWatch::read_events(std::string subscription,
 }
 
 net::Task<void> ChangeWatch::read_activity(std::shared_ptr<Poll> poll, std::string subscription) {
-  const std::string source = fmt::format("{}:{}", kActivity, subscription);
+  const auto source = core::activity_source(subscription);
   auto position = co_await watermark(source);
   if (!position) {
     fail(*poll, std::string(kActivity), position.error());
@@ -573,7 +573,7 @@ net::Task<void> ChangeWatch::take_events(std::shared_ptr<Poll> poll,
     // Types of other tables than the feed's are asked for here.
     const auto table = core::resource_graph_table(event.type);
     const auto planned = std::ranges::find(plan_.tables, table, &core::TablePlan::table);
-    if (planned != plan_.tables.end() && change_table_of(table).empty() &&
+    if (planned != plan_.tables.end() && core::change_table_of(table).empty() &&
         (planned->types.empty() ||
          std::ranges::find(planned->types, event.type) != planned->types.end())) {
       add_pending(*poll, event);

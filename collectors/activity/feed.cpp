@@ -103,12 +103,6 @@ std::optional<ChangeRecord> change_of_event(element event) {
 
 }  // namespace
 
-std::string_view change_table_of(std::string_view table) noexcept {
-  return table == "resources"            ? "resourcechanges"
-         : table == "resourcecontainers" ? "resourcecontainerchanges"
-                                         : std::string_view();
-}
-
 Result<ChangePage> parse_change_page(std::string_view body) {
   simdjson::dom::parser parser;
   const auto answer = parse_list(parser, body, "data", "the answer");

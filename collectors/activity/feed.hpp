@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/model/change.hpp"
+#include "core/model/collection_plan.hpp"
 #include "core/result.hpp"
 
 #include <array>
@@ -13,9 +14,6 @@
 #include <vector>
 
 namespace plumbline::collectors {
-
-/// The table that tells of changes in a table of resources; empty where none does.
-[[nodiscard]] std::string_view change_table_of(std::string_view table) noexcept;
 
 struct ChangePage {
   std::vector<core::ChangeRecord> changes;
@@ -64,9 +62,9 @@ struct FeedWindow {
                                         core::Time now,
                                         std::chrono::seconds oldest_list);
 
-/// What is asked again at each poll before the watermark: longer than rows of the feed take to
-/// appear (5 minutes), or events of the activity log (20).
-inline constexpr std::chrono::minutes kFeedOverlap{7};
-inline constexpr std::chrono::minutes kActivityOverlap{30};
+/// What is asked again at each poll before the watermark: longer than records take to appear.
+inline constexpr std::chrono::minutes kFeedOverlap = core::kFeedLateness + std::chrono::minutes(2);
+inline constexpr std::chrono::minutes kActivityOverlap =
+    core::kActivityLateness + std::chrono::minutes(10);
 
 }  // namespace plumbline::collectors

@@ -1,6 +1,7 @@
 #include "core/model/collection_plan.hpp"
 
 #include "core/model/resource.hpp"
+#include "core/resource_id.hpp"
 
 #include <algorithm>
 #include <array>
@@ -301,6 +302,27 @@ std::string_view resource_graph_table(std::string_view lower_type) noexcept {
     }
   }
   return "resources";
+}
+
+std::string_view change_table_of(std::string_view table) noexcept {
+  return table == "resources"            ? "resourcechanges"
+         : table == "resourcecontainers" ? "resourcecontainerchanges"
+                                         : std::string_view();
+}
+
+std::string feed_source(std::string_view change_table) {
+  return std::string("arg:").append(change_table);
+}
+
+std::string activity_source(std::string_view subscription) {
+  return std::string("activity:").append(subscription);
+}
+
+ChangeSource change_source_of(std::string_view key, std::string_view lower_type, bool is_detail) {
+  const auto table =
+      is_detail ? std::string_view() : change_table_of(resource_graph_table(lower_type));
+  return table.empty() ? ChangeSource{activity_source(subscription_of_key(key)), kActivityLateness}
+                       : ChangeSource{feed_source(table), kFeedLateness};
 }
 
 bool is_extension_type(std::string_view lower_type) noexcept {

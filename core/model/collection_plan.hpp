@@ -1,6 +1,7 @@
 // What a baseline needs to be collected. Compliance derives it, collectors carry it out.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,28 @@ struct CollectionPlan {
 /// The Resource Graph table that holds a type ("Azure Resource Graph table and resource type
 /// reference"); empty when Resource Graph does not hold it, whether or not ARM lists it.
 [[nodiscard]] std::string_view resource_graph_table(std::string_view lower_type) noexcept;
+
+/// The Resource Graph table that tells of changes in a table of resources; empty where none does.
+[[nodiscard]] std::string_view change_table_of(std::string_view table) noexcept;
+
+/// Where Azure tells of the changes of a resource or detail document, by the name under which is
+/// kept how far it was read, and how much later than a change its record may appear (contracts 2.9
+/// and 4.3).
+struct ChangeSource {
+  std::string name;
+  std::chrono::minutes lateness;
+};
+
+[[nodiscard]] ChangeSource change_source_of(std::string_view key,
+                                            std::string_view lower_type,
+                                            bool is_detail);
+
+inline constexpr std::chrono::minutes kFeedLateness{5};
+inline constexpr std::chrono::minutes kActivityLateness{20};
+
+/// The name under which is kept how far a change table, or a subscription's activity log, was read.
+[[nodiscard]] std::string feed_source(std::string_view change_table);
+[[nodiscard]] std::string activity_source(std::string_view subscription);
 
 /// The api-version for an ARM list that Resource Graph does not hold; empty for other types.
 [[nodiscard]] std::string_view detail_api_version(std::string_view lower_type) noexcept;

@@ -2,6 +2,7 @@
 
 #include "core/text.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace plumbline::core {
@@ -69,6 +70,10 @@ std::string_view to_string(DriftStep step) noexcept {
       return "reopened";
     case DriftStep::kFlapping:
       return "flapping";
+    case DriftStep::kEscalated:
+      return "escalated";
+    case DriftStep::kDowngraded:
+      return "downgraded";
     case DriftStep::kResolved:
       return "resolved";
   }
@@ -80,7 +85,11 @@ std::optional<DriftStep> parse_drift_step(std::string_view text) noexcept {
 }
 
 bool Acceptance::covers(const DriftFacts& facts) const {
-  return drift == 0 && (!kind || *kind == facts.kind) && lies_in(facts.resource_key, scope) &&
+  const bool in_scope =
+      lies_in(facts.resource_key, scope) ||
+      (!facts.list_entry.empty() && lies_in(facts.list_entry, scope)) ||
+      std::ranges::find(facts.management_groups, scope) != facts.management_groups.end();
+  return drift == 0 && (!kind || *kind == facts.kind) && in_scope &&
          (type.empty() || type == facts.type) && lies_in(facts.path, path) &&
          (assignment.empty() || iequals(assignment, facts.assignment)) &&
          (reference.empty() || iequals(reference, facts.reference)) &&

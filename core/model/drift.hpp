@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -43,6 +44,7 @@ struct DriftItem {
   std::int64_t acceptance = 0;      // what covers it; 0: nothing
   bool flapping = false;            // keeps coming and going
   std::optional<Time> quiet_since;  // of one that flaps and is not there at the moment
+  bool awaits_records = false;      // a rule about expected changes may still decide
   std::optional<std::int64_t> resolved_cycle;
   std::optional<Time> resolved_at;
 };
@@ -56,6 +58,8 @@ struct DriftFacts {
   std::string_view assignment;
   std::string_view reference;
   std::int64_t opened_cycle = 0;
+  std::string list_entry;  // key of the entry of a list that it is about; empty: of none
+  std::span<const std::string> management_groups;  // keys of those above the resource
 };
 
 /// What a team has agreed to live with: one item, or drift that every given member fits. Empty
@@ -65,7 +69,7 @@ struct Acceptance {
   std::string name;        // of an entry of the file; empty: accepted by command
   std::int64_t drift = 0;  // the one item that it covers, and nothing else; 0: what is chosen below
   std::optional<DriftKind> kind;
-  std::string scope;  // resource_key of a subscription, group or resource, and what lies below
+  std::string scope;  // key of a management group, subscription, group, resource or list entry
   std::string type;   // lower case
   std::string path;   // JSON pointer, and what lies below
   std::string assignment;
@@ -89,8 +93,10 @@ enum class DriftStep : std::uint8_t {
   kChanged,  // opened in place of one about the same property, whose value was another
   kAccepted,
   kSnoozed,
-  kReopened,  // what covered it ended
-  kFlapping,  // it keeps coming and going, and is not resolved before it stays away
+  kReopened,   // what covered it ended
+  kFlapping,   // it keeps coming and going, and is not resolved before it stays away
+  kEscalated,  // a rule about expected changes has decided so
+  kDowngraded,
   kResolved,
 };
 inline constexpr std::array kDriftSteps = {DriftStep::kOpened,
@@ -99,6 +105,8 @@ inline constexpr std::array kDriftSteps = {DriftStep::kOpened,
                                            DriftStep::kSnoozed,
                                            DriftStep::kReopened,
                                            DriftStep::kFlapping,
+                                           DriftStep::kEscalated,
+                                           DriftStep::kDowngraded,
                                            DriftStep::kResolved};
 [[nodiscard]] std::string_view to_string(DriftStep step) noexcept;
 [[nodiscard]] std::optional<DriftStep> parse_drift_step(std::string_view text) noexcept;

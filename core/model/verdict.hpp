@@ -34,6 +34,11 @@ inline constexpr std::array kComplianceStates = {
     ComplianceState::kUnknown,
 };
 
+/// Whether a verdict says something of the resource, and not only that nothing is known.
+[[nodiscard]] constexpr bool rests_on_evidence(ComplianceState state) noexcept {
+  return state != ComplianceState::kNoEvidence && state != ComplianceState::kError;
+}
+
 /// `NonCompliant`, ...: the spelling of API, report and store.
 [[nodiscard]] std::string_view to_string(ComplianceState state) noexcept;
 [[nodiscard]] std::optional<ComplianceState> parse_compliance_state(std::string_view text) noexcept;

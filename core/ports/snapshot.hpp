@@ -84,6 +84,7 @@ struct DriftFilter {
   std::string scope;  // resource_key, and what lies below
   std::string type;
   std::string subscription;
+  bool awaits_records = false;  // only what is not resolved and does
   std::int64_t id = 0;
   std::int64_t before = 0;
   std::size_t limit = 100;
@@ -115,6 +116,7 @@ struct DriftEventRow {
   DriftStep step = DriftStep::kOpened;
   std::int64_t drift = 0;
   std::int64_t acceptance = 0;  // that covers it from now on, or did until now; 0: none
+  bool snoozes = false;         // that acceptance only puts it off
 };
 
 struct TransitionRow {

@@ -83,6 +83,10 @@ class JudgeView : public Snapshot {
   virtual Status unquiet_drift(std::int64_t id) = 0;
   /// What has been away since then or longer.
   virtual Result<std::vector<std::int64_t>> drift_quiet_since(Time since) = 0;
+  /// A rule has decided about an item: it has another severity, and this is a step; or no rule will
+  /// any more.
+  virtual Status rate_drift(const DriftItem& item, Severity severity) = 0;
+  virtual Status end_waiting(std::int64_t id) = 0;
   virtual Status cover_drift(std::int64_t id, const Acceptance& by) = 0;
   virtual Status uncover_drift(std::int64_t id) = 0;
   /// Returns its id.

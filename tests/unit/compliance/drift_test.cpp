@@ -1,5 +1,6 @@
 #include "compliance/drift.hpp"
 
+#include "core/model/collection_plan.hpp"
 #include "tests/unit/compliance/fixture.hpp"
 
 #include <doctest/doctest.h>
@@ -329,6 +330,17 @@ TEST_CASE_FIXTURE(Fixture, "drift that keeps coming and going is resolved once i
     flip("Enabled");
     CHECK_FALSE(drift({DriftState::kOpen}, kAccess).at(0).item.flapping);
   }
+  SUBCASE("not while nobody can see whether it is away") {
+    clock.advance(std::chrono::minutes(58));
+    evidence("arg:resources|s1", "forbidden").commit();
+    commit();
+    CHECK(access() == "open Disabled>Enabled");
+    CHECK(open_drift(core::DriftKind::kBaseline) == 1);
+    evidence("arg:resources|s1", "").commit();
+    commit();
+    CHECK(access() == "-");
+    CHECK(open_drift(core::DriftKind::kBaseline) == 0);
+  }
   SUBCASE("another value takes its place, and flaps still") {
     flip("SecuredByPerimeter");
     CHECK(access() == "open Disabled>SecuredByPerimeter");
@@ -376,6 +388,235 @@ TEST_CASE_FIXTURE(Fixture, "with `openings: 0` nothing flaps") {
     workspace("a", "Disabled").commit();
     CHECK(access() == "-");
   }
+}
+
+namespace {
+
+struct RuleFixture : Fixture {
+  RuleFixture() {
+    core::DriftSettings settings;
+    settings.expected = rules();
+    adopt(tests::make_assignment(), {}, {}, settings);
+  }
+
+  static std::vector<core::ExpectedRule> rules() {
+    using Effect = core::ExpectedRule::Effect;
+    std::vector<core::ExpectedRule> out(3);
+    out[0].name = "pipeline";
+    out[0].actors = {"pipeline"};
+    out[1].name = "nightly";
+    out[1].effect = Effect::kDowngrade;
+    out[1].actors = {"job"};
+    out[2].name = "by hand";
+    out[2].effect = Effect::kEscalate;
+    out[2].clients = {"Azure Portal"};
+    return out;
+  }
+
+  /// Of a change between the last commit and the next one.
+  [[nodiscard]] core::ChangeRecord record(const std::string& who,
+                                          const std::string& client = {}) const {
+    core::ChangeRecord out;
+    out.key = workspace_key("a");
+    out.type = tests::kWorkspaceType;
+    out.at = clock.now() + std::chrono::seconds(30);
+    out.kind = "Update";
+    out.changed_by = who;
+    out.client_type = client;
+    out.paths = {"properties.publicNetworkAccessForQuery"};
+    return out;
+  }
+
+  [[nodiscard]] core::DriftRow item() {
+    const auto rows =
+        drift({DriftState::kOpen, DriftState::kAccepted, DriftState::kSnoozed}, kAccess);
+    REQUIRE(rows.size() == 1);
+    return rows[0];
+  }
+
+  /// So far that no record of the past can be missing; and what comes of it.
+  void read_everything() { read_to(clock.now() + core::kFeedLateness).commit(); }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(RuleFixture, "what a rule expects is put off until nobody else can turn up") {
+  const auto late = record("mallory");
+  told(record("pipeline")).workspace("a", "Enabled").commit();
+  CHECK(access() == "snoozed Disabled>Enabled");
+  CHECK(open_drift(core::DriftKind::kBaseline) == 0);
+  const auto cover = snapshot()->acceptances(true)->front();
+  CHECK(cover.author == "rule pipeline");
+  CHECK(cover.expires_at == item().item.opened_at + compliance::kWaitForRecords);
+
+  SUBCASE("nobody did") {
+    commit();
+    CHECK(access() == "snoozed Disabled>Enabled");
+    read_everything();
+    CHECK(access() == "accepted Disabled>Enabled");
+    CHECK(steps(kAccess) == "opened snoozed accepted");
+    const auto acceptances = *snapshot()->acceptances(true);
+    CHECK(acceptances.size() == 2);  // of the property, and of the verdict
+    CHECK(acceptances[0].reason == "an expected change");
+    CHECK_FALSE(item().item.awaits_records);
+  }
+  SUBCASE("somebody did") {
+    told(late).commit();
+    CHECK(access() == "open Disabled>Enabled");
+    CHECK(open_drift(core::DriftKind::kBaseline) == 1);
+    CHECK(item().item.awaits_records);
+    read_everything();
+    CHECK(access() == "open Disabled>Enabled");
+    CHECK(steps(kAccess) == "opened snoozed reopened");
+    CHECK_FALSE(item().item.awaits_records);
+  }
+  SUBCASE("Azure never tells") {
+    clock.advance(compliance::kWaitForRecords);
+    commit();
+    CHECK(access() == "open Disabled>Enabled");
+    CHECK_FALSE(item().item.awaits_records);
+    read_everything();
+    CHECK(access() == "open Disabled>Enabled");
+  }
+  SUBCASE("it is put back meanwhile") {
+    workspace("a", "Disabled").commit();
+    CHECK(access() == "-");
+    read_everything();
+    CHECK(steps(kAccess) == "opened snoozed resolved");
+    CHECK(snapshot()->acceptances(true)->empty());
+  }
+  SUBCASE("the rule is gone") {
+    adopt(tests::make_assignment());
+    commit();
+    CHECK(access() == "open Disabled>Enabled");
+    CHECK_FALSE(item().item.awaits_records);
+  }
+}
+
+TEST_CASE_FIXTURE(RuleFixture, "a record that comes late is enough for a rule") {
+  const auto late = record("pipeline");
+  workspace("a", "Enabled").commit();
+  CHECK(access() == "open Disabled>Enabled");
+  SUBCASE("put off, then accepted") {
+    told(late).commit();
+    CHECK(access() == "snoozed Disabled>Enabled");
+    read_everything();
+    CHECK(steps(kAccess) == "opened snoozed accepted");
+  }
+  SUBCASE("accepted where it can be the only one") {
+    told(late);
+    read_everything();
+    CHECK(steps(kAccess) == "opened accepted");
+  }
+  SUBCASE("what somebody has accepted meanwhile is his") {
+    const auto id = item().item.id;
+    in_book([&](compliance::DriftBook& book) { REQUIRE(book.accept_item(id, accepted_by("a"))); });
+    told(late).commit();
+    read_everything();
+    CHECK(steps(kAccess) == "opened accepted");
+    CHECK(snapshot()->acceptances(true)->at(0).author == "a");
+  }
+}
+
+TEST_CASE_FIXTURE(RuleFixture, "what everything is known of is decided at once") {
+  read_to(clock.now() + std::chrono::minutes(1) + core::kFeedLateness);
+  told(record("pipeline")).workspace("a", "Enabled").commit();
+  CHECK(steps(kAccess) == "opened accepted");
+}
+
+TEST_CASE_FIXTURE(RuleFixture, "a rule lowers only what it knows for certain, and raises at once") {
+  const auto severity = [&] { return core::to_string(item().item.severity); };
+  SUBCASE("lowered") {
+    told(record("job")).workspace("a", "Enabled").commit();
+    CHECK(severity() == "high");
+    read_everything();
+    CHECK(severity() == "medium");
+    CHECK(steps(kAccess) == "opened downgraded");
+    CHECK(snapshot()->open_drift_counts()->front().severity == core::Severity::kMedium);
+  }
+  SUBCASE("not lowered for somebody else") {
+    const auto late = record("mallory");
+    told(record("job")).workspace("a", "Enabled").commit();
+    told(late);
+    read_everything();
+    CHECK(severity() == "high");
+  }
+  SUBCASE("raised") {
+    told(record("ann", "Azure Portal")).workspace("a", "Enabled").commit();
+    CHECK(severity() == "critical");
+    read_everything();
+    CHECK(severity() == "critical");
+    CHECK(steps(kAccess) == "opened");
+  }
+  SUBCASE("raised by a record that comes late") {
+    const auto late = record("ann", "Azure Portal");
+    workspace("a", "Enabled").commit();
+    told(late).commit();
+    CHECK(severity() == "critical");
+    CHECK(steps(kAccess) == "opened escalated");
+    CHECK_FALSE(item().item.awaits_records);
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a management group is accepted with the subscriptions below it") {
+  const std::string group = core::management_group_key("Contoso");
+  resource("/subscriptions/s1",
+           "microsoft.resources/subscriptions",
+           R"("properties":{"managementGroupAncestorsChain":[{"name":"prod"},{"name":"contoso"}]})")
+      .commit();
+  auto acceptance = accepted_by("a");
+  acceptance.scope = group;
+  SUBCASE("what is open") {
+    workspace("a", "Enabled").commit();
+    in_book([&](compliance::DriftBook& book) {
+      CHECK(book.accept(acceptance)->covered == 2);  // and the verdict's
+    });
+    CHECK(access() == "accepted Disabled>Enabled");
+  }
+  SUBCASE("what opens later") {
+    in_book([&](compliance::DriftBook& book) { CHECK(book.accept(acceptance)->covered == 0); });
+    workspace("a", "Enabled").commit();
+    CHECK(access() == "accepted Disabled>Enabled");
+  }
+  SUBCASE("another group") {
+    acceptance.scope = core::management_group_key("contoso2");
+    in_book([&](compliance::DriftBook& book) { CHECK(book.accept(acceptance)->covered == 0); });
+    workspace("a", "Enabled").commit();
+    CHECK(access() == "open Disabled>Enabled");
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "an entry of a list is accepted by its id") {
+  const auto list = core::detail_key(workspace_key("a"), "microsoft.insights/diagnosticsettings");
+  const auto with = [&](const std::string& x, const std::string& y) {
+    settings(workspace_key("a"),
+             fmt::format(R"([{{"id":"{0}/X","properties":{{"workspaceId":"{1}"}}}},)"
+                         R"({{"id":"{0}/y","properties":{{"workspaceId":"{2}"}}}}])",
+                         list,
+                         x,
+                         y))
+        .commit();
+  };
+  const auto states = [&](const std::string& entry) {
+    std::string out;
+    for (const auto& row : *snapshot()->drift({})) {
+      if (compliance::list_entry_key(row.resource_key, row.item.path) == entry && row.is_detail &&
+          row.state != DriftState::kResolved) {
+        out += core::to_string(row.state);
+      }
+    }
+    return out;
+  };
+  with("1", "1");
+  in_book([&](compliance::DriftBook& book) { REQUIRE(book.accept_open(accepted_by("a"))); });
+  with("2", "2");
+  CHECK(states(list + "/x") == "open");
+  CHECK(states(list + "/y") == "open");
+  auto acceptance = accepted_by("a");
+  acceptance.scope = list + "/x";
+  in_book([&](compliance::DriftBook& book) { CHECK(book.accept(acceptance)->covered == 1); });
+  CHECK(states(list + "/x") == "accepted");
+  CHECK(states(list + "/y") == "open");
 }
 
 TEST_CASE("an acceptance covers what every member of it fits") {

@@ -117,9 +117,8 @@ TEST_CASE("a rule holds where all that it asks certainly holds") {
   for (const auto& c : cases) {
     SUBCASE(c.name) {
       const auto rule = c.rule.make();
-      const auto decided =
-          compliance::expectation_of(std::span(&rule, 1), kKey, kType, c.attribution);
-      CHECK(decided.has_value() == c.holds);
+      const auto ruling = compliance::ruling_of(std::span(&rule, 1), kKey, kType, c.attribution);
+      CHECK(ruling.expectation.has_value() == c.holds);
     }
   }
 }
@@ -131,15 +130,55 @@ TEST_CASE("the first rule that holds decides") {
           .make(),
       Rule{.name = "all", .effect = ExpectedRule::Effect::kDowngrade, .types = {"*"}}.make(),
   };
-  const auto portal = compliance::expectation_of(rules, kKey, kType, told(kWednesday));
+  const auto portal = compliance::ruling_of(rules, kKey, kType, told(kWednesday)).expectation;
   REQUIRE(portal);
   CHECK(portal->rule == "portal");
   CHECK(portal->effect == ExpectedRule::Effect::kEscalate);
   const auto other =
-      compliance::expectation_of(rules, kKey, kType, between("2026-06-01", "2026-06-02"));
+      compliance::ruling_of(rules, kKey, kType, between("2026-06-01", "2026-06-02")).expectation;
   REQUIRE(other);
   CHECK(other->rule == "all");
-  CHECK_FALSE(compliance::expectation_of({}, kKey, kType, told(kWednesday)));
+  CHECK_FALSE(compliance::ruling_of({}, kKey, kType, told(kWednesday)).expectation);
+}
+
+TEST_CASE("a ruling is final once no record can make it another") {
+  const auto noon = between("2026-06-03T11:00:00Z", "2026-06-03T13:00:00Z");
+  auto complete = told(kWednesday);
+  complete.is_complete = true;
+  const Rule who{.name = "who", .actors = {"11111111-2222"}};
+  const Rule elsewhere{.name = "elsewhere", .actors = {"x"}, .types = {"a/b"}};
+  const Rule anyway{.name = "anyway", .types = {"*"}};
+  const Rule at_noon = windowed({}, 10 * 60, 14 * 60);
+  const Rule after_noon = windowed({}, 12 * 60, 14 * 60);
+
+  struct Case {
+    const char* name;
+    std::vector<Rule> rules;
+    compliance::Attribution attribution;
+    bool is_final;
+  };
+
+  const std::vector<Case> cases = {
+      {"no rules", {}, noon, true},
+      {"only rules about others", {elsewhere}, noon, true},
+      {"who did it, so far", {who}, told(kWednesday), false},
+      {"nobody is known yet", {who}, noon, false},
+      {"who did it", {who}, complete, true},
+      {"whoever did it", {anyway}, noon, true},
+      {"whoever did it, unless it was somebody", {who, anyway}, noon, false},
+      {"what comes later does not matter", {anyway, who}, noon, true},
+      {"whenever it was", {at_noon}, noon, true},
+      {"perhaps after noon", {after_noon}, noon, false},
+  };
+  for (const auto& c : cases) {
+    SUBCASE(c.name) {
+      std::vector<ExpectedRule> rules;
+      for (const auto& rule : c.rules) {
+        rules.push_back(rule.make());
+      }
+      CHECK(compliance::ruling_of(rules, kKey, kType, c.attribution).is_final == c.is_final);
+    }
+  }
 }
 
 TEST_CASE("severity by a decision") {

@@ -150,6 +150,12 @@ class JudgeFixture {
     return *this;
   }
 
+  /// How far Azure's change feed has been read.
+  JudgeFixture& read_to(core::Time position) {
+    REQUIRE(opened_.store->put_watermarks({{"arg:resourcechanges", position}}));
+    return *this;
+  }
+
   /// Commits what was fed since the last call.
   void commit() {
     clock.advance(std::chrono::minutes(1));

@@ -75,6 +75,7 @@ export function whoText(change) {
     ', ',
     at(change.at),
     " by Azure's clock.",
+    !change.complete && ' Azure may still tell of somebody else.',
   ];
 }
 
