@@ -44,11 +44,11 @@ import { driftItem } from './drift_item.js';
 const kKinds = ['baseline', 'configuration'];
 const kShown = { open: 'Open', accepted: 'Accepted', snoozed: 'Snoozed', resolved: 'Resolved' };
 const kFilters = ['kind', 'severity', 'control', 'subscription', 'type', 'actor', 'owner'];
-const kPage = 200;
+const kPage = 500;
 const kMaxRequests = 4; // for what only looking at each item can decide
 
 /** What opened (upwards) and what was resolved (downwards) in equal slices of time. */
-function driftChart(rows) {
+function driftChart(rows, paged) {
   const opened = rows.map((row) => millis(row.opened_at)).filter(Boolean);
   const resolved = rows.map((row) => millis(row.resolved_at)).filter(Boolean);
   if (opened.length === 0) return null;
@@ -96,6 +96,7 @@ function driftChart(rows) {
       ' resolved, since ',
       ago(new Date(start)),
       `; a bar is ${duration(slice)}.`,
+      paged && ' This page only.',
     ),
   );
 }
@@ -226,7 +227,7 @@ const listing = {
                 : 'There is no such drift.',
           )
         : [
-            driftChart(rows),
+            driftChart(rows, paged),
             byDay(rows, (item) => item.opened_at).map(([day, items]) =>
               h(
                 'section',
