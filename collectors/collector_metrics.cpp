@@ -1,6 +1,10 @@
 #include "collectors/collector_metrics.hpp"
 
+#include "core/metrics.hpp"
+
 namespace plumbline::collectors {
+
+namespace metrics = core::metrics;
 
 namespace {
 
@@ -12,52 +16,28 @@ const prometheus::Histogram::BucketBoundaries kCollectionBuckets = {
 }  // namespace
 
 CollectorMetrics::CollectorMetrics(prometheus::Registry& registry)
-    : requests_(&prometheus::BuildCounter()
-                     .Name("plumbline_azure_requests_total")
-                     .Help("Requests to Azure by service and status code, or error where there was "
-                           "no answer.")
-                     .Register(registry)),
-      request_duration_(&prometheus::BuildHistogram()
-                             .Name("plumbline_azure_request_duration_seconds")
-                             .Help("Time from sending a request to Azure to the end of its answer.")
-                             .Register(registry)),
-      throttled_(&prometheus::BuildCounter()
-                      .Name("plumbline_azure_throttled_total")
-                      .Help("Answers with status 429.")
-                      .Register(registry)),
-      paced_(&prometheus::BuildCounter()
-                  .Name("plumbline_azure_paced_seconds_total")
-                  .Help("Time that requests waited so as not to exceed a quota.")
-                  .Register(registry)),
-      quota_(&prometheus::BuildGauge()
-                  .Name("plumbline_azure_quota_remaining")
-                  .Help("Requests left in the current quota window, as last told by the service.")
-                  .Register(registry)),
-      errors_(&prometheus::BuildCounter()
-                   .Name("plumbline_collection_errors_total")
-                   .Help("Collections that failed, by source and reason.")
-                   .Register(registry)),
-      last_success_(&prometheus::BuildGauge()
-                         .Name("plumbline_collection_last_success_timestamp_seconds")
-                         .Help("When a source was last collected without an error.")
-                         .Register(registry)),
-      duration_(&prometheus::BuildHistogram()
-                     .Name("plumbline_collection_duration_seconds")
-                     .Help("How long collecting a source took.")
-                     .Register(registry)),
-      missed_changes_(&prometheus::BuildCounter()
-                           .Name("plumbline_change_feed_missed_total")
-                           .Help("Changes that a sweep found and the change feed had not told.")
-                           .Register(registry)
-                           .Add({})),
-      token_expiry_(&prometheus::BuildGauge()
-                         .Name("plumbline_token_expiry_timestamp_seconds")
-                         .Help("When the token in use expires.")
-                         .Register(registry)),
-      certificate_expiry_(&prometheus::BuildGauge()
-                               .Name("plumbline_client_certificate_expiry_timestamp_seconds")
-                               .Help("When the certificate that the daemon signs in with ends.")
-                               .Register(registry)) {}
+    : requests_(
+          &core::register_in(registry, prometheus::BuildCounter(), metrics::kAzureRequestsTotal)),
+      request_duration_(&core::register_in(
+          registry, prometheus::BuildHistogram(), metrics::kAzureRequestDurationSeconds)),
+      throttled_(
+          &core::register_in(registry, prometheus::BuildCounter(), metrics::kAzureThrottledTotal)),
+      paced_(&core::register_in(
+          registry, prometheus::BuildCounter(), metrics::kAzurePacedSecondsTotal)),
+      quota_(&core::register_in(registry, prometheus::BuildGauge(), metrics::kAzureQuotaRemaining)),
+      errors_(&core::register_in(
+          registry, prometheus::BuildCounter(), metrics::kCollectionErrorsTotal)),
+      last_success_(&core::register_in(
+          registry, prometheus::BuildGauge(), metrics::kCollectionLastSuccessTimestampSeconds)),
+      duration_(&core::register_in(
+          registry, prometheus::BuildHistogram(), metrics::kCollectionDurationSeconds)),
+      missed_changes_(
+          &core::register_in(registry, prometheus::BuildCounter(), metrics::kChangeFeedMissedTotal)
+               .Add({})),
+      token_expiry_(&core::register_in(
+          registry, prometheus::BuildGauge(), metrics::kTokenExpiryTimestampSeconds)),
+      certificate_expiry_(&core::register_in(
+          registry, prometheus::BuildGauge(), metrics::kClientCertificateExpiryTimestampSeconds)) {}
 
 void CollectorMetrics::count_request(const std::string& service,
                                      const std::string& code,

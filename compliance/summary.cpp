@@ -1,5 +1,7 @@
 #include "compliance/summary.hpp"
 
+#include "core/text.hpp"
+
 #include <simdjson.h>
 
 #include <algorithm>
@@ -67,6 +69,21 @@ std::optional<double> Tally::coverage() const {
   return 1.0 - static_cast<double>(of(ComplianceState::kNoEvidence)) / static_cast<double>(all);
 }
 
+std::int64_t ResourceTally::of(ComplianceState state) const {
+  return counts.at(static_cast<std::size_t>(state));
+}
+
+std::optional<double> ResourceTally::azure_ratio() const {
+  const auto good = of(ComplianceState::kCompliant) + of(ComplianceState::kExempt) +
+                    of(ComplianceState::kUnknown);
+  const auto all = good + of(ComplianceState::kNonCompliant) + of(ComplianceState::kConflict) +
+                   of(ComplianceState::kError);
+  if (all == 0) {
+    return std::nullopt;
+  }
+  return static_cast<double>(good) / static_cast<double>(all);
+}
+
 std::int64_t Summary::resources() const {
   return std::accumulate(
       types.begin(), types.end(), std::int64_t{0}, [](std::int64_t sum, const auto& type) {
@@ -103,6 +120,18 @@ void AssignmentSummary::add(const Check& check,
 
 namespace {
 
+void count_resources(std::vector<AssignmentSummary>& assignments,
+                     const std::vector<core::ResourceCount>& counts) {
+  for (const auto& count : counts) {
+    const auto entry = std::ranges::find_if(assignments, [&](const auto& candidate) {
+      return candidate.assignment->name == count.assignment;
+    });
+    if (entry != assignments.end()) {
+      entry->resources.counts.at(static_cast<std::size_t>(count.state)) += count.count;
+    }
+  }
+}
+
 class Summariser {
  public:
   Summariser(std::shared_ptr<const Baseline> baseline, core::Snapshot& snapshot, core::Time now)
@@ -113,6 +142,7 @@ class Summariser {
   Result<std::shared_ptr<const Summary>> run() {
     for (const auto step : {&Summariser::add_checks,
                             &Summariser::add_counts,
+                            &Summariser::add_resource_counts,
                             &Summariser::add_exemptions,
                             &Summariser::add_evidence,
                             &Summariser::add_subscriptions,  // after the evidence
@@ -183,6 +213,15 @@ class Summariser {
     return core::Status::ok();
   }
 
+  core::Status add_resource_counts() {
+    const auto counts = snapshot_->resource_counts();
+    if (!counts) {
+      return counts.error();
+    }
+    count_resources(summary_->assignments, *counts);
+    return core::Status::ok();
+  }
+
   core::Status add_exemptions() {
     if (summary_->baseline->exemptions.empty()) {
       return core::Status::ok();
@@ -218,9 +257,15 @@ class Summariser {
           simdjson::dom::parser parser;
           simdjson::dom::element body;
           std::string_view name;
-          if (parser.parse(resource.body).get(body) == simdjson::SUCCESS &&
-              body["name"].get(name) == simdjson::SUCCESS) {
-            entry.name = name;
+          if (parser.parse(resource.body).get(body) == simdjson::SUCCESS) {
+            if (body["name"].get(name) == simdjson::SUCCESS) {
+              entry.name = name;
+            }
+            // From the nearest to the root.
+            if (body.at_pointer("/properties/managementGroupAncestorsChain/0/name").get(name) ==
+                simdjson::SUCCESS) {
+              entry.management_group = core::to_lower(name);
+            }
           }
           entry.readable =
               std::ranges::none_of(summary_->missing_evidence, [&](const core::Evidence& item) {
@@ -276,7 +321,9 @@ class Summariser {
 
 }  // namespace
 
-Past tally_past(const Baseline& baseline, const std::vector<core::PastCount>& counts) {
+Past tally_past(const Baseline& baseline,
+                const std::vector<core::PastCount>& counts,
+                const std::vector<core::ResourceCount>& resources) {
   Past out;
   for (const auto& assignment : baseline.assignments) {
     out.assignments.emplace_back().assignment = &assignment;
@@ -294,6 +341,7 @@ Past tally_past(const Baseline& baseline, const std::vector<core::PastCount>& co
     });
     entry->add(*check, count.state, count.subscription, count.count);
   }
+  count_resources(out.assignments, resources);
   return out;
 }
 

@@ -36,6 +36,16 @@ struct CheckSummary {
   Tally tally;
 };
 
+/// Resources by the state that wins among their verdicts.
+struct ResourceTally {
+  std::array<std::int64_t, core::kComplianceStates.size()> counts{};
+
+  [[nodiscard]] std::int64_t of(core::ComplianceState state) const;
+  /// The percentage that Azure Policy shows of an assignment, as a share: unweighted, and with
+  /// those resources above the line that Azure sees no fault in. Nullopt where nothing is counted.
+  [[nodiscard]] std::optional<double> azure_ratio() const;
+};
+
 struct AssignmentSummary {
   const Assignment* assignment = nullptr;
   Tally tally;
@@ -46,7 +56,9 @@ struct AssignmentSummary {
   /// Non-compliant verdicts by subscription and severity.
   std::map<std::pair<std::string, core::Severity>, std::int64_t> noncompliant;
 
-  /// Counts verdicts of one of its checks, in all but `by_row` and `noncompliant`.
+  ResourceTally resources;
+
+  /// Counts verdicts of one of its checks, in all but `by_row`, `noncompliant` and `resources`.
   void add(const Check& check,
            core::ComplianceState state,
            const std::string& subscription,
@@ -75,6 +87,7 @@ struct SubscriptionSummary {
   std::string id;
   std::string name;
   bool readable = true;
+  std::string management_group{};  // the nearest, in lower case; empty where that is not known
 };
 
 /// Over all assignments.
@@ -104,7 +117,9 @@ struct Past {
   std::int64_t left_out = 0;  // verdicts of checks that the baseline does not have
 };
 
-[[nodiscard]] Past tally_past(const Baseline& baseline, const std::vector<core::PastCount>& counts);
+[[nodiscard]] Past tally_past(const Baseline& baseline,
+                              const std::vector<core::PastCount>& counts,
+                              const std::vector<core::ResourceCount>& resources = {});
 
 /// How much a verdict of a severity counts in a score: 1, 2, 4, 8 from low to critical.
 [[nodiscard]] std::int64_t severity_weight(core::Severity severity) noexcept;

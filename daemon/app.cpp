@@ -744,7 +744,7 @@ Collection App::collection() const {
 }
 
 Exposition App::metrics(bool compressed) {
-  daemon_metrics_.refresh(store_->size_bytes(), store_->writable());
+  daemon_metrics_.refresh({store_->size_bytes(), store_->free_bytes(), store_->writable()});
   return expose(published()->verdict_metrics, *registry_, compressed);
 }
 

@@ -1,5 +1,6 @@
 #include "daemon/backups.hpp"
 
+#include "core/metrics.hpp"
 #include "daemon/hook.hpp"
 #include "storage/backup.hpp"
 
@@ -9,6 +10,8 @@
 #include <filesystem>
 
 namespace plumbline::daemon {
+
+namespace metrics = core::metrics;
 
 using core::Status;
 
@@ -35,19 +38,13 @@ Backups::Backups(config::Backup options,
       clock_(&clock),
       log_(&log),
       hook_patience_(hook_patience),
-      last_success_(&prometheus::BuildGauge()
-                         .Name("plumbline_backup_last_success_timestamp_seconds")
-                         .Help("When the last copy of the store was made; 0: there is none.")
-                         .Register(registry)
+      last_success_(&core::register_in(registry,
+                                       prometheus::BuildGauge(),
+                                       metrics::kBackupLastSuccessTimestampSeconds)
                          .Add({})),
-      failures_(&prometheus::BuildCounter()
-                     .Name("plumbline_backup_failures_total")
-                     .Help("Copies of the store that failed, by stage: copy, rotation or after.")
-                     .Register(registry)) {
-  prometheus::BuildGauge()
-      .Name("plumbline_backup_interval_seconds")
-      .Help("The configured time from one copy of the store to the next.")
-      .Register(registry)
+      failures_(
+          &core::register_in(registry, prometheus::BuildCounter(), metrics::kBackupFailuresTotal)) {
+  core::register_in(registry, prometheus::BuildGauge(), metrics::kBackupIntervalSeconds)
       .Add({})
       .Set(static_cast<double>(options_.interval.count()));
   for (const char* stage : {"copy", "rotation", "after"}) {

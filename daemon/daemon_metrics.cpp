@@ -1,5 +1,7 @@
 #include "daemon/daemon_metrics.hpp"
 
+#include "core/metrics.hpp"
+
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
@@ -11,10 +13,12 @@
 
 namespace plumbline::daemon {
 
+namespace metrics = core::metrics;
+
 namespace {
 
-prometheus::Gauge& gauge(prometheus::Registry& registry, const char* name, const char* help) {
-  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+prometheus::Gauge& gauge(prometheus::Registry& registry, const core::Metric& metric) {
+  return core::register_in(registry, prometheus::BuildGauge(), metric).Add({});
 }
 
 const prometheus::Histogram::BucketBoundaries kCycleBuckets = {
@@ -23,39 +27,22 @@ const prometheus::Histogram::BucketBoundaries kCycleBuckets = {
 }  // namespace
 
 DaemonMetrics::DaemonMetrics(prometheus::Registry& registry)
-    : cycles_(&prometheus::BuildCounter()
-                   .Name("plumbline_cycles_total")
-                   .Help("Committed cycles by kind; result is complete or incomplete (evidence is "
-                         "missing).")
-                   .Register(registry)),
-      cycle_duration_(&prometheus::BuildHistogram()
-                           .Name("plumbline_cycle_duration_seconds")
-                           .Help("Time from a cycle's first request to its commit.")
-                           .Register(registry)),
-      drift_steps_(&prometheus::BuildCounter()
-                        .Name("plumbline_drift_events_total")
-                        .Help("Steps in the life of drift, by step and severity.")
-                        .Register(registry)),
-      reload_successful_(&gauge(registry,
-                                "plumbline_config_last_reload_successful",
-                                "Whether the last attempt to read the configuration succeeded.")),
-      reload_time_(&gauge(registry,
-                          "plumbline_config_last_reload_success_timestamp_seconds",
-                          "When the configuration in force was read, since the Unix epoch.")),
-      storage_size_(&gauge(registry,
-                           "plumbline_storage_size_bytes",
-                           "Size of the database and its write-ahead log.")),
-      storage_writable_(&gauge(registry,
-                               "plumbline_storage_writable",
-                               "Whether the last attempt to write to the database succeeded.")),
-      cpu_seconds_(&prometheus::BuildCounter()
-                        .Name("process_cpu_seconds_total")
-                        .Help("Total user and system CPU time spent in seconds.")
-                        .Register(registry)
-                        .Add({})),
-      resident_memory_(
-          &gauge(registry, "process_resident_memory_bytes", "Resident memory size in bytes.")),
-      open_descriptors_(&gauge(registry, "process_open_fds", "Number of open file descriptors.")) {
+    : cycles_(&core::register_in(registry, prometheus::BuildCounter(), metrics::kCyclesTotal)),
+      cycle_duration_(&core::register_in(
+          registry, prometheus::BuildHistogram(), metrics::kCycleDurationSeconds)),
+      drift_steps_(
+          &core::register_in(registry, prometheus::BuildCounter(), metrics::kDriftEventsTotal)),
+      reload_successful_(&gauge(registry, metrics::kConfigLastReloadSuccessful)),
+      reload_time_(&gauge(registry, metrics::kConfigLastReloadSuccessTimestampSeconds)),
+      storage_size_(&gauge(registry, metrics::kStorageSizeBytes)),
+      storage_free_(
+          &core::register_in(registry, prometheus::BuildGauge(), metrics::kStorageFreeBytes)),
+      storage_writable_(&gauge(registry, metrics::kStorageWritable)),
+      cpu_seconds_(
+          &core::register_in(registry, prometheus::BuildCounter(), metrics::kProcessCpuSecondsTotal)
+               .Add({})),
+      resident_memory_(&gauge(registry, metrics::kProcessResidentMemoryBytes)),
+      open_descriptors_(&gauge(registry, metrics::kProcessOpenFds)) {
   // From 0 on, so that the first step is a rise.
   for (const auto step : core::kDriftSteps) {
     for (const auto severity : core::kSeverities) {
@@ -63,14 +50,10 @@ DaemonMetrics::DaemonMetrics(prometheus::Registry& registry)
           {{"step", std::string(to_string(step))}, {"severity", std::string(to_string(severity))}});
     }
   }
-  prometheus::BuildGauge()
-      .Name("plumbline_build_info")
-      .Help("A constant 1 with the version as label.")
-      .Register(registry)
+  core::register_in(registry, prometheus::BuildGauge(), metrics::kBuildInfo)
       .Add({{"version", PLUMBLINE_VERSION}})
       .Set(1);
-  gauge(registry, "process_start_time_seconds", "Start time of the process since the Unix epoch.")
-      .Set(static_cast<double>(std::time(nullptr)));
+  gauge(registry, metrics::kProcessStartTimeSeconds).Set(static_cast<double>(std::time(nullptr)));
 }
 
 void DaemonMetrics::set_reload(bool successful, core::Time at) {
@@ -95,9 +78,15 @@ void DaemonMetrics::count_cycle(const core::CycleReport& report) {
   }
 }
 
-void DaemonMetrics::refresh(std::int64_t storage_bytes, bool storage_writable) {
-  storage_size_->Set(static_cast<double>(storage_bytes));
-  storage_writable_->Set(storage_writable ? 1 : 0);
+void DaemonMetrics::refresh(const StorageFigures& storage) {
+  storage_size_->Set(static_cast<double>(storage.size_bytes));
+  auto& free = storage_free_->Add({});
+  if (storage.free_bytes) {
+    free.Set(static_cast<double>(*storage.free_bytes));
+  } else {
+    storage_free_->Remove(&free);
+  }
+  storage_writable_->Set(storage.writable ? 1 : 0);
   const double cpu = static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
   if (cpu > cpu_seconds_->Value()) {
     cpu_seconds_->Increment(cpu - cpu_seconds_->Value());

@@ -5,9 +5,16 @@
 
 #include <prometheus/registry.h>
 
+#include <optional>
 #include <string>
 
 namespace plumbline::daemon {
+
+struct StorageFigures {
+  std::int64_t size_bytes = 0;
+  std::optional<std::int64_t> free_bytes;
+  bool writable = true;
+};
 
 class DaemonMetrics {
  public:
@@ -16,7 +23,7 @@ class DaemonMetrics {
   void count_cycle(const core::CycleReport& report);
   void set_reload(bool successful, core::Time at);
   /// Reads the process's own figures from /proc.
-  void refresh(std::int64_t storage_bytes, bool storage_writable);
+  void refresh(const StorageFigures& storage);
 
  private:
   prometheus::Family<prometheus::Counter>* cycles_;
@@ -25,6 +32,7 @@ class DaemonMetrics {
   prometheus::Gauge* reload_successful_;
   prometheus::Gauge* reload_time_;
   prometheus::Gauge* storage_size_;
+  prometheus::Family<prometheus::Gauge>* storage_free_;
   prometheus::Gauge* storage_writable_;
   prometheus::Counter* cpu_seconds_;
   prometheus::Gauge* resident_memory_;

@@ -69,7 +69,7 @@ std::string percent(std::optional<double> ratio) {
 }
 
 void card(std::string& out, std::string_view name, std::string_view value) {
-  out += fmt::format("<div><dt>{}</dt><dd>{}</dd></div>\n", name, html_escape(value));
+  out += fmt::format("<div><dt>{}</dt><dd>{}</dd></div>\n", html_escape(name), html_escape(value));
 }
 
 std::string moment(core::Time time) {
@@ -190,6 +190,11 @@ void add_cards(std::string& out, const HtmlReport& report) {
   out += "<dl class=\"cards\">\n";
   card(out, "Score", percent(report.overall.score));
   card(out, "Coverage", percent(report.overall.coverage));
+  for (const auto& azure : report.azure) {
+    card(out,
+         report.azure.size() == 1 ? "As Azure counts" : "As Azure counts, " + azure.assignment,
+         percent(azure.ratio));
+  }
   card(out, "Resources", fmt::format("{}", report.resources));
   card(out, "Subscriptions", fmt::format("{}", report.subscriptions));
   card(out, "Non-compliant", fmt::format("{}", report.overall.noncompliant));
@@ -416,6 +421,9 @@ Result<std::string> html_report(const compliance::Summary& summary,
   }
   for (const auto& entry : summary.assignments) {
     add_assignment(report, entry);
+    if (const auto ratio = entry.resources.azure_ratio()) {
+      report.azure.push_back({entry.assignment->name, *ratio});
+    }
   }
   for (const auto& [into, state] : {std::pair(&report.noncompliant, ComplianceState::kNonCompliant),
                                     std::pair(&report.errors, ComplianceState::kError),

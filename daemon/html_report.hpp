@@ -22,6 +22,12 @@ struct HtmlReport {
     std::int64_t no_evidence = 0;
   };
 
+  /// What Azure Policy would show of an assignment.
+  struct Azure {
+    std::string assignment;
+    double ratio = 0;
+  };
+
   /// A control, feature or recommendation.
   struct Row {
     std::string id;
@@ -68,6 +74,7 @@ struct HtmlReport {
   std::int64_t resources = 0;
   std::int64_t subscriptions = 0;
   Figures overall;
+  std::vector<Azure> azure;
   std::vector<std::pair<std::string, std::int64_t>> by_severity;  // non-compliant, worst first
   std::vector<Section> sections;
   std::vector<Finding> noncompliant;  // worst first

@@ -99,6 +99,16 @@ json tally_json(const compliance::Tally& tally) {
           {"counts", std::move(counts)}};
 }
 
+json azure_json(const compliance::ResourceTally& resources) {
+  json counts = json::object();
+  for (const auto state : core::kComplianceStates) {
+    if (resources.of(state) > 0) {
+      counts[std::string(core::to_string(state))] = resources.of(state);
+    }
+  }
+  return {{"compliance", optional_number(resources.azure_ratio())}, {"counts", std::move(counts)}};
+}
+
 json controls_json(const compliance::Summary& summary) {
   json list = json::array();
   for (const auto& entry : summary.assignments) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <tuple>
 #include <utility>
 
 namespace plumbline::simulator {
@@ -636,6 +637,17 @@ const ManagementGroup* Store::find_management_group(std::string_view name) const
   return found == management_groups_.end() ? nullptr : &*found;
 }
 
+int Store::depth_of(const ManagementGroup& group) const {
+  int depth = 0;
+  const ManagementGroup* above = find_management_group(group.parent);
+  // No deeper than there are groups: a file may have a circle.
+  while (above != nullptr && depth < static_cast<int>(management_groups_.size())) {
+    ++depth;
+    above = find_management_group(above->parent);
+  }
+  return depth;
+}
+
 std::vector<std::string> Store::subscriptions_below(std::string_view group) const {
   if (core::iequals(group, tenant_id_)) {  // the root group bears the tenant's id
     std::vector<std::string> all;
@@ -704,12 +716,20 @@ Json Store::subscription_body(const Subscription& subscription) const {
 }
 
 Json Store::subscription_row(const Subscription& subscription) const {
-  Json chain = Json::array();
+  // From the nearest to the root: whatever a group holds, the one above it holds, too.
+  std::vector<std::pair<std::size_t, const ManagementGroup*>> above;
   for (const ManagementGroup& group : management_groups_) {
     const auto members = subscriptions_below(group.name);
     if (std::ranges::find(members, core::to_lower(subscription.id)) != members.end()) {
-      chain.push_back({{"name", group.name}, {"displayName", group.display_name}});
+      above.emplace_back(members.size(), &group);
     }
+  }
+  std::ranges::sort(above, {}, [this](const auto& entry) {
+    return std::tuple(entry.first, -depth_of(*entry.second), entry.second);
+  });
+  Json chain = Json::array();
+  for (const auto& [members, group] : above) {
+    chain.push_back({{"name", group->name}, {"displayName", group->display_name}});
   }
   core::ResourceId id;
   id.type = kSubscriptionType;

@@ -92,6 +92,7 @@ class Store {
   /// Nullptr for an unknown name; otherwise the lower-cased ids of all subscriptions below it.
   [[nodiscard]] const ManagementGroup* find_management_group(std::string_view name) const;
   [[nodiscard]] std::vector<std::string> subscriptions_below(std::string_view group) const;
+  [[nodiscard]] int depth_of(const ManagementGroup& group) const;
 
   [[nodiscard]] const std::string& tenant_id() const { return tenant_id_; }
 

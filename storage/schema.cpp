@@ -263,6 +263,20 @@ CREATE TABLE verdict_count (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO verdict_count SELECT v.check_id, v.state, r.subscription, count(*) FROM verdict v
   JOIN resource r ON r.id = v.resource_id GROUP BY v.check_id, v.state, r.subscription;
+-- The same of resources: by assignment, and by the state that wins among those of its verdicts.
+CREATE TABLE resource_count (
+  assignment TEXT NOT NULL,
+  state TEXT NOT NULL,
+  count INTEGER NOT NULL,
+  PRIMARY KEY (assignment, state)
+) STRICT, WITHOUT ROWID;
+WITH ranked (state, rank) AS (VALUES ('NonCompliant', 0), ('NoEvidence', 1), ('Compliant', 2),
+  ('Error', 3), ('Conflict', 4), ('Protected', 5), ('Exempt', 6), ('Unknown', 7))
+INSERT INTO resource_count SELECT assignment, state, count(*) FROM
+  (SELECT c.assignment, v.state, min(ranked.rank) FROM verdict v
+    JOIN policy_check c ON c.id = v.check_id JOIN ranked USING (state)
+    GROUP BY v.resource_id, c.assignment)
+  GROUP BY assignment, state;
 CREATE INDEX verdict_exempt ON verdict(reason, known_state) WHERE state = 'Exempt';
 CREATE INDEX evidence_missing ON evidence(key) WHERE complete = 0;
 -- Up to which rows a sink has been told what happened.

@@ -5,6 +5,7 @@
 #include "storage/body_codec.hpp"
 #include "storage/chain.hpp"
 #include "storage/drift.hpp"
+#include "storage/ranked_states.hpp"
 #include "storage/sqlite_snapshot.hpp"
 
 #include <fmt/format.h>
@@ -700,6 +701,36 @@ Status SqliteCycle::count_verdicts(std::int64_t after_transition) {
       .run();
 }
 
+/// Of the resources of which a verdict has changed: the state that won before, and the one that
+/// wins now. What there was before is what there is now less the changes.
+Status SqliteCycle::count_resources(std::int64_t after_transition) {
+  static const std::string kSql = fmt::format(
+      "WITH ranked (state, rank) AS (VALUES {}), "
+      "change AS (SELECT t.resource_id, c.assignment, t.state, sum(t.change) AS n FROM "
+      "(SELECT check_id, resource_id, from_state AS state, -1 AS change FROM transition "
+      "WHERE id > ?1 AND from_state IS NOT NULL UNION ALL "
+      "SELECT check_id, resource_id, to_state, 1 FROM transition "
+      "WHERE id > ?1 AND to_state IS NOT NULL) t JOIN policy_check c ON c.id = t.check_id "
+      "GROUP BY t.resource_id, c.assignment, t.state HAVING sum(t.change) <> 0), "
+      "touched AS (SELECT DISTINCT resource_id, assignment FROM change), "
+      "held AS (SELECT t.resource_id, t.assignment, v.state FROM touched t "
+      "CROSS JOIN verdict v ON v.resource_id = t.resource_id "
+      "CROSS JOIN policy_check c ON c.id = v.check_id AND c.assignment = t.assignment), "
+      "states AS (SELECT resource_id, assignment, state, sum(now) AS now, sum(before) AS before "
+      "FROM (SELECT resource_id, assignment, state, 1 AS now, 1 AS before FROM held UNION ALL "
+      "SELECT resource_id, assignment, state, 0, -n FROM change) GROUP BY 1, 2, 3), "
+      // With min() SQLite takes the other columns from the row that has it.
+      "won AS (SELECT assignment, state, -1 AS n, min(rank) FROM states JOIN ranked USING (state) "
+      "WHERE before > 0 GROUP BY resource_id, assignment UNION ALL "
+      "SELECT assignment, state, 1, min(rank) FROM states JOIN ranked USING (state) "
+      "WHERE now > 0 GROUP BY resource_id, assignment) "
+      "INSERT INTO resource_count SELECT assignment, state, sum(n) FROM won WHERE true "
+      "GROUP BY assignment, state HAVING sum(n) <> 0 "
+      "ON CONFLICT (assignment, state) DO UPDATE SET count = count + excluded.count",
+      ranked_states());
+  return connection_->prepare(kSql).bind(1, after_transition).run();
+}
+
 Status SqliteCycle::merge_evidence(core::CycleChanges& changes) {
   for (const auto& evidence : evidence_) {
     const auto lists = core::detail_evidence_key("");
@@ -822,6 +853,9 @@ Result<core::CycleReport> SqliteCycle::commit(bool complete, const core::Judge& 
     return judged.error();
   }
   if (auto counted = count_verdicts(*before); !counted) {
+    return counted.error();
+  }
+  if (auto counted = count_resources(*before); !counted) {
     return counted.error();
   }
   row_.committed_at = clock_->now();

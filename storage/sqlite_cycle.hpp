@@ -58,6 +58,7 @@ class SqliteCycle final : public core::Cycle {
   core::Result<bool> is_of_deleted(std::string_view document_key);
   /// Takes what the transitions after a row changed into the counts of verdicts.
   core::Status count_verdicts(std::int64_t after_transition);
+  core::Status count_resources(std::int64_t after_transition);
   core::Status merge_evidence(core::CycleChanges& changes);
   core::Status merge_change_records(core::CycleChanges& changes);
   core::Status merge_watermarks(core::CycleChanges& changes);

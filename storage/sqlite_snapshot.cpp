@@ -2,6 +2,7 @@
 
 #include "core/resource_id.hpp"
 #include "storage/body_codec.hpp"
+#include "storage/ranked_states.hpp"
 
 #include <fmt/format.h>
 #include <simdjson.h>
@@ -92,6 +93,10 @@ constexpr std::string_view kHeldAt =
     "AND NOT (c.retired = 1 AND coalesce(c.retired_cycle, 0) <= ?1) "
     "AND NOT EXISTS (SELECT 1 FROM transition u WHERE u.resource_id = t.resource_id "
     "AND u.check_id = t.check_id AND u.cycle <= ?1 AND u.id > t.id)";
+
+core::ResourceCount read_resource_count(const Statement& row) {
+  return {std::string(row.text(0)), state_of(row.text(1)), row.integer(2)};
+}
 
 core::TransitionRow read_transition(const Statement& row) {
   core::TransitionRow out;
@@ -363,6 +368,13 @@ Result<std::vector<core::VerdictCount>> SnapshotReads<Base>::verdict_counts() {
 }
 
 template <class Base>
+Result<std::vector<core::ResourceCount>> SnapshotReads<Base>::resource_counts() {
+  const Use use(
+      connection_->prepare("SELECT assignment, state, count FROM resource_count WHERE count <> 0"));
+  return all_rows<core::ResourceCount>(*use, read_resource_count);
+}
+
+template <class Base>
 Result<std::vector<core::ExemptCount>> SnapshotReads<Base>::exempt_counts() {
   const Use use(connection_->prepare(
       "SELECT reason, count(*), sum(coalesce(known_state, '') = 'Compliant') FROM verdict "
@@ -403,10 +415,11 @@ Result<std::vector<core::VerdictRow>> SnapshotReads<Base>::verdicts(
 }
 
 template <class Base>
-Result<std::vector<core::TransitionRow>> SnapshotReads<Base>::transitions(std::size_t limit) {
-  const Use use(
-      connection_->prepare(fmt::format("{} ORDER BY t.id DESC LIMIT ?", kTransitionRows)));
-  use->bind(1, static_cast<std::int64_t>(limit));
+Result<std::vector<core::TransitionRow>> SnapshotReads<Base>::transitions(std::size_t limit,
+                                                                          std::int64_t before) {
+  const Use use(connection_->prepare(
+      fmt::format("{} WHERE t.id < ? ORDER BY t.id DESC LIMIT ?", kTransitionRows)));
+  use->bind(1, before).bind(2, static_cast<std::int64_t>(limit));
   return all_rows<core::TransitionRow>(*use, read_transition);
 }
 
@@ -585,6 +598,21 @@ Result<std::vector<core::PastCount>> SnapshotReads<Base>::past_counts(std::int64
 }
 
 template <class Base>
+Result<std::vector<core::ResourceCount>> SnapshotReads<Base>::past_resource_counts(
+    std::int64_t cycle) {
+  const Use use(connection_->prepare(
+      fmt::format("WITH ranked (state, rank) AS (VALUES {}) "
+                  "SELECT assignment, state, count(*) FROM "
+                  "(SELECT c.assignment, ranked.state, min(ranked.rank) FROM transition t "
+                  "JOIN policy_check c ON c.id = t.check_id JOIN ranked ON ranked.state = "
+                  "t.to_state WHERE {} GROUP BY t.resource_id, c.assignment) GROUP BY 1, 2",
+                  ranked_states(),
+                  kHeldAt)));
+  use->bind(1, cycle);
+  return all_rows<core::ResourceCount>(*use, read_resource_count);
+}
+
+template <class Base>
 Result<std::vector<core::ResourceRow>> SnapshotReads<Base>::resources(
     const core::ResourceFilter& filter) {
   const Use use(connection_->prepare(
@@ -632,11 +660,12 @@ Result<std::vector<core::VersionRow>> SnapshotReads<Base>::versions(std::string_
 }
 
 template <class Base>
-Result<std::vector<core::CycleRow>> SnapshotReads<Base>::cycles(std::size_t limit) {
+Result<std::vector<core::CycleRow>> SnapshotReads<Base>::cycles(std::size_t limit,
+                                                                std::int64_t before) {
   const Use use(connection_->prepare(
       "SELECT number, kind, scope, started_at, committed_at, complete, observed, changed, deleted, "
-      "evaluated, transitions FROM cycle ORDER BY number DESC LIMIT ?"));
-  use->bind(1, static_cast<std::int64_t>(limit));
+      "evaluated, transitions FROM cycle WHERE number < ? ORDER BY number DESC LIMIT ?"));
+  use->bind(1, before).bind(2, static_cast<std::int64_t>(limit));
   return all_rows<core::CycleRow>(*use, [](const Statement& row) {
     core::CycleRow out;
     out.number = row.integer(0);

@@ -42,6 +42,7 @@ class SnapshotReads : public Base {
                                             std::int64_t at_most) override;
   core::Result<std::vector<core::CheckRow>> checks() override;
   core::Result<std::vector<core::VerdictCount>> verdict_counts() override;
+  core::Result<std::vector<core::ResourceCount>> resource_counts() override;
   core::Result<std::vector<core::ExemptCount>> exempt_counts() override;
   core::Result<std::vector<core::VerdictRow>> verdicts(const core::VerdictFilter& filter) override;
   core::Result<std::vector<core::DriftRow>> drift(const core::DriftFilter& filter) override;
@@ -59,9 +60,10 @@ class SnapshotReads : public Base {
   core::Result<std::vector<core::DeadLetter>> dead_letters(std::size_t limit) override;
   core::Result<std::int64_t> count_dead_letters(std::string_view sink) override;
   core::Result<std::vector<core::Acceptance>> acceptances(bool in_force_only) override;
-  core::Result<std::vector<core::TransitionRow>> transitions(std::size_t limit) override;
+  core::Result<std::vector<core::TransitionRow>> transitions(std::size_t limit,
+                                                             std::int64_t before) override;
   core::Result<std::vector<core::VersionRow>> versions(std::string_view key) override;
-  core::Result<std::vector<core::CycleRow>> cycles(std::size_t limit) override;
+  core::Result<std::vector<core::CycleRow>> cycles(std::size_t limit, std::int64_t before) override;
   core::Result<std::vector<core::TypeCount>> type_counts() override;
   core::Result<std::optional<core::Time>> watermark(std::string_view source) override;
   core::Result<std::vector<core::ChangeRecord>> change_records_below(std::string_view key,
@@ -81,6 +83,7 @@ class SnapshotReads : public Base {
   core::Result<std::vector<core::VerdictRow>> past_verdicts(const core::VerdictFilter& filter,
                                                             std::int64_t cycle) override;
   core::Result<std::vector<core::PastCount>> past_counts(std::int64_t cycle) override;
+  core::Result<std::vector<core::ResourceCount>> past_resource_counts(std::int64_t cycle) override;
   core::Result<std::vector<core::ResourceRow>> resources(
       const core::ResourceFilter& filter) override;
   core::Result<std::vector<core::TransitionRow>> transitions_after(std::int64_t row,

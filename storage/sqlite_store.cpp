@@ -101,6 +101,12 @@ class SqliteStore final : public core::Store {
     return total;
   }
 
+  [[nodiscard]] std::optional<std::int64_t> free_bytes() const override {
+    std::error_code error;
+    const auto room = std::filesystem::space(path_, error);
+    return error ? std::nullopt : std::optional(static_cast<std::int64_t>(room.available));
+  }
+
  private:
   std::string path_;
   InstanceLock lock_;

@@ -2,6 +2,7 @@
 
 #include "storage/body_codec.hpp"
 #include "storage/chain.hpp"
+#include "storage/ranked_states.hpp"
 #include "storage/schema.hpp"
 #include "storage/sqlite.hpp"
 
@@ -157,8 +158,25 @@ class Verifier {
     if (!miscounted) {
       return miscounted.error();
     }
+    const auto misrolled = connection_->query_integer(
+        fmt::format("WITH ranked (state, rank) AS (VALUES {}) "
+                    "SELECT count(*) FROM (SELECT assignment, state, sum(n) FROM ("
+                    "SELECT assignment, state, 1 AS n FROM "
+                    "(SELECT c.assignment, v.state, min(ranked.rank) FROM verdict v "
+                    "JOIN policy_check c ON c.id = v.check_id JOIN ranked USING (state) "
+                    "GROUP BY v.resource_id, c.assignment) UNION ALL "
+                    "SELECT assignment, state, -count FROM resource_count) "
+                    "GROUP BY assignment, state HAVING sum(n) <> 0)",
+                    ranked_states()));
+    if (!misrolled) {
+      return misrolled.error();
+    }
     if (*miscounted > 0) {
       problem(fmt::format("{} of the kept counts are not those of the verdicts", *miscounted));
+    }
+    if (*misrolled > 0) {
+      problem(fmt::format("{} of the kept counts of resources are not those of their verdicts",
+                          *misrolled));
     }
     report_.verdicts_checked = *held;
     if (*held != *told) {

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -40,6 +41,13 @@ struct VerdictCount {
   std::int64_t check = 0;
   ComplianceState state = ComplianceState::kUnknown;
   std::string subscription;
+  std::int64_t count = 0;
+};
+
+/// How many resources have a state in an assignment: the one that wins among their verdicts.
+struct ResourceCount {
+  std::string assignment;
+  ComplianceState state = ComplianceState::kUnknown;
   std::int64_t count = 0;
 };
 
@@ -318,6 +326,8 @@ class ResourceReads {
 
 class Snapshot : public ResourceReads {
  public:
+  static constexpr std::int64_t kNoBound = std::numeric_limits<std::int64_t>::max();
+
   /// Any version of a resource, live or not.
   virtual Result<std::optional<StoredResource>> find_version(std::int64_t version) = 0;
 
@@ -343,6 +353,7 @@ class Snapshot : public ResourceReads {
 
   virtual Result<std::vector<CheckRow>> checks() = 0;
   virtual Result<std::vector<VerdictCount>> verdict_counts() = 0;
+  virtual Result<std::vector<ResourceCount>> resource_counts() = 0;
   virtual Result<std::vector<ExemptCount>> exempt_counts() = 0;
   virtual Result<std::vector<VerdictRow>> verdicts(const VerdictFilter& filter) = 0;
   virtual Result<std::vector<DriftRow>> drift(const DriftFilter& filter) = 0;
@@ -369,9 +380,13 @@ class Snapshot : public ResourceReads {
   virtual Result<std::int64_t> count_dead_letters(std::string_view sink) = 0;
   /// In the order in which they were made.
   virtual Result<std::vector<Acceptance>> acceptances(bool in_force_only) = 0;
-  virtual Result<std::vector<TransitionRow>> transitions(std::size_t limit) = 0;
+  /// The latest first; of those with a row below `before`.
+  virtual Result<std::vector<TransitionRow>> transitions(std::size_t limit,
+                                                         std::int64_t before = kNoBound) = 0;
   virtual Result<std::vector<VersionRow>> versions(std::string_view key) = 0;
-  virtual Result<std::vector<CycleRow>> cycles(std::size_t limit) = 0;
+  /// The latest first; of those with a number below `before`.
+  virtual Result<std::vector<CycleRow>> cycles(std::size_t limit,
+                                               std::int64_t before = kNoBound) = 0;
   virtual Result<std::vector<TypeCount>> type_counts() = 0;
 
   /// How far a feed has been read, by Azure's clock; nullopt when it never was.
@@ -406,6 +421,7 @@ class Snapshot : public ResourceReads {
   virtual Result<std::vector<VerdictRow>> past_verdicts(const VerdictFilter& filter,
                                                         std::int64_t cycle) = 0;
   virtual Result<std::vector<PastCount>> past_counts(std::int64_t cycle) = 0;
+  virtual Result<std::vector<ResourceCount>> past_resource_counts(std::int64_t cycle) = 0;
   /// Live resources (not details), in the order of rows.
   virtual Result<std::vector<ResourceRow>> resources(const ResourceFilter& filter) = 0;
   /// Oldest first, after a row.

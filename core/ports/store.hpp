@@ -183,6 +183,8 @@ class Store {
   [[nodiscard]] virtual bool writable() const = 0;
   /// Bytes of the database file and its WAL. Thread-safe.
   [[nodiscard]] virtual std::int64_t size_bytes() const = 0;
+  /// What its file system has left for it; nullopt where that cannot be told. Thread-safe.
+  [[nodiscard]] virtual std::optional<std::int64_t> free_bytes() const = 0;
 };
 
 }  // namespace plumbline::core

@@ -13,12 +13,15 @@
 #include "storage/sqlite_store.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
+#include <set>
 
 namespace plumbline::daemon {
 
@@ -127,6 +130,29 @@ Result<std::shared_ptr<const compliance::Baseline>> read_baseline(
                  : Result<std::shared_ptr<const compliance::Baseline>>(aliases.error());
 }
 
+/// The control as the baseline spells it. A misspelt one must not look like a control without
+/// drift.
+Result<std::string> control_of(const compliance::Baseline& baseline, std::string_view wanted) {
+  std::set<std::string> known;
+  for (const auto& check : baseline.checks) {
+    known.insert(check.controls.begin(), check.controls.end());
+  }
+  for (const auto& assignment : baseline.assignments) {
+    for (const auto& control : assignment.controls) {
+      known.insert(control.name);
+    }
+  }
+  const auto found = std::ranges::find_if(
+      known, [&](const std::string& name) { return core::iequals(name, wanted); });
+  if (found == known.end()) {
+    return Error{Errc::kInvalidArgument,
+                 fmt::format("the baseline has no control {}; it has {}",
+                             wanted,
+                             known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")))};
+  }
+  return *found;
+}
+
 Result<json> list_drift(const config::Settings& settings, const DriftListOptions& options) {
   auto filter = drift_filter([&](std::string_view name) -> std::string {
     const std::pair<std::string_view, const std::string*> given[] = {
@@ -165,7 +191,11 @@ Result<json> list_drift(const config::Settings& settings, const DriftListOptions
       return read.error();
     }
     baseline = *std::move(read);
-    wish.control = &of_control.emplace(*baseline, options.control);
+    const auto control = control_of(*baseline, options.control);
+    if (!control) {
+      return control.error();
+    }
+    wish.control = &of_control.emplace(*baseline, *control);
   }
   filter->limit = kRowsAtOnce;
   json rows = json::array();

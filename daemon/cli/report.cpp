@@ -31,6 +31,7 @@ class Report {
                                   percent_text(overall.coverage()),
                                   summary_->resources(),
                                   summary_->subscriptions.size());
+    out.insert(out.size() - 1, azure_text());
     out += fmt::format("  {:<16} {:>8} {:>9} {:>10} {:>14} {:>12}  {}\n",
                        "CONTROL",
                        "SCORE",
@@ -105,9 +106,10 @@ class Report {
       return value ? fmt::format("{}", *value) : std::string("null");
     };
     std::string out = fmt::format(
-        R"({{"score":{},"coverage":{},"resources":{},"subscriptions":{},"controls":{},"results":[)",
+        R"({{"score":{},"coverage":{},"azure":{},"resources":{},"subscriptions":{},"controls":{},"results":[)",
         number(overall.score()),
         number(overall.coverage()),
+        azure_by_assignment().dump(),
         summary_->resources(),
         summary_->subscriptions.size(),
         controls_json(*summary_).dump());
@@ -132,6 +134,28 @@ class Report {
   }
 
  private:
+  /// Beside the score, for those who compare with the portal.
+  [[nodiscard]] std::string azure_text() const {
+    std::string out;
+    for (const auto& entry : summary_->assignments) {
+      if (const auto ratio = entry.resources.azure_ratio()) {
+        out += fmt::format("{}{} ({})",
+                           out.empty() ? "As Azure Policy counts: " : ", ",
+                           percent_text(ratio),
+                           entry.assignment->name);
+      }
+    }
+    return out.empty() ? out : out + "\n";
+  }
+
+  [[nodiscard]] nlohmann::json azure_by_assignment() const {
+    auto out = nlohmann::json::object();
+    for (const auto& entry : summary_->assignments) {
+      out[entry.assignment->name] = azure_json(entry.resources);
+    }
+    return out;
+  }
+
   /// What stands under a row of the documents; `own`: whether that is the row's own score.
   static std::string row_text(const compliance::AssignmentSummary& entry,
                               const std::string& id,

@@ -283,7 +283,11 @@ class Api {
     if (!counts) {
       return counts.error();
     }
-    auto past = compliance::tally_past(*summary_->baseline, *counts);
+    auto resources = snapshot_->past_resource_counts(cycle);
+    if (!resources) {
+      return resources.error();
+    }
+    auto past = compliance::tally_past(*summary_->baseline, *counts, *resources);
     json out = scores_of(past.assignments);
     out["at"] = parameter("at");
     out["cycle"] = cycle;
@@ -298,6 +302,7 @@ class Api {
       item["name"] = entry.assignment->name;
       item["initiative"] = entry.assignment->initiative_name;
       item["version"] = entry.assignment->initiative_version;
+      item["azure"] = azure_json(entry.resources);
       item["controls"] = json::array();
       for (const auto& control : entry.assignment->controls) {
         const auto tally = entry.by_control.find(control.name);
@@ -630,15 +635,11 @@ class Api {
 
   Result<json> versions() {
     const auto key = core::resource_key(parameter("id"));
-    std::int64_t before = std::numeric_limits<std::int64_t>::max();
-    if (!parameter("after").empty()) {
-      const auto after = parameters_.number("after");
-      if (!after) {
-        return bad_cursor();
-      }
-      before = *after;
+    const auto bound = before();
+    if (!bound) {
+      return bound.error();
     }
-    auto list = versions_json(*snapshot_, key, before, limit() + 1);
+    auto list = versions_json(*snapshot_, key, *bound, limit() + 1);
     if (!list) {
       return list.error();
     }
@@ -652,6 +653,19 @@ class Api {
     json next =
         more ? json(fmt::format("{}", list->back()["version"].get<std::int64_t>())) : json(nullptr);
     return json{{"versions", *std::move(list)}, {"next", std::move(next)}};
+  }
+
+  /// Of a list with the latest first: the row that ended the page before. What is added meanwhile
+  /// stands above it.
+  [[nodiscard]] Result<std::int64_t> before() const {
+    if (parameter("after").empty()) {
+      return core::Snapshot::kNoBound;
+    }
+    const auto after = parameters_.number("after");
+    if (!after) {
+      return bad_cursor();
+    }
+    return *after;
   }
 
   [[nodiscard]] static Error bad_cursor() {
@@ -906,10 +920,16 @@ class Api {
   }
 
   Result<json> transitions() {
-    auto rows = snapshot_->transitions(limit());
+    const auto bound = before();
+    if (!bound) {
+      return bound.error();
+    }
+    auto rows = snapshot_->transitions(limit() + 1, *bound);
     if (!rows) {
       return rows.error();
     }
+    const bool more = rows->size() > limit();
+    rows->resize(std::min(rows->size(), limit()));
     json list = json::array();
     for (const auto& row : *rows) {
       json item = transition_json(row);
@@ -917,7 +937,8 @@ class Api {
       item["resource_key"] = row.resource_key;
       list.push_back(std::move(item));
     }
-    return json{{"transitions", std::move(list)}};
+    return json{{"transitions", std::move(list)},
+                {"next", more ? json(fmt::format("{}", rows->back().row)) : json(nullptr)}};
   }
 
   /// How far both kinds of events have been told. Retention takes the oldest away, never the place
@@ -1033,15 +1054,22 @@ class Api {
   }
 
   Result<json> cycles() {
-    auto rows = snapshot_->cycles(limit());
+    const auto bound = before();
+    if (!bound) {
+      return bound.error();
+    }
+    auto rows = snapshot_->cycles(limit() + 1, *bound);
     if (!rows) {
       return rows.error();
     }
+    const bool more = rows->size() > limit();
+    rows->resize(std::min(rows->size(), limit()));
     json list = json::array();
     for (const auto& row : *rows) {
       list.push_back(cycle_json(row));
     }
-    return json{{"cycles", std::move(list)}};
+    return json{{"cycles", std::move(list)},
+                {"next", more ? json(fmt::format("{}", rows->back().number)) : json(nullptr)}};
   }
 
   [[nodiscard]] static json sink_json(const events::SinkStatus& sink) {

@@ -1,12 +1,14 @@
 #include "daemon/web/verdict_metrics.hpp"
 
-#include "core/text.hpp"
+#include "core/metrics.hpp"
 
 #include <fmt/format.h>
 
 #include <map>
 
 namespace plumbline::daemon {
+
+namespace metrics = core::metrics;
 
 using core::ComplianceState;
 
@@ -19,9 +21,10 @@ class Exposition {
  public:
   explicit Exposition(std::size_t max_series) : left_(max_series) {}
 
-  void family(std::string_view name, std::string_view type, std::string_view help) {
-    name_ = name;
-    header_ = fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+  void family(const core::Metric& metric) {
+    name_ = metric.name;
+    header_ = fmt::format(
+        "# HELP {} {}\n# TYPE {} {}\n", metric.name, metric.help, metric.name, metric.type);
   }
 
   void sample(const Labels& labels, double value) {
@@ -51,9 +54,7 @@ class Exposition {
   std::string finish() && {
     left_ = 1;
     const auto dropped = static_cast<double>(dropped_);
-    family("plumbline_series_dropped_total",
-           "counter",
-           "Verdict series left out because of the cap, in the current summary.");
+    family(metrics::kSeriesDroppedTotal);
     sample({}, dropped);
     return std::move(text_);
   }
@@ -80,23 +81,25 @@ class Exposition {
 };
 
 void render_scores(Exposition& out, const compliance::Summary& summary) {
-  out.family("plumbline_compliance_score_ratio",
-             "gauge",
-             "Severity-weighted share of compliant verdicts, 0 to 1.");
+  out.family(metrics::kComplianceScoreRatio);
   for (const auto& entry : summary.assignments) {
     if (const auto score = entry.tally.score()) {
       out.sample({{"assignment", entry.assignment->name}}, *score);
     }
   }
-  out.family("plumbline_evidence_coverage_ratio",
-             "gauge",
-             "Share of applicable verdicts that rest on evidence, 0 to 1.");
+  out.family(metrics::kAzureComplianceRatio);
+  for (const auto& entry : summary.assignments) {
+    if (const auto ratio = entry.resources.azure_ratio()) {
+      out.sample({{"assignment", entry.assignment->name}}, *ratio);
+    }
+  }
+  out.family(metrics::kEvidenceCoverageRatio);
   for (const auto& entry : summary.assignments) {
     if (const auto coverage = entry.tally.coverage()) {
       out.sample({{"assignment", entry.assignment->name}}, *coverage);
     }
   }
-  out.family("plumbline_control_score_ratio", "gauge", "The score of one control, 0 to 1.");
+  out.family(metrics::kControlScoreRatio);
   for (const auto& entry : summary.assignments) {
     for (const auto& [control, tally] : entry.by_control) {
       if (const auto score = tally.score()) {
@@ -104,8 +107,7 @@ void render_scores(Exposition& out, const compliance::Summary& summary) {
       }
     }
   }
-  out.family(
-      "plumbline_subscription_score_ratio", "gauge", "The score of one subscription, 0 to 1.");
+  out.family(metrics::kSubscriptionScoreRatio);
   for (const auto& entry : summary.assignments) {
     for (const auto& [subscription, tally] : entry.by_subscription) {
       if (const auto score = tally.score()) {
@@ -117,8 +119,7 @@ void render_scores(Exposition& out, const compliance::Summary& summary) {
 }
 
 void render_counts(Exposition& out, const compliance::Summary& summary) {
-  out.family(
-      "plumbline_compliance_resources", "gauge", "Verdicts by assignment, definition and state.");
+  out.family(metrics::kComplianceResources);
   for (const auto& entry : summary.checks) {
     for (const auto state : core::kComplianceStates) {
       if (const auto count = entry.tally.of(state); count > 0) {
@@ -129,9 +130,7 @@ void render_counts(Exposition& out, const compliance::Summary& summary) {
       }
     }
   }
-  out.family("plumbline_noncompliant_resources",
-             "gauge",
-             "Non-compliant verdicts by subscription and severity.");
+  out.family(metrics::kNoncompliantResources);
   for (const auto& entry : summary.assignments) {
     for (const auto& [key, count] : entry.noncompliant) {
       out.sample({{"assignment", entry.assignment->name},
@@ -144,11 +143,11 @@ void render_counts(Exposition& out, const compliance::Summary& summary) {
   for (const auto& entry : summary.exemptions) {
     ++exemptions[compliance::to_string(entry.state)];
   }
-  out.family("plumbline_exemptions", "gauge", "Exemptions by how they fare.");
+  out.family(metrics::kExemptions);
   for (const auto& [state, count] : exemptions) {
     out.sample({{"state", state}}, count);
   }
-  out.family("plumbline_drift_open", "gauge", "Open drift by kind, severity and subscription.");
+  out.family(metrics::kDriftOpen);
   for (const auto& [key, count] : summary.open_drift) {
     const auto& [kind, severity, subscription] = key;
     out.sample({{"kind", core::to_string(kind)},
@@ -159,14 +158,11 @@ void render_counts(Exposition& out, const compliance::Summary& summary) {
 }
 
 void render_inventory(Exposition& out, const compliance::Summary& summary) {
-  out.family("plumbline_evidence_oldest_timestamp_seconds",
-             "gauge",
-             "When the stalest collected piece of a source was collected.");
+  out.family(metrics::kEvidenceOldestTimestampSeconds);
   for (const auto& [source, time] : summary.oldest_evidence) {
     out.sample({{"source", source}}, static_cast<double>(core::to_micros(time)) / 1e6);
   }
-  out.family(
-      "plumbline_subscriptions", "gauge", "Subscriptions seen, by whether they could be read.");
+  out.family(metrics::kSubscriptions);
   double readable = 0;
   for (const auto& subscription : summary.subscriptions) {
     readable += subscription.readable ? 1 : 0;
@@ -178,22 +174,21 @@ void render_inventory(Exposition& out, const compliance::Summary& summary) {
   for (const auto& type : summary.types) {
     families[type.type.substr(0, type.type.find('/'))] += type.count;
   }
-  out.family("plumbline_resources", "gauge", "Resources in the inventory by resource provider.");
+  out.family(metrics::kResources);
   for (const auto& [family, count] : families) {
     out.sample({{"type_family", family}}, static_cast<double>(count));
   }
 }
 
 void render_info(Exposition& out, const compliance::Summary& summary) {
-  out.family("plumbline_assignment_info", "gauge", "A constant 1 for each assignment.");
+  out.family(metrics::kAssignmentInfo);
   for (const auto& entry : summary.assignments) {
     out.sample({{"assignment", entry.assignment->name},
                 {"initiative", entry.assignment->initiative_name},
                 {"version", entry.assignment->initiative_version}},
                1);
   }
-  out.family(
-      "plumbline_definition_info", "gauge", "A constant 1 for each definition of an assignment.");
+  out.family(metrics::kDefinitionInfo);
   for (const auto& entry : summary.checks) {
     out.sample(
         {{"assignment", entry.check->assignment},
@@ -204,7 +199,7 @@ void render_info(Exposition& out, const compliance::Summary& summary) {
          {"severity", core::to_string(entry.check->severity)}},
         1);
   }
-  out.family("plumbline_control_info", "gauge", "A constant 1 for each control of an assignment.");
+  out.family(metrics::kControlInfo);
   for (const auto& entry : summary.assignments) {
     for (const auto& control : entry.assignment->controls) {
       out.sample({{"assignment", entry.assignment->name},
@@ -213,9 +208,12 @@ void render_info(Exposition& out, const compliance::Summary& summary) {
                  1);
     }
   }
-  out.family("plumbline_subscription_info", "gauge", "A constant 1 for each subscription.");
+  out.family(metrics::kSubscriptionInfo);
   for (const auto& subscription : summary.subscriptions) {
-    out.sample({{"subscription_id", subscription.id}, {"subscription_name", subscription.name}}, 1);
+    out.sample({{"subscription_id", subscription.id},
+                {"subscription_name", subscription.name},
+                {"management_group", subscription.management_group}},
+               1);
   }
 }
 

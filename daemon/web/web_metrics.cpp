@@ -1,5 +1,7 @@
 #include "daemon/web/web_metrics.hpp"
 
+#include "core/metrics.hpp"
+
 #include <fmt/format.h>
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
@@ -8,19 +10,16 @@
 
 namespace plumbline::daemon {
 
+namespace metrics = core::metrics;
+
 WebMetrics::WebMetrics(prometheus::Registry& registry)
-    : requests_(&prometheus::BuildCounter()
-                     .Name("plumbline_http_requests_total")
-                     .Help("Requests to this daemon by kind of endpoint and status of the answer.")
-                     .Register(registry)),
-      cuts_(&prometheus::BuildCounter()
-                 .Name("plumbline_http_connections_cut_total")
-                 .Help("Connections that the daemon ended for its own good, by reason.")
-                 .Register(registry)),
-      config_reload_(&prometheus::BuildGauge()
-                          .Name("plumbline_web_config_last_reload_successful")
-                          .Help("Whether the last attempt to read the web config file succeeded.")
-                          .Register(registry)
+    : requests_(
+          &core::register_in(registry, prometheus::BuildCounter(), metrics::kHttpRequestsTotal)),
+      cuts_(&core::register_in(
+          registry, prometheus::BuildCounter(), metrics::kHttpConnectionsCutTotal)),
+      config_reload_(&core::register_in(registry,
+                                        prometheus::BuildGauge(),
+                                        metrics::kWebConfigLastReloadSuccessful)
                           .Add({})) {
   config_reload_->Set(1);
 }

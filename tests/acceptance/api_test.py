@@ -299,6 +299,13 @@ def time_travel(test):
         for entry in everything:
             counts[entry["state"]] = counts.get(entry["state"], 0) + 1
         equal(scores["overall"]["counts"], counts, f"counts at {at}")
+        order = ["NonCompliant", "NoEvidence", "Compliant", "Error", "Conflict", "Protected", "Exempt", "Unknown"]
+        worst = {}
+        for entry in everything:
+            worst[entry["resource_key"]] = min(worst.get(entry["resource_key"], 9), order.index(entry["state"]))
+        rolled = [order[rank] for rank in worst.values()]
+        equal(scores["assignments"][0]["azure"]["counts"], {state: rolled.count(state) for state in set(rolled)},
+              f"resources at {at}")
         for entry in pages("results", at=at, severity="high", subscription=PRODUCTION, state="NonCompliant"):
             equal((entry["severity"], entry["state"], entry["resource_key"].split("/")[2]),
                   ("high", "NonCompliant", PRODUCTION), "a filter of the past")
@@ -349,5 +356,29 @@ def events_in_order(test):
     contains(after, "-", "cursor")
 
 
+def lists_keep_their_place(test):
+    """Pages of what is still growing: no row twice, none left out, and what is new stands before the first page."""
+    _simulator, _config, daemon, _row = lived_in(test)
+    for name, identity in (("cycles", lambda row: row["number"]), ("transitions", json.dumps)):
+        whole = daemon.api(name, limit=1000)
+        equal(whole["next"], None, f"cursor at the end of {name}")
+        first = daemon.api(name, limit=3)
+        equal([identity(row) for row in first[name]], [identity(row) for row in whole[name]][:3], f"first {name}")
+        equal(http_request(daemon.port, "POST", "/-/reload", timeout=120).status, 200, "reload")
+        if name == "cycles":
+            check(daemon.api(name, limit=1)[name][0]["number"] > whole[name][0]["number"], "a reload makes no cycle")
+        rows, after = list(first[name]), first["next"]
+        while after is not None:
+            page = daemon.api(name, limit=3, after=after)
+            check(0 < len(page[name]) <= 3, f"size of a page of {name}")
+            rows += page[name]
+            after = page["next"]
+        equal([identity(row) for row in rows], [identity(row) for row in whole[name]], f"{name} in pages")
+        exact = daemon.api(name, limit=len(whole[name]), after="")
+        refused = daemon.get(f"/api/v1/{name}?after=x")
+        equal((refused.status, refused.json()["detail"]), (400, "`after` is not a cursor that `next` gave"), name)
+        check(exact["next"] is None or name == "cycles", "a page that ends with the list has no next")
+
+
 if __name__ == "__main__":
-    main([every_call_answers_as_documented, tags_change_with_what_they_stand_for, time_travel, events_in_order])
+    main([lists_keep_their_place, every_call_answers_as_documented, tags_change_with_what_they_stand_for, time_travel, events_in_order])

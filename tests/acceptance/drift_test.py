@@ -440,9 +440,13 @@ def drift_is_chosen_by_subscription_control_actor_and_owner(test):
     for name, value, wanted in (("actor", "mallory@contoso.example", both), ("actor", "nobody", []),
                                 ("owner", "PLATFORM", found(owner="platform")), ("owner", "nobody", []),
                                 ("subscription", PRODUCTION, production), ("subscription", "none", []),
-                                ("control", "NS-2", network), ("control", "none", [])):
+                                ("control", "ns-2", network)):
         equal(ids(json.loads(drift_command(test, config, "list", "--format=json", f"--{name}={value}"))), wanted,
               f"drift list --{name}={value}")
+    unknown = test.run("drift", "list", "--control=NS-22", f"--config.file={config}")
+    equal(unknown.returncode, 2, "exit code for an unknown control")
+    contains(unknown.stderr, "the baseline has no control NS-22; it has ", "an unknown control")
+    contains(unknown.stderr, ", NS-2, ", "the controls that there are")
 
     # Steps are counted as they are committed, and a start counts none of those before it.
     moved = len(every) - before["opened"]

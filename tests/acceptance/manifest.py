@@ -50,7 +50,7 @@ def merge(into, more):
 
 def metrics(text, source):
     with open(os.path.join(source, "docs", "metrics.md"), encoding="utf-8") as file:
-        # Families without a sample yet; the page is held equal to the code by tests/metrics_documented.py.
+        # Families without a sample yet; scripts/make-metrics-doc --check holds page and code equal.
         documented = re.findall(r"^\| `(plumbline_\w+)", file.read(), re.M)
     kinds = dict(COMMENT.findall(text))
     labels = {name: set() for name in kinds}

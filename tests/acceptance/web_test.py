@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Metrics, health, API and page as HTTP clients meet them."""
 
+import importlib.machinery
+import importlib.util
 import json
 import os
 import re
@@ -30,6 +32,41 @@ def problem(answer, status, what):
     body = answer.json()
     equal((body["status"], body["type"]), (status, "about:blank"), f"problem of {what}")
     check(body["title"] and body["detail"], f"{what}: no title or detail")
+
+
+def as_declared(test, text):
+    """Every family of a scrape has the type, help and labels of its declaration, which docs/metrics.md is made of."""
+    path = os.path.join(test.source_dir, "scripts", "make-metrics-doc")
+    loader = importlib.machinery.SourceFileLoader("make_metrics_doc", path)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    declared = module.declarations()
+    heads = {kind: dict(re.findall(rf"^# {kind} (\w+) (.*)$", text, re.M)) for kind in ("HELP", "TYPE")}
+    check(len(heads["TYPE"]) > 30, f"families: {sorted(heads['TYPE'])}")
+    for name, kind in heads["TYPE"].items():
+        check(name in declared, f"{name} is not declared")
+        equal((kind, heads["HELP"][name]), (declared[name]["type"], declared[name]["help"]), name)
+        sample = rf"^{name}(?:_bucket|_sum|_count)?(?:\{{(.*)\}})? [^ ]+$"
+        labels = [set(re.findall(r'(\w+)="(?:[^"\\]|\\.)*"', of or "")) - {"le"}
+                  for of in re.findall(sample, text, re.M)]
+        check(all(of == set(declared[name]["labels"]) for of in labels), f"labels of {name}: {labels[:3]}")
+
+
+def azure_ratio(daemon):
+    """Azure's formula over the verdicts that the API lists."""
+    order = ["NonCompliant", "NoEvidence", "Compliant", "Error", "Conflict", "Protected", "Exempt", "Unknown"]
+    worst, after = {}, ""
+    while after is not None:
+        page = daemon.api("results", limit=1000, after=after)
+        for row in page["results"]:
+            worst[row["resource_key"]] = min(worst.get(row["resource_key"], 9), order.index(row["state"]))
+        after = page["next"]
+    states = [order[rank] for rank in worst.values()]
+    good = sum(state in ("Compliant", "Exempt", "Unknown") for state in states)
+    check(0 < good < len(states), f"a tenant in which the figure says something: {states}")
+    counts = {state: states.count(state) for state in set(states)}
+    equal(daemon.api("scores")["assignments"][0]["azure"]["counts"], counts, "resources by state")
+    return good / (good + sum(state in ("NonCompliant", "Conflict", "Error") for state in states))
 
 
 def metrics_are_well_formed(test):
@@ -67,6 +104,13 @@ def metrics_are_well_formed(test):
     equal(daemon.metric("plumbline_resources"), 82, "plumbline_resources")
     equal(daemon.metric("plumbline_subscriptions", state="readable"), 3, "plumbline_subscriptions")
     check(not any("/subscriptions/" in sample for sample in samples), "a resource id is a label")
+    as_declared(test, answer.text())
+    equal(round(daemon.metric("plumbline_azure_compliance_ratio"), 9), round(azure_ratio(daemon), 9), "as Azure counts")
+    free = os.statvfs(test.temporary)
+    check(0.5 < daemon.metric("plumbline_storage_free_bytes") / (free.f_bavail * free.f_frsize) < 2, "free bytes")
+    groups = {sample.split('management_group="')[1].split('"')[0]
+              for sample in samples if sample.startswith("plumbline_subscription_info{")}
+    equal(groups, {"contoso-prod", "contoso-nonprod"}, "nearest management groups")
 
 
 def series_go_with_what_they_are_about(test):

@@ -215,6 +215,10 @@ async function graphics_have_contrast() {
 async function figures_agree_with_the_command_line() {
   const page = await open('#/');
   assert.deepEqual((await texts(page, '.big')).map(plain), settings.overall);
+  assert.ok(
+    (await texts(page, '.figure')).some((text) => plain(text).endsWith(`unweighted: ${settings.azure}`)),
+    (await texts(page, '.figure')).join('; '),
+  );
   await visit(page, '#/controls');
   const shown = [];
   for (const row of await rows(page, 'Controls of').all()) {
@@ -650,6 +654,42 @@ async function drift_is_chosen() {
   await blameless(page, 'drift');
 }
 
+async function drift_has_pages() {
+  const page = await open('#/');
+  // As if there were far more than a page holds.
+  await page.route('**/api/v1/drift?*', (route) => {
+    const url = new URL(route.request().url());
+    if (Number(url.searchParams.get('limit')) > 3) url.searchParams.set('limit', '3');
+    return route.continue({ url: url.href });
+  });
+  await visit(page, '#/drift');
+  const { counts } = await ask('drift?counts=true&limit=1');
+  await told(page, `12 items on this page, ${counts.open} in all`);
+  const items = () =>
+    page.$$eval('tbody th a', (links) => links.map((link) => link.getAttribute('href')));
+  const seen = await items();
+  assert.equal(seen.length, 12);
+  const step = (name) => page.locator('nav.pages a', { hasText: name });
+  await step('Next').click();
+  await page.locator('nav.pages', { hasText: 'Page 2' }).waitFor();
+  await settled(page);
+  const following = await items();
+  assert.deepEqual(
+    [...seen, ...following],
+    (await drifted('')).slice(0, 24).map(({ id }) => `#/drift/${id}`),
+  );
+  await step('Previous').click();
+  await page.locator('nav.pages', { hasText: 'Page 1' }).waitFor();
+  assert.deepEqual(await items(), seen);
+  await step('Next').click();
+  await page.locator('nav.pages', { hasText: 'Page 2' }).waitFor();
+  // Another filter begins at its first page.
+  await page.getByRole('combobox', { name: 'Severity', exact: true }).selectOption('high');
+  await page.waitForFunction(() => location.hash.includes('severity=high'));
+  assert.ok(!(await page.evaluate(() => location.hash)).includes('after='));
+  await blameless(page, 'pages of drift');
+}
+
 async function drift_has_a_life() {
   const { id } = await move_something();
   const page = await open('#/drift?kind=configuration');
@@ -899,6 +939,7 @@ const kCases = [
   exemptions_are_listed,
   health_tells_what_is_missing,
   drift_is_chosen,
+  drift_has_pages,
   drift_has_a_life,
   changes_arrive_by_themselves,
   failures_are_told,

@@ -87,10 +87,12 @@ def status_page(test):
     report = done.stdout
     overall = re.search(r"^Score ([\d.]+ %)   coverage ([\d.]+ %)", report, re.MULTILINE)
     check(overall, f"no score in {report[:300]!r} ({done.stderr[-500:]})")
+    azure = re.search(r"^As Azure Policy counts: ([\d.]+ %) \(azure-monitor\)$", report, re.MULTILINE)
+    check(azure, "the report does not say what Azure would")
     controls = re.findall(r"^  (\S+) +([\d.]+ %|-) +([\d.]+ %|-) +\d+ +\d+ +\d+ ",
                           report.partition("\nFEATURES")[0], re.MULTILINE)
     check(len(controls) > 10, f"controls in the report: {controls}")
-    equal(drive(test, simulator, config, 240, overall=overall.groups(), controls=controls, hostile=HOSTILE,
+    equal(drive(test, simulator, config, 240, overall=overall.groups(), azure=azure.group(1), controls=controls, hostile=HOSTILE,
                 workspace=WORKSPACE), 0, "exit code of page.mjs")
 
 

@@ -189,9 +189,21 @@ class JudgeFixture {
     std::map<std::pair<std::int64_t, core::ComplianceState>, std::int64_t> counted;
     core::VerdictFilter everything;
     everything.limit = 1'000'000;
+    std::map<std::pair<std::string, std::string>, core::ComplianceState> worst;
     for (const auto& row : *view->verdicts(everything)) {
       ++counted[{row.verdict.check, row.verdict.state}];
+      const auto [entry, first] =
+          worst.try_emplace({row.assignment, row.resource_key}, row.verdict.state);
+      entry->second = std::min(entry->second, row.verdict.state);
     }
+    std::map<std::pair<std::string, core::ComplianceState>, std::int64_t> resources;
+    for (const auto& [of, state] : worst) {
+      ++resources[{of.first, state}];
+    }
+    for (const auto& count : *view->resource_counts()) {
+      resources[{count.assignment, count.state}] -= count.count;
+    }
+    CHECK(std::ranges::all_of(resources, [](const auto& entry) { return entry.second == 0; }));
     for (const auto& count : *view->verdict_counts()) {
       counted[{count.check, count.state}] -= count.count;
     }

@@ -168,6 +168,29 @@ TEST_CASE("scores are weighted, coverage stands beside them, and nothing counted
   CHECK(text.contains("plumbline_series_dropped_total 0\n"));
 }
 
+TEST_CASE("what Azure would show is a share of resources, and leaves out what nobody could read") {
+  using core::ComplianceState;
+  compliance::Baseline baseline;
+  auto summary = make_summary(baseline);
+  constexpr std::string_view kName = "plumbline_azure_compliance_ratio{assignment=\"prod\"}";
+  CHECK_FALSE(daemon::render_verdict_metrics(summary).contains("azure_compliance"));
+  auto& resources = summary.assignments[0].resources;
+  const auto put = [&](ComplianceState state, std::int64_t count) {
+    resources.counts.at(static_cast<std::size_t>(state)) = count;
+  };
+  put(ComplianceState::kNoEvidence, 7);
+  put(ComplianceState::kProtected, 9);
+  CHECK_FALSE(daemon::render_verdict_metrics(summary).contains("azure_compliance"));
+  put(ComplianceState::kCompliant, 3);
+  put(ComplianceState::kExempt, 1);
+  put(ComplianceState::kUnknown, 1);
+  CHECK(daemon::render_verdict_metrics(summary).contains(fmt::format("{} 1\n", kName)));
+  put(ComplianceState::kNonCompliant, 3);
+  put(ComplianceState::kConflict, 1);
+  put(ComplianceState::kError, 1);
+  CHECK(daemon::render_verdict_metrics(summary).contains(fmt::format("{} 0.5\n", kName)));
+}
+
 TEST_CASE("series beyond the cap are dropped and counted") {
   compliance::Baseline baseline;
   const auto text = daemon::render_verdict_metrics(make_summary(baseline), 2);

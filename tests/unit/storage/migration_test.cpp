@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 using namespace plumbline;
@@ -71,7 +72,21 @@ TEST_CASE("a store of every older schema is brought up with all it holds") {
       }
       core::VerdictFilter filter;
       filter.limit = 1000;
-      CHECK(snapshot->verdicts(filter)->size() == 83);
+      const auto verdicts = snapshot->verdicts(filter);
+      CHECK(verdicts->size() == 83);
+      std::map<std::string, core::ComplianceState> worst;
+      for (const auto& row : *verdicts) {
+        const auto [entry, first] = worst.try_emplace(row.resource_key, row.verdict.state);
+        entry->second = std::min(entry->second, row.verdict.state);
+      }
+      const auto counts = snapshot->resource_counts();
+      REQUIRE(counts);
+      CHECK_FALSE(counts->empty());
+      for (const auto& count : *counts) {
+        CHECK(count.count == std::ranges::count_if(worst, [&](const auto& entry) {
+                return entry.second == count.state;
+              }));
+      }
       core::DriftFilter everything;
       everything.limit = 1000;
       const auto drift = snapshot->drift(everything);

@@ -165,6 +165,9 @@ TEST_CASE_FIXTURE(Chained, "what is true now is compared with history") {
   SUBCASE("how many there are") {
     tamper("UPDATE verdict_count SET count = count + 1");
   }
+  SUBCASE("how many resources there are") {
+    tamper("UPDATE resource_count SET count = count + 1");
+  }
   SUBCASE("since when") {
     tamper("UPDATE verdict SET since_cycle = 1");
   }

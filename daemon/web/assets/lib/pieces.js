@@ -229,6 +229,38 @@ export function limited(name, rows, limit, draw) {
   ];
 }
 
+export const pageNumber = (route) =>
+  Math.max(1, Number.parseInt(route.params.get('page') ?? '1', 10) || 1);
+
+// The cursors point forward only, so the way back is what this window came by.
+const cameFrom = new Map();
+
+/** Steps to other pages of a list; `next` is the cursor of the one that follows. */
+export function pages({ route, next: cursor }) {
+  const params = Object.fromEntries(route.params);
+  const page = pageNumber(route);
+  const to = (after, number) =>
+    link(route.path, { ...params, after, page: number > 1 ? number : '' });
+  const next = cursor && to(cursor, page + 1);
+  if (next) cameFrom.set(next, route.hash);
+  const back = page === 2 ? to('', 1) : cameFrom.get(route.hash);
+  if (page === 1 && !next) return null;
+  const step = (name, href) =>
+    h('li', { key: name }, href ? a(href, name) : h('span', { class: 'quiet' }, name));
+  return h(
+    'nav.pages',
+    { 'aria-label': 'Pages' },
+    h(
+      'ul',
+      null,
+      step('First', page > 1 && to('', 1)),
+      step('Previous', back),
+      h('li', { key: 'at' }, `Page ${count(page)}`),
+      step('Next', next),
+    ),
+  );
+}
+
 export function section(title, note, ...kids) {
   return h('section', null, h('div.head', null, h2(title), note && aside(note)), kids);
 }

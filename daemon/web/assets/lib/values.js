@@ -3,7 +3,7 @@ import { now } from './api.js';
 import { kNone } from './document.js';
 import { app } from './state.js';
 
-export const kRows = 1000; // of drift and history, the most that one answer holds
+export const kRows = 1000; // of history, the most that one answer holds
 
 export const kStates = [
   'NonCompliant',

@@ -17,9 +17,10 @@ import {
   cycleText,
   empty,
   heading,
-  latest,
   limited,
   link,
+  pageNumber,
+  pages,
   resourceCell,
   selector,
   severityLabel,
@@ -28,16 +29,26 @@ import {
   tabs,
 } from '../lib/pieces.js';
 import { app } from '../lib/state.js';
-import { count, duration, kRows, kSeverities, list, millis, plural, total } from '../lib/values.js';
+import {
+  count,
+  duration,
+  isNumber,
+  kSeverities,
+  list,
+  millis,
+  plural,
+  total,
+} from '../lib/values.js';
 import { driftItem } from './drift_item.js';
 
 const kKinds = ['baseline', 'configuration'];
 const kShown = { open: 'Open', accepted: 'Accepted', snoozed: 'Snoozed', resolved: 'Resolved' };
 const kFilters = ['kind', 'severity', 'control', 'subscription', 'type', 'actor', 'owner'];
+const kPage = 500;
 const kMaxRequests = 4; // for what only looking at each item can decide
 
 /** What opened (upwards) and what was resolved (downwards) in equal slices of time. */
-function driftChart(rows) {
+function driftChart(rows, paged) {
   const opened = rows.map((row) => millis(row.opened_at)).filter(Boolean);
   const resolved = rows.map((row) => millis(row.resolved_at)).filter(Boolean);
   if (opened.length === 0) return null;
@@ -85,6 +96,7 @@ function driftChart(rows) {
       ' resolved, since ',
       ago(new Date(start)),
       `; a bar is ${duration(slice)}.`,
+      paged && ' This page only.',
     ),
   );
 }
@@ -102,15 +114,15 @@ const owners = new Set();
 async function readDrift(route, signal) {
   const rows = [];
   let counts = null;
-  let after = '';
-  for (let asked = 0; asked < kMaxRequests && rows.length < kRows; asked += 1) {
+  let after = route.params.get('after') ?? '';
+  for (let asked = 0; asked < kMaxRequests && rows.length < kPage; asked += 1) {
     const page = await api(
       'drift',
       {
         ...filterOf(route),
         states: chosenOf(route),
         counts: asked === 0 ? 'true' : '',
-        limit: kRows - rows.length,
+        limit: kPage - rows.length,
         after,
       },
       signal,
@@ -124,7 +136,7 @@ async function readDrift(route, signal) {
     if (row.change?.changed_by) actors.add(row.change.changed_by);
     if (row.owner) owners.add(row.owner);
   }
-  return { rows, counts, more: after !== '', shown: chosenOf(route) };
+  return { rows, counts, next: after, shown: chosenOf(route), route };
 }
 
 const listing = {
@@ -136,14 +148,15 @@ const listing = {
     ]);
     return { controls, ...found };
   },
-  draw({ rows, counts, more, controls, shown }, route) {
+  draw({ rows, counts, next, controls, shown, route: of }, route) {
     const chosen = chosenOf(route);
     const filter = filterOf(route);
-    const set = ({ target }) =>
-      go(
-        link(['drift'], { ...Object.fromEntries(route.params), [target.name]: target.value }),
-        false,
-      );
+    const set = ({ target }) => {
+      const { after, page, ...kept } = Object.fromEntries(route.params);
+      go(link(['drift'], { ...kept, [target.name]: target.value }), false);
+    };
+    const paged = next || pageNumber(of) > 1;
+    const all = shown === 'all' ? total(counts) : counts?.[shown];
     const filtered = Object.values(filter).some(Boolean);
     const any = (options) => [['', 'any'], ...options];
     const states = Object.entries(kShown).map(([name, text]) => [
@@ -202,19 +215,19 @@ const listing = {
         'p.tell',
         { role: 'status' },
         plural(rows.length, 'item'),
-        more && (rows.length >= kRows ? '' : ' in what was searched, the latest of all'),
+        paged && ' on this page',
+        paged && isNumber(all) && `, ${count(all)} in all`,
       ),
-      more && latest(rows),
       rows.length === 0
         ? empty(
-            more
-              ? 'Nothing in what was searched, the latest of all.'
+            next
+              ? 'Nothing in what was searched so far; the next page goes on.'
               : shown === 'open' && !filtered
                 ? 'Nothing is adrift.'
                 : 'There is no such drift.',
           )
         : [
-            driftChart(rows),
+            driftChart(rows, paged),
             byDay(rows, (item) => item.opened_at).map(([day, items]) =>
               h(
                 'section',
@@ -224,6 +237,7 @@ const listing = {
               ),
             ),
           ],
+      pages({ route: of, next }),
     ];
   },
 };

@@ -9,6 +9,8 @@ import {
   heading,
   later,
   link,
+  pageNumber,
+  pages,
   reasonText,
   resourceCell,
   selector,
@@ -86,37 +88,6 @@ export async function readFindings(filter, route, signal) {
 
 export const rowKey = (row) =>
   [row.assignment, row.reference, row.resource_key ?? row.resource_id].join('\n');
-
-const pageNumber = (route) =>
-  Math.max(1, Number.parseInt(route.params.get('page') ?? '1', 10) || 1);
-
-// The cursors point forward only, so the way back is what this window came by.
-const cameFrom = new Map();
-
-function pages({ route, next: cursor }) {
-  const params = Object.fromEntries(route.params);
-  const page = pageNumber(route);
-  const to = (after, number) =>
-    link(route.path, { ...params, after, page: number > 1 ? number : '' });
-  const next = cursor && to(cursor, page + 1);
-  if (next) cameFrom.set(next, route.hash);
-  const back = page === 2 ? to('', 1) : cameFrom.get(route.hash);
-  if (page === 1 && !next) return null;
-  const step = (name, href) =>
-    h('li', { key: name }, href ? a(href, name) : h('span', { class: 'quiet' }, name));
-  return h(
-    'nav.pages',
-    { 'aria-label': 'Pages' },
-    h(
-      'ul',
-      null,
-      step('First', page > 1 && to('', 1)),
-      step('Previous', back),
-      h('li', { key: 'at' }, `Page ${count(page)}`),
-      step('Next', next),
-    ),
-  );
-}
 
 // The rows say what they are rows of: while the next ones are on their way these are still shown.
 export function findingsTable(data, withCheck) {

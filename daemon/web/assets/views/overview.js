@@ -42,6 +42,16 @@ function figure(name, value, shares, note) {
   );
 }
 
+/** What the portal's own percentage would be, for those who compare. */
+function azureNote({ assignments }) {
+  const told = list(assignments).filter(({ azure }) => isNumber(azure?.compliance));
+  if (told.length === 0) return null;
+  const figures = told.map(
+    ({ name, azure }) => percent(azure.compliance) + (told.length > 1 ? ` (${name})` : ''),
+  );
+  return `. As Azure Policy counts, by resource and unweighted: ${figures.join(', ')}`;
+}
+
 function summary({ scores, trend }) {
   const { overall = {} } = scores;
   const { score, coverage, counts = {} } = overall;
@@ -57,7 +67,7 @@ function summary({ scores, trend }) {
           ['track', 1 - (score ?? 0)],
         ],
         isNumber(score)
-          ? 'of what was judged is compliant, weighted by severity'
+          ? ['of what was judged is compliant, weighted by severity', azureNote(scores)]
           : 'Nothing has been judged, so there is nothing to score.',
       ),
       figure(
