@@ -153,10 +153,7 @@ bool Inventory::in_scope(std::string_view subscription) const {
 net::Task<Result<std::vector<std::string>>> Inventory::list_descendants() {
   std::vector<std::string> ids;
   for (const auto& group : options_.management_groups) {
-    std::string link = fmt::format(
-        "/providers/Microsoft.Management/managementGroups/{}/descendants"
-        "?api-version=2023-04-01",
-        core::percent_encode(group));
+    std::string link = descendants_path(group);
     for (int page_number = 0; !link.empty() && page_number < kMaxPages; ++page_number) {
       auto response = co_await parts_.azure.get(link);
       if (!response) {
