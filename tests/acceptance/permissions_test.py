@@ -207,6 +207,18 @@ def a_reader(test):
           "the commands of the dry run")
 
 
+def a_cluster(test):
+    arguments = ("--management-group", "contoso", "--resource-group", "rg", "--oidc-issuer", "https://issuer.example/x/")
+    done, told, _ = az_setup(test, *arguments)
+    equal(done.returncode, 0, "exit code: " + done.stderr)
+    equal(shown(done.stdout), told, "what is shown is what is run")
+    equal(told[-1], ["identity", "federated-credential", "create", "--name", "plumbline", "--identity-name", "plumbline",
+                     "--resource-group", "rg", "--issuer", "https://issuer.example/x/", "--subject",
+                     "system:serviceaccount:plumbline:plumbline", "--audiences", "api://AzureADTokenExchange",
+                     "--output", "none"], "the federated credential")
+    contains(done.stdout, "azure.workload.identity/client-id: the-client", "what to annotate")
+
+
 def a_custom_role(test):
     arguments = ("--management-group", "contoso", "--resource-group", "rg", "--role", "custom")
     for existing, verb in (("", "create"), ("Plumbline Reader", "update")):
@@ -225,11 +237,13 @@ def a_custom_role(test):
 def wrong_arguments(test):
     for arguments in ((), ("--management-group", "contoso"), ("--resource-group", "rg"), ("--management-group",),
                       ("--management-group", SCOPE, "--resource-group", "rg"), ("--colour", "red"),
-                      ("--management-group", "a", "--resource-group", "b", "--role", "owner")):
+                      ("--management-group", "a", "--resource-group", "b", "--role", "owner"),
+                      ("--management-group", "a", "--resource-group", "b", "--oidc-issuer", "issuer"),
+                      ("--management-group", "a", "--resource-group", "b", "--oidc-issuer", "https://i", "--vm", "c")):
         done, told, _ = az_setup(test, *arguments)
         equal((done.returncode, told), (2, []), f"exit code and calls of {arguments}")
         contains(done.stderr, "--help", f"the message of {arguments}")
 
 
 if __name__ == "__main__":
-    main([the_role_covers_every_query, the_role_holds_nothing_that_writes, a_reader, a_custom_role, wrong_arguments])
+    main([the_role_covers_every_query, the_role_holds_nothing_that_writes, a_reader, a_cluster, a_custom_role, wrong_arguments])
