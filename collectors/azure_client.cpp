@@ -177,6 +177,7 @@ AzureClient::AzureClient(net::HttpTransport& transport,
 
 void AzureClient::renew_correlation() {
   correlation_id_ = core::random_uuid();
+  has_asked_ = false;
 }
 
 void AzureClient::set_quota_share(std::optional<double> share) {
@@ -342,6 +343,7 @@ net::Task<Result<net::HttpResponse>> AzureClient::send(net::HttpRequest request,
   const std::string request_id = core::random_uuid();
   request.headers.set(kRequestIdHeader, request_id);
   const std::string correlation_id = correlation_id_;
+  has_asked_ = true;
   request.headers.set(kCorrelationHeader, correlation_id);
   const std::string subscription = subscription_of_url(request.url);
   bool renewed = false;

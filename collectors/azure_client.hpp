@@ -70,6 +70,8 @@ class AzureClient {
 
   /// What is asked from now on is for another cycle.
   void renew_correlation();
+  /// Whether anything was asked under that id.
+  [[nodiscard]] bool has_asked() const { return has_asked_; }
 
   /// From the next request on.
   void set_quota_share(std::optional<double> share);
@@ -97,6 +99,7 @@ class AzureClient {
   AzureClientOptions options_;
   core::Microseconds ahead_{0};  // of our clock
   std::string correlation_id_;
+  bool has_asked_ = false;
   // Quotas pass with real time, whatever clock the rest goes by.
   std::optional<GraphQuota> graph_quota_;
   std::optional<ReadBuckets> read_buckets_;

@@ -49,7 +49,9 @@ net::Task<Result<core::CycleReport>> commit_cycle(
     parts->azure.renew_correlation();
     co_return error;
   }
-  report->correlation_id = parts->azure.correlation_id();
+  if (parts->azure.has_asked()) {
+    report->correlation_id = parts->azure.correlation_id();
+  }
   parts->azure.renew_correlation();
   co_await parts->on_commit(*report);
   co_return report;

@@ -144,7 +144,7 @@ def files_that_are_named(test):
     line = good.splitlines().index(webhook.splitlines()[1]) + 1
     done = test.run("check-config", "--config.file=" + path)
     equal(done.returncode, 2, "exit code without the secret")
-    equal(done.stderr, f"{path}:{line}:65: `secret`: {secret}: No such file or directory\n", "what is said")
+    equal(done.stderr, f"{path}:{line}:59: `secret`: {secret}: No such file or directory\n", "what is said")
     findings = json.loads(test.run("doctor", "--config.file=" + path, "--format", "json").stdout)["findings"]
     equal((findings[0]["check"], findings[0]["health"]), ("config", "FAIL"), "the first line of doctor")
     write(secret, "whsec_MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAw\n")

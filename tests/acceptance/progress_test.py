@@ -129,13 +129,16 @@ def on_the_way(test):
         for number in range(2000):
             file.write(json.dumps({"id": f"/subscriptions/{PRODUCTION}/resourceGroups/rg/providers/"
                                          f"Microsoft.Insights/components/c{number}",
-                                   "type": "Microsoft.Insights/components", "location": "westeurope",
+                                   "type": "Microsoft.Insights/components", "name": f"c{number}", "location": "westeurope",
                                    "properties": {"DisableLocalAuth": False}}) + "\n")
     key = os.path.join(directory, "key.pem")
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True, capture_output=True)
     pack = os.path.join(directory, "pack")
+    exemptions = os.path.join(directory, "exemptions.yaml")
+    with open(exemptions, "w", encoding="utf-8") as file:
+        file.write("exemptions: []\n")
     for arguments, begin in ((("report", flag), "reading "),
-                             (("report", flag, "--exemptions", "/dev/null"), "reading "),
+                             (("report", flag, "--exemptions", exemptions), "reading "),
                              (("report", flag, "--at", "2100-01-01T00:00:00Z"), "reading "),
                              (("evaluate", "--baseline", test.baseline, resources), "resources: "),
                              (("export", flag, "--evidence", pack, "--key", key), "writing " + pack),
