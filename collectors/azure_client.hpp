@@ -70,6 +70,7 @@ class AzureClient {
 
   /// What is asked from now on is for another cycle.
   void renew_correlation();
+
   /// Whether anything was asked under that id.
   [[nodiscard]] bool has_asked() const { return has_asked_; }
 
