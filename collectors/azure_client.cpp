@@ -32,6 +32,8 @@ bool is_retryable(Errc code) {
          code == Errc::kNetwork || code == Errc::kTruncated;
 }
 
+constexpr std::string_view kRequestIdHeader = "x-ms-client-request-id";
+constexpr std::string_view kCorrelationHeader = "x-ms-correlation-request-id";
 constexpr std::string_view kGraphService = "resource_graph";
 // Longer than any quota takes to come back, so that only a defect or a hostile answer ends a wait.
 constexpr auto kLongestWait = 10min;
@@ -168,8 +170,14 @@ AzureClient::AzureClient(net::HttpTransport& transport,
       clock_(&clock),
       log_(&log),
       metrics_(&metrics),
-      options_(std::move(options)) {
+      options_(std::move(options)),
+      correlation_id_(core::random_uuid()) {
   set_quota_share(options_.quota_share);
+}
+
+void AzureClient::renew_correlation() {
+  correlation_id_ = core::random_uuid();
+  has_asked_ = false;
 }
 
 void AzureClient::set_quota_share(std::optional<double> share) {
@@ -308,13 +316,21 @@ void AzureClient::read_clock(const net::HttpResponse& response) {
 
 net::Task<Result<net::HttpResponse>> AzureClient::attempt(net::HttpRequest request,
                                                           std::string service) {
+  const std::string path = request.url.substr(0, request.url.find('?'));
+  const std::string request_id(request.headers.get(kRequestIdHeader).value_or(""));
+  const std::string correlation_id(request.headers.get(kCorrelationHeader).value_or(""));
   const auto started = clock_->steady_now();
   auto response = co_await transport_->send(std::move(request));
   const std::chrono::duration<double> took = clock_->steady_now() - started;
-  metrics_->count_request(service,
-                          response ? fmt::format("{}", response->status)
-                                   : std::string(core::to_string(response.error().code)),
-                          took);
+  const std::string code = response ? fmt::format("{}", response->status)
+                                    : std::string(core::to_string(response.error().code));
+  metrics_->count_request(service, code, took);
+  log_->debug("azure_request",
+              {{core::log_field::kPath, path},
+               {core::log_field::kCode, code},
+               {core::log_field::kDurationMs, fmt::format("{:.0f}", took.count() * 1e3)},
+               {core::log_field::kRequestId, request_id},
+               {core::log_field::kCorrelationId, correlation_id}});
   if (response) {
     read_clock(*response);
   }
@@ -325,7 +341,10 @@ net::Task<Result<net::HttpResponse>> AzureClient::send(net::HttpRequest request,
                                                        std::string service) {
   request.headers.set("Accept", "application/json");
   const std::string request_id = core::random_uuid();
-  request.headers.set("x-ms-client-request-id", request_id);
+  request.headers.set(kRequestIdHeader, request_id);
+  const std::string correlation_id = correlation_id_;
+  has_asked_ = true;
+  request.headers.set(kCorrelationHeader, correlation_id);
   const std::string subscription = subscription_of_url(request.url);
   bool renewed = false;
   for (int tries = 0;; ++tries) {
@@ -346,11 +365,11 @@ net::Task<Result<net::HttpResponse>> AzureClient::send(net::HttpRequest request,
     }
     std::optional<std::chrono::seconds> asked;
     Error error;
-    std::string correlation;  // what Azure's support finds the request by
+    std::string other;  // Azure may know the request by an id of its own
     if (response) {
       error = error_of_status(response->status, response->body);
-      if (const auto id = response->headers.get("x-ms-correlation-request-id")) {
-        correlation = fmt::format(" (correlation id {})", id->substr(0, 64));
+      if (const auto id = response->headers.get(kCorrelationHeader); id && *id != correlation_id) {
+        other = fmt::format(" (Azure's correlation id: {})", id->substr(0, 64));
       }
       if (const auto after = response->headers.get("Retry-After")) {
         asked = net::parse_retry_after(*after, clock_->now());
@@ -373,8 +392,9 @@ net::Task<Result<net::HttpResponse>> AzureClient::send(net::HttpRequest request,
                 again ? "azure_request_retried" : "azure_request_failed",
                 {{core::log_field::kPath, path},
                  {core::log_field::kReason, std::string(core::to_string(error.code))},
-                 {core::log_field::kError, error.message + correlation},
-                 {core::log_field::kRequestId, request_id}});
+                 {core::log_field::kError, error.message + other},
+                 {core::log_field::kRequestId, request_id},
+                 {core::log_field::kCorrelationId, correlation_id}});
     if (!again) {
       co_return error.with_context(path);
     }

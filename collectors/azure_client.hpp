@@ -64,6 +64,16 @@ class AzureClient {
                                                   std::string body,
                                                   std::string service);
 
+  /// Sent with each request (x-ms-correlation-request-id) and in each line about one: what is asked
+  /// for one cycle has one id. Cycles are made one after the other.
+  [[nodiscard]] const std::string& correlation_id() const { return correlation_id_; }
+
+  /// What is asked from now on is for another cycle.
+  void renew_correlation();
+
+  /// Whether anything was asked under that id.
+  [[nodiscard]] bool has_asked() const { return has_asked_; }
+
   /// From the next request on.
   void set_quota_share(std::optional<double> share);
 
@@ -89,6 +99,8 @@ class AzureClient {
   CollectorMetrics* metrics_;
   AzureClientOptions options_;
   core::Microseconds ahead_{0};  // of our clock
+  std::string correlation_id_;
+  bool has_asked_ = false;
   // Quotas pass with real time, whatever clock the rest goes by.
   std::optional<GraphQuota> graph_quota_;
   std::optional<ReadBuckets> read_buckets_;

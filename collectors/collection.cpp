@@ -25,7 +25,8 @@ core::Evidence evidence_of(std::string key, core::Time at, const Status& status)
 Error cycle_failed(const Collection& parts, Error error) {
   parts.log.error("cycle_failed",
                   {{core::log_field::kReason, std::string(core::to_string(error.code))},
-                   {core::log_field::kError, error.message}});
+                   {core::log_field::kError, error.message},
+                   {core::log_field::kCorrelationId, parts.azure.correlation_id()}});
   return error;
 }
 
@@ -44,8 +45,14 @@ net::Task<Result<core::CycleReport>> commit_cycle(
   auto job = [cycle, complete, judge]() { return cycle->commit(complete, judge); };
   auto report = co_await net::offload(parts->storage, std::move(job));
   if (!report) {
-    co_return cycle_failed(*parts, report.error());
+    auto error = cycle_failed(*parts, report.error());
+    parts->azure.renew_correlation();
+    co_return error;
   }
+  if (parts->azure.has_asked()) {
+    report->correlation_id = parts->azure.correlation_id();
+  }
+  parts->azure.renew_correlation();
   co_await parts->on_commit(*report);
   co_return report;
 }
@@ -90,7 +97,9 @@ net::Task<CheckedRows> without_deleted(const Collection* parts,
     checked.complete = checked.complete && gone.has_value();
     const std::string said = gone ? std::string("ResourceNotFound") : gone.error().message;
     parts->log.info("deleted_row_shown",
-                    {{core::log_field::kResourceId, key}, {core::log_field::kError, said}});
+                    {{core::log_field::kResourceId, key},
+                     {core::log_field::kError, said},
+                     {core::log_field::kCorrelationId, parts->azure.correlation_id()}});
   }
   co_return checked;
 }

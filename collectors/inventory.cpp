@@ -153,10 +153,7 @@ bool Inventory::in_scope(std::string_view subscription) const {
 net::Task<Result<std::vector<std::string>>> Inventory::list_descendants() {
   std::vector<std::string> ids;
   for (const auto& group : options_.management_groups) {
-    std::string link = fmt::format(
-        "/providers/Microsoft.Management/managementGroups/{}/descendants"
-        "?api-version=2023-04-01",
-        core::percent_encode(group));
+    std::string link = descendants_path(group);
     for (int page_number = 0; !link.empty() && page_number < kMaxPages; ++page_number) {
       auto response = co_await parts_.azure.get(link);
       if (!response) {
@@ -187,7 +184,9 @@ net::Task<Status> Inventory::apply_scope(std::vector<std::string>* subscriptions
   auto below = co_await list_descendants();
   if (!below) {
     parts_.metrics.count_error("arm:descendants", std::string(core::to_string(below.error().code)));
-    parts_.log.warn("descendants_failed", {{core::log_field::kError, below.error().message}});
+    parts_.log.warn("descendants_failed",
+                    {{core::log_field::kError, below.error().message},
+                     {core::log_field::kCorrelationId, parts_.azure.correlation_id()}});
     // What the groups hold is not known now: those that were seen in them before are expected.
     auto known = co_await known_subscriptions();
     expected_.insert(expected_.end(), known.begin(), known.end());
@@ -524,7 +523,8 @@ net::Task<Status> Inventory::confirm_missing(std::shared_ptr<Sweep> sweep,
       static_cast<double>(gone_at_once) > kMassDisappearance * static_cast<double>(*known)) {
     parts_.log.error("mass_disappearance",
                      {{core::log_field::kSource, source},
-                      {core::log_field::kDeleted, fmt::format("{}", gone_at_once)}});
+                      {core::log_field::kDeleted, fmt::format("{}", gone_at_once)},
+                      {core::log_field::kCorrelationId, parts_.azure.correlation_id()}});
     Error error;
     error.code = Errc::kTruncated;
     error.message = fmt::format("{} of {} resources are missing at once", gone_at_once, *known);
@@ -557,9 +557,10 @@ net::Task<Status> Inventory::confirm_missing(std::shared_ptr<Sweep> sweep,
     doubt.code = gone ? Errc::kTruncated : gone.error().code;
     doubt.message = gone ? "Resource Graph no longer shows it, but nothing says that it is gone"
                          : gone.error().message;
-    parts_.log.warn(
-        "deletion_unconfirmed",
-        {{core::log_field::kResourceId, key}, {core::log_field::kError, doubt.message}});
+    parts_.log.warn("deletion_unconfirmed",
+                    {{core::log_field::kResourceId, key},
+                     {core::log_field::kError, doubt.message},
+                     {core::log_field::kCorrelationId, parts_.azure.correlation_id()}});
     sweep->evidence.push_back(
         evidence_of(std::string(core::kResourceEvidencePrefix) + key, parts_.clock.now(), doubt));
     sweep->complete = false;
@@ -598,12 +599,15 @@ net::Task<Status> Inventory::read_query(std::shared_ptr<Sweep> sweep,
       parts_.log.warn("rows_unusable",
                       {{core::log_field::kSource, source},
                        {core::log_field::kObserved, fmt::format("{}", page->unusable)},
-                       {core::log_field::kReason, "without id or type, or no JSON"}});
+                       {core::log_field::kReason, "without id or type, or no JSON"},
+                       {core::log_field::kCorrelationId, parts_.azure.correlation_id()}});
     }
     for (const auto& row : page->rows) {
       ++sweep->rows[row.source];
       if (!keys.insert(std::hash<std::string>{}(row.key)).second) {
-        parts_.log.warn("row_repeated", {{core::log_field::kResourceId, row.key}});
+        parts_.log.warn("row_repeated",
+                        {{core::log_field::kResourceId, row.key},
+                         {core::log_field::kCorrelationId, parts_.azure.correlation_id()}});
         sweep->fail(row.source,
                     Error{Errc::kTruncated, "Resource Graph gave " + row.key + " twice"});
       }
@@ -655,7 +659,8 @@ net::Task<void> Inventory::sweep_unit(std::shared_ptr<Sweep> sweep, std::size_t 
   parts_.log.warn("sweep_failed",
                   {{core::log_field::kSource, source},
                    {core::log_field::kReason, std::string(core::to_string(status.error().code))},
-                   {core::log_field::kError, status.error().message}});
+                   {core::log_field::kError, status.error().message},
+                   {core::log_field::kCorrelationId, parts_.azure.correlation_id()}});
   for (const auto& subscription : partition.subscriptions) {
     sweep->fail(core::partition_evidence_key(table.table, subscription), status.error());
   }
@@ -747,7 +752,9 @@ net::Task<void> Inventory::compare_counts(std::shared_ptr<Sweep> sweep, core::Ta
                 fmt::format("Resource Graph counts {} rows and gave {}", count, sweep->rows[key])};
     parts_.metrics.count_error(kTableSource + table.table, "truncated");
     parts_.log.warn("sweep_failed",
-                    {{core::log_field::kSource, key}, {core::log_field::kError, error.message}});
+                    {{core::log_field::kSource, key},
+                     {core::log_field::kError, error.message},
+                     {core::log_field::kCorrelationId, parts_.azure.correlation_id()}});
     sweep->fail(key, error);
   }
 }
@@ -919,6 +926,7 @@ void Inventory::succeed(const std::string& source,
 net::Task<void> Inventory::pause() {
   if (hooks_.between && !cancelled_) {
     co_await hooks_.between();
+    parts_.azure.renew_correlation();  // a poll without a cycle has asked, too
   }
 }
 
@@ -926,6 +934,7 @@ net::Task<PassReport> Inventory::run() {
   report_ = {};
   outcomes_.clear();
   report_.started = parts_.clock.steady_now();
+  parts_.azure.renew_correlation();
   auto listed = co_await list_subscriptions();
   Status failure = Status::ok();
   if (!listed) {

@@ -5,9 +5,13 @@
 #include "config/yaml_reader.hpp"
 
 #include <filesystem>
+#include <vector>
 
 namespace plumbline::config {
 
-void read_events(YamlReader& events, const std::filesystem::path& base, Events& out);
+void read_events(YamlReader& events,
+                 const std::filesystem::path& base,
+                 Events& out,
+                 std::vector<ReferencedFile>& named);
 
 }  // namespace plumbline::config

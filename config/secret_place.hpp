@@ -6,13 +6,22 @@
 
 #include <filesystem>
 #include <string_view>
+#include <vector>
 
 namespace plumbline::config {
 
-/// One of `file`, `credential` and `environment`.
+/// One of `file`, `credential` and `environment`. Files are added to `named`.
 void read_secret_place(YamlReader& reader,
                        std::string_view key,
                        const std::filesystem::path& base,
-                       SecretPlace& out);
+                       SecretPlace& out,
+                       std::vector<ReferencedFile>& named);
+
+/// A path of a file with certificates, added to `named`.
+void read_certificates(YamlReader& reader,
+                       std::string_view key,
+                       const std::filesystem::path& base,
+                       std::string& out,
+                       std::vector<ReferencedFile>& named);
 
 }  // namespace plumbline::config

@@ -59,7 +59,10 @@ void use_cloud(const KnownCloud& known, Cloud& out) {
   out.audience = known.audience;
 }
 
-void read_custom_cloud(YamlReader& cloud, const std::filesystem::path& base, Cloud& out) {
+void read_custom_cloud(YamlReader& cloud,
+                       const std::filesystem::path& base,
+                       Cloud& out,
+                       std::vector<ReferencedFile>& named) {
   cloud.allow({"custom"});
   cloud.mapping("custom", [&](YamlReader& custom) {
     custom.allow({"authority", "resource_manager", "audience", "ca_file"});
@@ -68,7 +71,7 @@ void read_custom_cloud(YamlReader& cloud, const std::filesystem::path& base, Clo
     custom.text("authority", out.authority);
     custom.text("resource_manager", out.resource_manager);
     custom.text("audience", out.audience);
-    custom.path("ca_file", base, out.ca_file);
+    read_certificates(custom, "ca_file", base, out.ca_file, named);
     if (!out.authority.empty() && !out.authority.starts_with("https://")) {
       custom.fail("authority", "`authority` must be an https:// origin: secrets go there");
     }
@@ -112,7 +115,10 @@ bool is_tenant(std::string_view text) {
   });
 }
 
-void read_credential(YamlReader& credential, const std::filesystem::path& base, Credential& out) {
+void read_credential(YamlReader& credential,
+                     const std::filesystem::path& base,
+                     Credential& out,
+                     std::vector<ReferencedFile>& named) {
   credential.allow({"type",
                     "tenant_id",
                     "client_id",
@@ -134,8 +140,8 @@ void read_credential(YamlReader& credential, const std::filesystem::path& base, 
   credential.text("client_id", out.client_id);
   credential.text("object_id", out.object_id);
   credential.text("resource_id", out.resource_id);
-  read_secret_place(credential, "secret", base, out.secret);
-  read_secret_place(credential, "certificate", base, out.certificate);
+  read_secret_place(credential, "secret", base, out.secret, named);
+  read_secret_place(credential, "certificate", base, out.certificate, named);
   credential.choice("algorithm", {"PS256", "RS256"}, out.algorithm);
   credential.path("token_file", base, out.token_file);
   if (!is_tenant(out.tenant_id)) {
@@ -187,18 +193,21 @@ void read_credential(YamlReader& credential, const std::filesystem::path& base, 
   }
 }
 
-void read_proxy(YamlReader& proxy, const std::filesystem::path& base, Proxy& out) {
+void read_proxy(YamlReader& proxy,
+                const std::filesystem::path& base,
+                Proxy& out,
+                std::vector<ReferencedFile>& named) {
   proxy.allow({"url", "login", "no_proxy"});
   proxy.text("url", out.url);
-  const bool named = out.url.starts_with("http://") || out.url.starts_with("https://");
-  if (!named && out.url != "environment" && out.url != "none") {
+  const bool is_url = out.url.starts_with("http://") || out.url.starts_with("https://");
+  if (!is_url && out.url != "environment" && out.url != "none") {
     proxy.fail("url", "`url` must be environment, none, or the http:// or https:// URL of a proxy");
   } else if (out.url.contains('@')) {
     // Without the value: it holds a password.
     proxy.fail("url", "`url` must not hold a login; `login` says where that is");
   }
-  read_secret_place(proxy, "login", base, out.login);
-  if (out.login != SecretPlace{} && !named) {
+  read_secret_place(proxy, "login", base, out.login, named);
+  if (out.login != SecretPlace{} && !is_url) {
     proxy.fail("login", "`login` needs the `url` of the proxy that it is for");
   }
   if (proxy.has("no_proxy")) {
@@ -231,12 +240,17 @@ void read_azure(YamlReader& azure, const std::filesystem::path& base, Settings& 
       }
     }
   } else {
-    azure.mapping("cloud", [&](YamlReader& custom) { read_custom_cloud(custom, base, out.cloud); });
+    azure.mapping("cloud", [&](YamlReader& custom) {
+      read_custom_cloud(custom, base, out.cloud, out.referenced_files);
+    });
   }
-  azure.mapping("credential",
-                [&](YamlReader& credential) { read_credential(credential, base, out.credential); });
+  azure.mapping("credential", [&](YamlReader& credential) {
+    read_credential(credential, base, out.credential, out.referenced_files);
+  });
   check_authority(azure, out);
-  azure.mapping("proxy", [&](YamlReader& proxy) { read_proxy(proxy, base, out.proxy); });
+  azure.mapping("proxy", [&](YamlReader& proxy) {
+    read_proxy(proxy, base, out.proxy, out.referenced_files);
+  });
   azure.mapping("scope", [&](YamlReader& scope) {
     scope.allow({"management_groups", "subscriptions"});
     scope.texts("management_groups", out.management_groups);
@@ -376,7 +390,11 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
               "`baseline.assignments` needs at least one assignment: nothing would be evaluated");
   }
   root.mapping("drift", [&](YamlReader& drift) { read_drift(drift, base, out.drift); });
-  root.mapping("events", [&](YamlReader& events) { read_events(events, base, out.events); });
+  std::string told;  // where `events.log` is, if it is on
+  root.mapping("events", [&](YamlReader& events) {
+    read_events(events, base, out.events, out.referenced_files);
+    told = out.events.log ? events.place("log") : std::string();
+  });
   root.mapping("schedule", [&](YamlReader& schedule) {
     schedule.allow({"sweep", "changes", "activity", "details"});
     schedule.duration("sweep", std::chrono::seconds(5), out.schedule.sweep);
@@ -421,6 +439,10 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
     log.choice("level", {"debug", "info", "warn", "error"}, out.log_level);
     log.choice("format", {"logfmt", "json"}, out.log_format);
   });
+  if (!told.empty() && (out.log_level == "warn" || out.log_level == "error")) {
+    out.warnings.push_back(fmt::format(
+        "{}: `log` writes lines of level info, which `log.level: {}` hides", told, out.log_level));
+  }
 }
 
 struct DropIns {

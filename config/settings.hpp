@@ -126,9 +126,19 @@ struct Events {
   bool operator==(const Events&) const = default;
 };
 
+/// A file that is read later than the configuration, and where it is named.
+struct ReferencedFile {
+  std::string place;  // `file:line:col`
+  std::string key;
+  std::string path;
+  bool holds_certificates = false;
+};
+
 struct Settings {
   std::vector<std::string> files;    // what was read: the configuration, then its drop-ins
   std::vector<std::string> ignored;  // files beside the drop-ins whose names do not end in .yaml
+  std::vector<ReferencedFile> referenced_files;
+  std::vector<std::string> warnings;  // `file:line:col: message`: allowed, and hardly meant
   Cloud cloud;
   Credential credential;
   Proxy proxy;
@@ -163,6 +173,10 @@ struct Settings {
 /// The same from text, for tests; `path` is what errors name.
 [[nodiscard]] core::Result<Settings> parse_settings(const std::string& text,
                                                     const std::string& path);
+
+/// What is wrong with the files that the configuration names: `file:line:col: message`. For whoever
+/// checks; a daemon that runs reads them when it needs them, and goes on without.
+[[nodiscard]] std::vector<std::string> problems_of_referenced_files(const Settings& settings);
 
 /// The keys that differ and that a running daemon cannot change: `storage.path`, ...
 [[nodiscard]] std::vector<std::string> keys_needing_restart(const Settings& running,

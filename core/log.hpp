@@ -27,6 +27,7 @@ inline constexpr std::string_view kChanged = "changed";
 inline constexpr std::string_view kCheck = "check";
 inline constexpr std::string_view kCode = "code";
 inline constexpr std::string_view kControl = "control";
+inline constexpr std::string_view kCorrelationId = "correlation_id";
 inline constexpr std::string_view kCovered = "covered";
 inline constexpr std::string_view kCycle = "cycle";
 inline constexpr std::string_view kDeleted = "deleted";

@@ -320,7 +320,8 @@ void App::record(const core::CycleReport& report) {
               {core::log_field::kDeleted, fmt::format("{}", report.row.deleted)},
               {core::log_field::kEvaluated, fmt::format("{}", report.row.evaluated)},
               {core::log_field::kTransitions, fmt::format("{}", report.row.transitions)},
-              {core::log_field::kDurationMs, fmt::format("{}", took.count())}});
+              {core::log_field::kDurationMs, fmt::format("{}", took.count())},
+              {core::log_field::kCorrelationId, report.correlation_id}});
 }
 
 net::Task<collectors::PassReport> App::collect() {

@@ -245,8 +245,25 @@ class Examination {
     co_return ids;
   }
 
+  /// The first page tells whether the group is there and may be read.
+  net::Task<void> look_at_management_group(std::string group) {
+    const auto answer = co_await azure_.get(collectors::descendants_path(group));
+    if (!answer) {
+      add({.check = "subscriptions",
+           .health = Health::kFail,
+           .detail = fmt::format("what lies below management group {} cannot be listed: {}",
+                                 group,
+                                 answer.error().message),
+           .remedy = "Give the identity Reader on that group, or "
+                     "Microsoft.Management/managementGroups/descendants/read."});
+    }
+  }
+
   net::Task<void> look_at_subscriptions(std::set<std::string> listed) {
     const auto expected = expected_subscriptions(*settings_);
+    for (const auto& group : settings_->management_groups) {
+      co_await look_at_management_group(group);
+    }
     std::vector<std::string> lost;
     std::ranges::set_difference(expected, listed, std::back_inserter(lost));
     if (!settings_->subscriptions.empty()) {

@@ -13,13 +13,14 @@ namespace {
 /// Answers to what somebody did: whoever asks twice is told twice.
 constexpr std::array<std::string_view, 1> kAnswers = {"reload_failed"};
 
-/// The id of a request differs each time, and tells nothing of what is wrong.
+/// The ids of a request and of what it was for differ each time, and tell nothing of what is wrong.
 std::string kind_of(core::LogLevel level,
                     std::string_view event,
                     std::span<const core::LogField> fields) {
   std::string kind = fmt::format("{}\n{}", std::to_underlying(level), event);
   for (const auto& field : fields) {
-    if (field.name != core::log_field::kRequestId) {
+    if (field.name != core::log_field::kRequestId &&
+        field.name != core::log_field::kCorrelationId) {
       kind += fmt::format("\n{}\n{}\n{}", field.name, field.value.size(), field.value);
     }
   }

@@ -2,6 +2,7 @@
 
 #include "core/clock.hpp"
 #include "core/text.hpp"
+#include "daemon/cli/progress.hpp"
 #include "daemon/log_repetition.hpp"
 
 #include <spdlog/sinks/stdout_sinks.h>
@@ -107,6 +108,7 @@ class StderrLog final : public core::Log {
 
  private:
   void put(core::LogLevel level, std::string_view event, std::span<const core::LogField> fields) {
+    const ProgressPause pause;
     logger_.info("{}{}",
                  to_journal_ ? journal_prefix(level) : "",
                  format_line(format_, core::to_rfc3339(clock_.now()), level, event, fields));

@@ -4,7 +4,8 @@
 Usage: cli_documented.py PLUMBLINE SOURCE_DIR
 
 Every command and flag that the program's help names is in docs/man/plumbline.1, in
-docs/configuration.md and in packaging/bash-completion, and those name no other. The completion is
+docs/configuration.md and in packaging/bash-completion, and those name no other. Every command's help
+has an example, of that command and with flags that it has. The completion is
 run in a real bash where bash-completion is installed. Every key of config/plumbline.yaml is in
 docs/man/plumbline.yaml.5.
 """
@@ -23,6 +24,21 @@ def expect(what: str, documented: set, real: set) -> None:
         failures.append(f"{what} lacks: {' '.join(sorted(missing))}")
     if invented := documented - real:
         failures.append(f"{what} names what does not exist: {' '.join(sorted(invented))}")
+
+
+def check_examples(words: tuple, text: str, flags: set, children: set) -> None:
+    """Examples at the end of a command's help: of itself, or of a command below it."""
+    examples = re.findall(r"^ *Example: (?:sudo )?plumbline ?(.*)$", text, re.MULTILINE)
+    name = " ".join(words) or "the program"
+    if not examples:
+        failures.append(f"the help of {name} has no example")
+    for example in examples:
+        rest = example.split()
+        own = rest[:len(words)] == list(words)
+        if not own or (children and rest[len(words):len(words) + 1] and rest[len(words)] not in children):
+            failures.append(f"the help of {name} has an example of another command: {example}")
+        elif not children and (unknown := set(FLAG.findall(example)) - flags):
+            failures.append(f"an example of {name} has flags that it does not know: {unknown}")
 
 
 def command_lines(program: str) -> dict:
@@ -49,6 +65,7 @@ def command_lines(program: str) -> dict:
         for line in options.splitlines():
             if named := re.match(r"  (?:-h,)?(--[a-z.-]+)", line):
                 flags.add(named[1])
+        check_examples(words, text, flags, set(found))
         # Every command knows it; it is documented once.
         lines[" ".join(words)] = (flags - {"--help-all"} if words else flags, set(found))
     return lines

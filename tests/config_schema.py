@@ -241,6 +241,13 @@ REFUSED = {
     "another type of events": WEBHOOK % "url: 'https://a', secret: {file: f}, types: [scores]",
     "another severity": WEBHOOK % "url: 'https://a', secret: {file: f}, min_severity: urgent",
     "a webhook that is given up at once": WEBHOOK % "url: 'https://a', secret: {file: f}, give_up_after: 0s",
+    "a webhook without a host": WEBHOOK % "url: 'https:///x', secret: {file: f}",
+    "a webhook with a port that cannot be": WEBHOOK % "url: 'https://a:65536', secret: {file: f}",
+    "a webhook with a port that is none": WEBHOOK % "url: 'https://a:https/x', secret: {file: f}",
+    "a webhook with a fragment": WEBHOOK % "url: 'https://a/x#y', secret: {file: f}",
+    "a webhook of nothing": WEBHOOK % "url: 'https://a', secret: {file: f}, types: []",
+    "an Alertmanager with a query": ALERTMANAGER % "urls: ['http://am/x?y=1']",
+    "an Alertmanager twice": ALERTMANAGER % "urls: ['http://am', 'http://am']",
     "no Alertmanager": ALERTMANAGER % "min_severity: high",
     "an Alertmanager that is no URL": ALERTMANAGER % "urls: ['am:9093']",
     "an Alertmanager with a login": ALERTMANAGER % "urls: ['http://u:p@am']",
@@ -322,6 +329,9 @@ def main():
         (base / "definitions" / "one.json").write_text(json.dumps(dict(DEFINITION, name="one")))
         (base / "initiative.json").write_text(json.dumps(INITIATIVE))
         config = pathlib.Path(directory) / "plumbline.yaml"
+        # check-config looks at the files that the documents name.
+        for name in ("f", "c.pem", "ca.pem"):
+            config.with_name(name).write_text("-----BEGIN CERTIFICATE-----\n")
         for documents, wanted in ((ACCEPTED, True), (REFUSED, False)):
             for what, text in documents.items():
                 config.write_text(text)

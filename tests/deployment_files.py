@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import yaml
 
@@ -133,6 +134,89 @@ def kubernetes(root, version):
     return [*objects.values()]
 
 
+def merged(base, patch):
+    """A strategic merge as far as the component needs one: lists by name, null removes."""
+    if isinstance(base, dict) and isinstance(patch, dict):
+        keys = [*base, *(key for key in patch if key not in base)]
+        result = {key: merged(base.get(key), patch[key]) if key in patch else base[key] for key in keys}
+        return {key: value for key, value in result.items() if value is not None}
+    if isinstance(base, list) and isinstance(patch, list):
+        named = {item["name"]: item for item in patch}
+        return ([merged(item, named.pop(item["name"])) if item["name"] in named else item for item in base] +
+                list(named.values()))
+    return patch
+
+
+def workload_identity(root, objects, version):
+    """What the component makes of the manifests."""
+    base = root / "docker" / "kubernetes"
+    directory = base / "workload-identity"
+    component = load(directory / "kustomization.yaml")[0]
+    expect((component["apiVersion"], component["kind"]) == ("kustomize.config.k8s.io/v1alpha1", "Component"),
+           "workload-identity is no component")
+    by_name = {(item["kind"], item["metadata"]["name"]): item for item in objects}
+    generator = component["configMapGenerator"][0]
+    used = {"kustomization.yaml", *generator["files"]}
+    changed = {}
+    for patch in component["patches"]:
+        used.add(patch["path"])
+        document = load(directory / patch["path"])[0]
+        if "target" in patch:
+            key = (patch["target"]["kind"], patch["target"]["name"])
+            test, removal = document
+            number = int(removal["path"].rsplit("/", 1)[1])
+            rule = by_name[key]["spec"]["egress"][number]
+            expect(test["op"] == "test" and test["value"] == rule["to"][0]["ipBlock"]["cidr"] == "169.254.169.254/32",
+                   "the rule that is removed is not that for the metadata service")
+            changed[key] = dict(by_name[key], spec=dict(by_name[key]["spec"], egress=[
+                other for index, other in enumerate(by_name[key]["spec"]["egress"]) if index != number]))
+        else:
+            key = (document["kind"], document["metadata"]["name"])
+            expect(key in by_name, f"{patch['path']} changes what there is not: {key}")
+            changed[key] = merged(by_name[key], document)
+    expect(used == {path.name for path in directory.glob("*.yaml")}, f"workload-identity: not used are other files: {used}")
+
+    account = changed[("ServiceAccount", "plumbline")]
+    template = changed[("Deployment", "plumbline")]["spec"]["template"]
+    expect("azure.workload.identity/client-id" in account["metadata"]["annotations"], "no identity is named")
+    expect(template["metadata"]["labels"].get("azure.workload.identity/use") == "true", "the webhook leaves the pod alone")
+    expect(selects(changed[("Deployment", "plumbline")]["spec"]["selector"]["matchLabels"],
+                   template["metadata"]["labels"]), "the deployment does not select its pods")
+    expect(template["spec"]["serviceAccountName"] == account["metadata"]["name"], "the pod is another account's")
+    volume = next(volume for volume in template["spec"]["volumes"] if volume["name"] == "config")
+    expect(set(volume) == {"name", "projected"}, f"the configuration's volume: {volume}")
+    sources = [source["configMap"] for source in volume["projected"]["sources"]]
+    expect([source["name"] for source in sources] == ["plumbline", generator["name"]], f"config maps {sources}")
+    item = sources[1]["items"][0]
+    expect(item["key"] == generator["files"][0] and item["path"] == "plumbline.yaml.d/" + item["key"],
+           f"the drop-in is not where the daemon looks: {item}")
+    credential = load(directory / generator["files"][0])[0]
+    expect(credential == {"azure": {"credential": {"type": "workload_identity"}}}, f"the drop-in says {credential}")
+    settings = (root / "config/settings.cpp").read_text(encoding="utf-8")
+    expect('"workload_identity"' in settings, "the daemon knows no workload_identity")
+    for page in ("docs/kubernetes.md", "docs/quickstart-aks.md"):
+        text = (root / page).read_text(encoding="utf-8")
+        for words in ("docker/kubernetes/workload-identity", "azure.workload.identity/client-id"):
+            expect(words in text, f"{page} does not say {words}")
+
+    if shutil.which("kubectl"):
+        with tempfile.TemporaryDirectory() as directory:
+            # kustomize takes nothing from outside of the tree that it starts in.
+            copy = pathlib.Path(directory) / "kubernetes"
+            shutil.copytree(base, copy)
+            (copy / "kustomization.yaml").write_text("resources: [prometheus-operator]\n"
+                                                     "components: [workload-identity]\n")
+            run = subprocess.run(["kubectl", "kustomize", str(copy)], capture_output=True, text=True, check=False)
+        expect(run.returncode == 0, f"kubectl kustomize: {run.stderr}")
+        # Digests of config maps and the image's name are kustomize's.
+        built = yaml.safe_load_all(re.sub(r"(name: plumbline(?:-identity)?)-\w{10}$", r"\1", run.stdout, flags=re.M)
+                                   .replace(f"image: plumbline:{version}", "image: plumbline"))
+        found = {(item["kind"], item["metadata"]["name"]): item for item in built if item}
+        for key, item in changed.items():
+            expect(found.get(key) == item, f"kustomize makes something else of {key}: {found.get(key)}")
+    return list(changed.values())
+
+
 def compose(root):
     directory = root / "docker"
     document = load(directory / "compose.yaml")[0]
@@ -232,6 +316,7 @@ def main():
     root = pathlib.Path(sys.argv[1]).resolve()
     version = re.search(r"project\(plumbline VERSION ([0-9.]+)", (root / "CMakeLists.txt").read_text())[1]
     objects = kubernetes(root, version)
+    objects += workload_identity(root, objects, version)
     document = compose(root)
     code = against_schemas(root, objects, document) if "--schemas" in sys.argv[2:] else 0
     print("\n".join(failures + [f"{len(objects)} objects, {len(document['services'])} services, "

@@ -113,7 +113,8 @@ void ChangeWatch::fail(Poll& poll, const std::string& source, const Error& error
   parts_.log.warn("changes_failed",
                   {{core::log_field::kSource, source},
                    {core::log_field::kReason, std::string(core::to_string(error.code))},
-                   {core::log_field::kError, error.message}});
+                   {core::log_field::kError, error.message},
+                   {core::log_field::kCorrelationId, parts_.azure.correlation_id()}});
 }
 
 bool ChangeWatch::ask_for_sweep(Poll& poll) {
@@ -133,7 +134,8 @@ void ChangeWatch::report_gap(Poll& poll,
   parts_.log.warn("change_feed_gap",
                   {{core::log_field::kSource, source},
                    {core::log_field::kReason, reason},
-                   {core::log_field::kKind, sweep && ask_for_sweep(poll) ? "sweep" : "no sweep"}});
+                   {core::log_field::kKind, sweep && ask_for_sweep(poll) ? "sweep" : "no sweep"},
+                   {core::log_field::kCorrelationId, parts_.azure.correlation_id()}});
 }
 
 net::Task<Result<std::optional<core::Time>>> ChangeWatch::watermark(std::string source) {
@@ -229,7 +231,8 @@ net::Task<void> ChangeWatch::read_feed(std::shared_ptr<Poll> poll, core::TablePl
     parts_.log.warn("rows_unusable",
                     {{core::log_field::kSource, source},
                      {core::log_field::kObserved, fmt::format("{}", read->unusable)},
-                     {core::log_field::kReason, "without resource, kind or time of the change"}});
+                     {core::log_field::kReason, "without resource, kind or time of the change"},
+                     {core::log_field::kCorrelationId, parts_.azure.correlation_id()}});
   }
   if (read->lost) {
     report_gap(*poll, source, "it told of more changes than it gave", true);
@@ -262,6 +265,7 @@ void ChangeWatch::add_pending(Poll& poll, const core::ChangeRecord& change) {
 net::Task<bool> ChangeWatch::poll_changes() {
   auto poll = std::make_shared<Poll>();
   poll->at = parts_.clock.steady_now();
+  parts_.azure.renew_correlation();
   if (scope_.empty()) {
     co_return false;
   }
@@ -290,9 +294,10 @@ net::Task<bool> ChangeWatch::poll_changes() {
 net::Task<void> ChangeWatch::confirm_deletion(std::shared_ptr<Poll> poll, std::string key) {
   auto gone = co_await is_gone(&parts_, key);
   if (!gone) {
-    parts_.log.warn(
-        "deletion_unconfirmed",
-        {{core::log_field::kResourceId, key}, {core::log_field::kError, gone.error().message}});
+    parts_.log.warn("deletion_unconfirmed",
+                    {{core::log_field::kResourceId, key},
+                     {core::log_field::kError, gone.error().message},
+                     {core::log_field::kCorrelationId, parts_.azure.correlation_id()}});
     if (!is_outage(gone.error().code)) {
       poll->answered.push_back(key);
     }
@@ -637,6 +642,7 @@ net::Task<void> ChangeWatch::fetch_lists(std::shared_ptr<Poll> poll) {
 net::Task<void> ChangeWatch::poll_activity() {
   auto poll = std::make_shared<Poll>();
   poll->at = parts_.clock.steady_now();
+  parts_.azure.renew_correlation();
   if (scope_.empty()) {
     co_return;
   }

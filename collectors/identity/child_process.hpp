@@ -17,8 +17,9 @@ struct ChildOutput {
 };
 
 /// Runs `arguments[0]`, looked up in PATH, without a shell and with the daemon's environment.
+/// Whatever it started in its process group ends with it, and with the daemon, also by SIGKILL.
 /// Errors: kNotFound (there is no such program), kIo (it cannot be started, or a signal ended it),
-/// kTimeout and kLimit (it was killed, with whatever it started in its process group), kCancelled.
+/// kTimeout, kLimit and kCancelled (it was killed).
 net::Task<core::Result<ChildOutput>> run_child(std::vector<std::string> arguments,
                                                std::chrono::milliseconds patience,
                                                std::size_t max_output);

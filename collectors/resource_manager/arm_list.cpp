@@ -68,6 +68,13 @@ Result<SubscriptionPage> parse_subscriptions(std::string_view body) {
   return page;
 }
 
+std::string descendants_path(std::string_view group) {
+  return fmt::format(
+      "/providers/Microsoft.Management/managementGroups/{}/descendants"
+      "?api-version=2023-04-01",
+      core::percent_encode(group));
+}
+
 Result<SubscriptionPage> parse_descendants(std::string_view body) {
   simdjson::dom::parser parser;
   const auto answer = parse_list(parser, body, "value", "the list");

@@ -23,6 +23,9 @@ struct SubscriptionPage {
 
 [[nodiscard]] core::Result<SubscriptionPage> parse_subscriptions(std::string_view body);
 
+/// The path of the list of what lies below a management group.
+[[nodiscard]] std::string descendants_path(std::string_view group);
+
 /// The subscriptions on a page of a management group's descendants; groups are left out.
 [[nodiscard]] core::Result<SubscriptionPage> parse_descendants(std::string_view body);
 

@@ -110,6 +110,7 @@ struct DriftStepCount {
 struct CycleReport {
   CycleRow row;
   std::vector<DriftStepCount> drift_steps;
+  std::string correlation_id;   // of what was asked for it; empty: nothing was. Not stored
   bool wrote_anything = false;  // beyond the cycle's own row and evidence times
 };
 

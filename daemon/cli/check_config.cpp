@@ -36,6 +36,16 @@ int run_check_config(const CommonOptions& options, bool online) {
                  settings->web_config_file);
     }
   }
+  const auto problems = config::problems_of_referenced_files(*settings);
+  for (const auto& problem : problems) {
+    fmt::print(stderr, "{}\n", problem);
+  }
+  if (!problems.empty()) {
+    return kExitError;
+  }
+  for (const auto& warning : settings->warnings) {
+    fmt::print("{}\n", warning);
+  }
   const auto plan = compliance::make_plan(**baseline, settings->inventory_all);
   fmt::print("{}: ok: {} assignments, {} checks\n",
              options.config_file,

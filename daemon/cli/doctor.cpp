@@ -83,6 +83,24 @@ core::Result<Configured> configure(const CommonOptions& options) {
   return Configured{*std::move(settings), *std::move(baseline)};
 }
 
+Finding examine_config(const Configured& configured) {
+  const auto& settings = configured.settings;
+  Finding finding{
+      .check = "config",
+      .detail = fmt::format(
+          "{}: {} checks", fmt::join(settings.files, ", "), configured.baseline->checks.size())};
+  if (const auto problems = config::problems_of_referenced_files(settings); !problems.empty()) {
+    finding.health = Health::kFail;
+    finding.detail = problems.front();
+    finding.remedy = "Put the file there, readable for the daemon's user, or name another.";
+  } else if (!settings.warnings.empty()) {
+    finding.health = Health::kWarn;
+    finding.detail = settings.warnings.front();
+    finding.remedy = "Change one of the two.";
+  }
+  return finding;
+}
+
 bool any_failed(const std::vector<Finding>& findings) {
   return std::ranges::any_of(
       findings, [](const Finding& finding) { return finding.health == Health::kFail; });
@@ -97,10 +115,7 @@ int run_doctor(const CommonOptions& options, bool online) {
   };
   const auto configured = configure(options);
   if (configured) {
-    findings.push_back({.check = "config",
-                        .detail = fmt::format("{}: {} checks",
-                                              fmt::join(configured->settings.files, ", "),
-                                              configured->baseline->checks.size())});
+    findings.push_back(examine_config(*configured));
     add(examine_machine(configured->settings));
     if (online) {
       add(examine_azure(configured->settings, *configured->baseline));

@@ -7,6 +7,7 @@
 #include "core/text.hpp"
 #include "daemon/baseline_files.hpp"
 #include "daemon/cli/options.hpp"
+#include "daemon/cli/progress.hpp"
 #include "daemon/cli/report.hpp"
 #include "daemon/pipeline_reports.hpp"
 
@@ -22,6 +23,7 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <optional>
 #include <system_error>
 #include <unordered_map>
 
@@ -268,11 +270,15 @@ class Writer {
 /// Reads resources: one object a line, lists among them, or one document of any layout.
 class Reader {
  public:
-  Reader(const EvaluateOptions& options, compliance::OfflineJudge& judge, Writer& writer)
+  Reader(const EvaluateOptions& options,
+         compliance::OfflineJudge& judge,
+         Writer& writer,
+         Progress& progress)
       : options_(&options),
         name_(options.file == "-" ? "standard input" : options.file),
         judge_(&judge),
         writer_(&writer),
+        progress_(&progress),
         // Fingerprints of secrets are compared with nothing here.
         normaliser_(std::string(core::random_bytes(32).value_or("plumbline"))),
         now_(core::SystemClock().now()) {}
@@ -386,6 +392,7 @@ class Reader {
       return leave_out(number, added.error().message);
     }
     ++resources_;
+    progress_->step();
     return Status::ok();
   }
 
@@ -403,6 +410,7 @@ class Reader {
   std::string name_;
   compliance::OfflineJudge* judge_;
   Writer* writer_;
+  Progress* progress_;
   core::Normaliser normaliser_;
   core::Time now_;
   simdjson::dom::parser parser_;
@@ -429,12 +437,15 @@ Result<int> evaluate(const CommonOptions& common, const EvaluateOptions& options
       core::SystemClock().now(),
       options.complete,
       [&](const compliance::OfflineVerdict& verdict) { writer.take(verdict); });
-  Reader reader(options, *judge, writer);
-  if (auto read = reader.run(); !read) {
+  auto progress = std::make_optional<Progress>("resources", true);
+  Reader reader(options, *judge, writer, *progress);
+  auto read = reader.run();
+  progress.reset();
+  if (!read) {
     return read.error();
   }
   if (!writer.finish(reader.resources(), judge->unjudged())) {
-    return Error{Errc::kIo, "standard output cannot be written"};
+    return Error{Errc::kIo, "the results are cut short"};
   }
   return writer.exit_code();
 }

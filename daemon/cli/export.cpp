@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <optional>
 
 namespace plumbline::daemon {
 
@@ -95,7 +96,7 @@ Status write(const config::Settings& settings, const ExportOptions& options) {
         written = written && std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
       });
   if (done && (!written || std::fflush(stdout) != 0)) {
-    return Error{Errc::kIo, "standard output cannot be written"};
+    return Error{Errc::kIo, "the rows are cut short"};
   }
   return done;
 }
@@ -127,7 +128,9 @@ Status write_pack(const config::Settings& settings, const ExportOptions& options
   }
   request.private_key = *key;
   request.now = core::SystemClock().now();
+  auto progress = std::make_optional<Progress>("writing " + options.evidence, false);
   const auto pack = storage::write_evidence(request);
+  progress.reset();
   if (!pack) {
     return pack.error();
   }

@@ -1,10 +1,12 @@
 #include "daemon/cli/options.hpp"
+#include "daemon/cli/progress.hpp"
 #include "daemon/cli/report.hpp"
 #include "daemon/logging.hpp"
 
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 
 namespace plumbline::daemon {
 
@@ -31,7 +33,16 @@ int run_once(const CommonOptions& options) {
     return kExitError;
   }
   auto pass = std::make_shared<collectors::PassReport>();
+  const auto how_far = [daemon = app->get()] {
+    const auto summary = daemon->published()->summary;
+    return summary->last_cycle
+               ? fmt::format(
+                     "{} resources, {} cycles", summary->resources(), summary->last_cycle->number)
+               : std::string();
+  };
+  auto progress = std::make_optional<Progress>("asking Azure", false, how_far);
   net::run_blocking((*app)->io(), run_pass(app->get(), pass));
+  progress.reset();
   auto snapshot = (*app)->store().snapshot();
   if (!snapshot) {
     fmt::print(stderr, "plumbline: {}\n", snapshot.error().message);

@@ -3,7 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <exception>
+#include <iostream>
 #include <map>
 
 namespace plumbline::daemon {
@@ -71,7 +73,8 @@ core::Result<config::Settings> load_settings_with(const CommonOptions& options) 
 
 int run_command_line(int argc, char** argv) {
   CLI::App app(kDescription, "plumbline");
-  app.footer(kExitCodes);
+  app.footer(std::string("Example: plumbline check-config --config.file=plumbline.yaml\n") +
+             "Example: plumbline drift --help\n" + kExitCodes);
   app.require_subcommand(1);
   app.set_help_all_flag("--help-all", "Help of every command");
   CommonOptions common;
@@ -154,6 +157,9 @@ int run_command_line(int argc, char** argv) {
                      common.listen_address,
                      "address:port it serves on (default: the file's)");
   add_web_config(*health, common);
+  health->footer(
+      "Exit codes: 0 healthy and ready, 1 not, 2 it cannot be asked.\n"
+      "Example: plumbline healthcheck --web.listen-address=127.0.0.1:9837");
   health->callback([&] { code = run_healthcheck(common); });
 
   std::string backup_file;
@@ -171,6 +177,9 @@ int run_command_line(int argc, char** argv) {
       "restore", "Put a copy in the place of the database; refuses while a daemon runs");
   add_config(*restore, common);
   restore->add_option("file", backup_file, "The copy")->required()->type_name("FILE");
+  restore->footer(
+      "What was there is kept beside it, under another name.\n"
+      "Example: plumbline restore --config.file=plumbline.yaml /mnt/copies/today.db");
   restore->callback([&] { code = run_restore(common, backup_file); });
 
   bool full = false;
@@ -186,7 +195,10 @@ int run_command_line(int argc, char** argv) {
       ->type_name("FILE");
   verify->add_option("--key", extract.key, "Public key that must have signed an audit pack (PEM)")
       ->type_name("PATH");
-  verify->footer("Exit codes: 0 sound, 1 not what was committed, 2 cannot be read.");
+  verify->footer(
+      "Exit codes: 0 sound, 1 not what was committed, 2 cannot be read.\n"
+      "Example: plumbline verify --full\n"
+      "Example: plumbline verify --key auditor.pub november-pack");
   verify->callback([&] { code = run_verify(common, backup_file, full, extract.key); });
 
   HistoryOptions past;
@@ -198,11 +210,15 @@ int run_command_line(int argc, char** argv) {
   history->add_option("--format", common.format, "table or json")
       ->transform(CLI::CheckedTransformer(listings).description("{table,json}"))
       ->default_str("table");
+  history->footer(
+      "Example: plumbline history /subscriptions/ID/resourceGroups/rg-web/providers/"
+      "Microsoft.Insights/components/web --at 2026-11-22T10:00:00Z");
   history->callback([&] { code = run_history(common, past); });
 
   auto* drift = app.add_subcommand(
       "drift", "Show what moved away from what was agreed, and accept what should stay");
   drift->require_subcommand(1);
+  drift->footer("Example: plumbline drift list --severity high");
   const auto add_choice = [](CLI::App& command, DriftChoice& choice) {
     command.add_option("--kind", choice.kind, "baseline or configuration")
         ->check(CLI::IsMember({"baseline", "configuration"}));
@@ -233,6 +249,8 @@ int run_command_line(int argc, char** argv) {
   drift_list->add_option("--format", common.format, "table, json or csv")
       ->transform(CLI::CheckedTransformer(formats).description("{table,json,csv}"))
       ->default_str("table");
+  drift_list->footer(
+      "Example: plumbline drift list --state all --control LT-4 --format csv > drift.csv");
   drift_list->callback([&] { code = run_drift_list(common, drifted); });
 
   DriftAcceptOptions acceptance;
@@ -263,6 +281,9 @@ int run_command_line(int argc, char** argv) {
       drift->add_subcommand("withdraw", "End an acceptance: what it covers opens again");
   add_config(*withdraw, common);
   withdraw->add_option("acceptance", withdrawn, "Its number")->required()->type_name("ID");
+  withdraw->footer(
+      "Speaks with the running daemon over its local socket (drift.socket).\n"
+      "Example: plumbline drift withdraw 3");
   withdraw->callback([&] { code = run_drift_withdraw(common, withdrawn); });
 
   DriftDiffOptions difference;
@@ -282,12 +303,16 @@ int run_command_line(int argc, char** argv) {
   auto* drift_export = drift->add_subcommand(
       "export", "Write the standing acceptances as a file for drift.acceptances");
   add_config(*drift_export, common);
+  drift_export->footer("Example: plumbline drift export > acceptances.yaml");
   drift_export->callback([&] { code = run_drift_export(common); });
   std::string acceptances_file;
   auto* drift_import =
       drift->add_subcommand("import", "Accept what such a file says, as standing acceptances");
   add_config(*drift_import, common);
   drift_import->add_option("file", acceptances_file, "The file")->required()->type_name("FILE");
+  drift_import->footer(
+      "Speaks with the running daemon over its local socket (drift.socket).\n"
+      "Example: plumbline drift import acceptances.yaml");
   drift_import->callback([&] { code = run_drift_import(common, acceptances_file); });
 
   PastOptions instant;
@@ -383,7 +408,8 @@ int run_command_line(int argc, char** argv) {
       ->transform(CLI::CheckedTransformer(shapes).description("{jsonl,csv}"))
       ->default_str("jsonl");
   exported->footer(
-      "Example: plumbline export --what transitions --from 2026-11-01 > november.jsonl");
+      "Example: plumbline export --what transitions --from 2026-11-01T00:00:00Z > november.jsonl\n"
+      "Example: plumbline export --evidence november-pack --key auditor.pem");
   auto* evidence =
       exported
           ->add_option(
@@ -402,6 +428,7 @@ int run_command_line(int argc, char** argv) {
 
   auto* policy = app.add_subcommand("policy", "Work with Azure Policy definitions offline");
   policy->require_subcommand(1);
+  policy->footer("Example: plumbline policy lint baselines/azure-monitor");
   auto* lint = policy->add_subcommand(
       "lint", "Parse and compile definitions and initiatives, and say what is wrong");
   lint->add_option("files", lint_files, "Definitions: .json, .jsonl, or directories")
@@ -455,15 +482,24 @@ int run_command_line(int argc, char** argv) {
   explain->callback([&] { code = run_policy_explain(explanation); });
 
   auto* version = app.add_subcommand("version", "Print the version");
+  version->footer("Example: plumbline version");
   version->callback([] { fmt::print("plumbline {}\n", PLUMBLINE_VERSION); });
 
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     // The library's codes are its own; ours are documented.
-    return app.exit(error) == 0 ? kExitOk : kExitError;
+    code = app.exit(error) == 0 ? kExitOk : kExitError;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "plumbline: internal error: {}\n", error.what());
+    // A full disk shows here where much is printed, and below where little is.
+    if (std::ferror(stdout) == 0) {
+      fmt::print(stderr, "plumbline: internal error: {}\n", error.what());
+      return kExitError;
+    }
+  }
+  std::cout.flush();
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0 || !std::cout) {
+    fmt::print(stderr, "plumbline: standard output cannot be written\n");
     return kExitError;
   }
   return code;

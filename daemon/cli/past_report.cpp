@@ -3,6 +3,7 @@
 #include "daemon/alias_refresh.hpp"
 #include "daemon/baseline_files.hpp"
 #include "daemon/cli/options.hpp"
+#include "daemon/cli/progress.hpp"
 #include "daemon/cli/report.hpp"
 #include "daemon/cli/what_if.hpp"
 #include "policy/engine.hpp"
@@ -13,6 +14,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 namespace plumbline::daemon {
 
@@ -181,7 +183,9 @@ int run_report(const CommonOptions& common, const PastOptions& options) {
     fmt::print(stderr, "{}\n", settings.error().message);
     return kExitError;
   }
+  auto progress = std::make_optional<Progress>("reading " + settings->storage_path, false);
   const auto report = render(*settings, options, common.format);
+  progress.reset();
   if (!report) {
     fmt::print(stderr, "plumbline: {}\n", report.error().message);
     return kExitError;

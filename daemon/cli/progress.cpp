@@ -27,10 +27,34 @@ bool can_be_rewritten() {
          std::string_view(terminal) != "dumb";
 }
 
+/// Standard error, where it is a terminal, and how much of its last line is taken.
+struct Terminal {
+  std::mutex mutex;
+  std::size_t width = 0;
+
+  /// Blanks over what is there: no terminal lacks them.
+  void clear() {
+    if (width > 0) {
+      fmt::print(stderr, "\r{:{}}\r", "", width);
+      width = 0;
+    }
+  }
+};
+
+Terminal& terminal() {
+  static Terminal only;
+  return only;
+}
+
 }  // namespace
 
-Progress::Progress(std::string what, bool writes_results)
+ProgressPause::ProgressPause() : terminal_(terminal().mutex) {
+  terminal().clear();
+}
+
+Progress::Progress(std::string what, bool writes_results, std::function<std::string()> how_far)
     : what_(std::move(what)),
+      how_far_(std::move(how_far)),
       shown_(can_be_rewritten() && !(writes_results && ::isatty(STDOUT_FILENO) == 1)) {
   if (shown_) {
     show();
@@ -44,18 +68,22 @@ Progress::~Progress() {
   }
   ticker_.request_stop();
   ticker_.join();
-  fmt::print(stderr, "\r{:{}}\r", "", width_);
+  const ProgressPause cleared;
 }
 
 void Progress::show() {
   const auto seconds =
       std::chrono::floor<std::chrono::seconds>(std::chrono::steady_clock::now() - began_).count();
   const auto done = done_.load(std::memory_order_relaxed);
-  const std::string line = done > 0 ? fmt::format("{}: {}, {} s", what_, done, seconds)
-                                    : fmt::format("{}: {} s", what_, seconds);
-  // Blanks over what a longer line left: no terminal lacks them.
-  fmt::print(stderr, "\r{:<{}}", line, width_);
-  width_ = std::max(width_, line.size());
+  const std::string far = how_far_   ? how_far_()
+                          : done > 0 ? fmt::format("{}", done)
+                                     : std::string();
+  const std::string line = far.empty() ? fmt::format("{}: {} s", what_, seconds)
+                                       : fmt::format("{}: {}, {} s", what_, far, seconds);
+  const std::lock_guard lock(terminal().mutex);
+  auto& width = terminal().width;
+  fmt::print(stderr, "\r{:<{}}", line, width);
+  width = std::max(width, line.size());
 }
 
 void Progress::run(const std::stop_token& stop) {

@@ -25,7 +25,9 @@ int verify_pack(const std::string& directory, const std::string& key_file) {
     }
     key = *std::move(read);
   }
+  auto progress = std::make_optional<Progress>("checking " + directory, false);
   const auto pack = storage::verify_evidence(directory, key);
+  progress.reset();
   if (!pack) {
     fmt::print(stderr, "plumbline: {}\n", pack.error().message);
     return kExitError;

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 
-from harness import Failure, Skip, check, contains, equal, main
+from harness import PRODUCTION, Failure, Skip, check, contains, equal, main
 
 # What: (text of the configuration, after %(...)s are filled in, message as a regular expression after file:).
 GOOD = """azure:
@@ -101,6 +101,57 @@ def the_good_one_is_good(test):
     equal(done.returncode, 0, f"exit code of check-config ({done.stderr})")
     contains(done.stdout, "ok: 1 assignments, 16 checks", "check-config")
     equal(sorted(os.listdir(directory)), ["plumbline.yaml"], "files beside the configuration")
+
+
+def no_room_for_results(test):
+    """Exit code 2 and what is wrong, for little output and for much, whatever was found."""
+    simulator = test.simulator()
+    config = test.configure(simulator, baseline=test.baseline)
+    test.once(config, simulator)
+    flag = "--config.file=" + config
+    definition = os.path.join(test.baseline, "definitions")
+    resource = os.path.join(test.directory("resource"), "x.jsonl")
+    write(resource, json.dumps({"id": f"/subscriptions/{PRODUCTION}/resourceGroups/rg/providers/"
+                                      "Microsoft.Insights/components/c", "type": "Microsoft.Insights/components"}))
+    commands = [("version",), ("--help",), ("once", "--help"), ("check-config", flag), ("doctor", flag), ("once", flag),
+                ("once", flag, "--format", "html"), ("report", flag), ("report", flag, "--format", "json"),
+                ("report", flag, "--format", "html"), ("report", flag, "--at", "2100-01-01T00:00:00Z"),
+                ("history", flag, "/subscriptions/" + PRODUCTION), ("verify", flag),
+                ("export", flag, "--what", "verdicts"), ("export", flag, "--what", "drift"),
+                ("drift", "list", flag), ("drift", "export", flag), ("backup", flag, flag.partition("=")[2] + ".copy"),
+                ("policy", "lint", definition), ("policy", "test", os.path.join(test.baseline, "cases")),
+                ("evaluate", "--baseline", test.baseline, resource),
+                ("evaluate", "--baseline", test.baseline, "--format", "sarif", resource)]
+    for arguments in commands:
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([test.binary("plumbline"), *arguments], stdin=subprocess.DEVNULL, stdout=full,
+                                  stderr=subprocess.PIPE, text=True, check=False, timeout=120,
+                                  env=test.environment(simulator))
+        equal(done.returncode, 2, f"exit code of {arguments} ({done.stderr[-300:]})")
+        last = done.stderr.strip().splitlines()[-1]
+        equal(last, "plumbline: standard output cannot be written", f"what {arguments} says")
+
+
+def files_that_are_named(test):
+    """check-config looks at what is read later; a daemon would start."""
+    directory = test.directory("config")
+    path = os.path.join(directory, "plumbline.yaml")
+    secret = os.path.join(directory, "secret")
+    webhook = ("events:\n  webhooks: [{name: a, url: 'https://h/x', secret: {file: secret}}]\n"
+               "  log: true\nlog: {level: error}\n")
+    good = GOOD % {"initiative": test.selected_baseline} + webhook
+    write(path, good)
+    line = good.splitlines().index(webhook.splitlines()[1]) + 1
+    done = test.run("check-config", "--config.file=" + path)
+    equal(done.returncode, 2, "exit code without the secret")
+    equal(done.stderr, f"{path}:{line}:59: `secret`: {secret}: No such file or directory\n", "what is said")
+    findings = json.loads(test.run("doctor", "--config.file=" + path, "--format", "json").stdout)["findings"]
+    equal((findings[0]["check"], findings[0]["health"]), ("config", "FAIL"), "the first line of doctor")
+    write(secret, "whsec_MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAw\n")
+    done = test.run("check-config", "--config.file=" + path)
+    equal((done.returncode, done.stderr), (0, ""), "exit code with it")
+    contains(done.stdout, f"{path}:{line + 1}:8: `log` writes lines of level info, which `log.level: error` hides",
+             "the warning")
 
 
 def missing_files(test):
@@ -300,5 +351,5 @@ def arguments(test):
 
 
 if __name__ == "__main__":
-    main([configurations, the_good_one_is_good, missing_files, broken_baselines, newer_schema, locked, not_ours,
-          damaged, keys, a_read_only_directory, a_port_in_use, arguments])
+    main([configurations, the_good_one_is_good, no_room_for_results, files_that_are_named, missing_files,
+          broken_baselines, newer_schema, locked, not_ours, damaged, keys, a_read_only_directory, a_port_in_use, arguments])

@@ -324,6 +324,14 @@ def permissions(test):
     equal(only(findings, "subscriptions")["subscriptions"], ["not-ours"], "a subscription that cannot be read")
     contains(only(findings, "permissions")["detail"], "in 1 subscriptions", "the other one")
 
+    groups = test.configure(simulator, azure="  scope: {management_groups: [contoso]}\n")
+    equal(failed(online(test, groups, simulator)), [], "what fails below a management group")
+    simulator.set_faults([{"match": {"path_regex": "/managementGroups/[^/]+/descendants$"}, "status": 403,
+                           "body_code": "AuthorizationFailed"}])
+    finding = next(found for found in online(test, groups, simulator, code=1) if found["health"] == "FAIL")
+    contains(finding["detail"], "below management group contoso cannot be listed", "descendants")
+    contains(finding["remedy"], "managementGroups/descendants/read", "what to do about it")
+
 
 if __name__ == "__main__":
     main([all_is_well, a_wrong_configuration, a_wrong_machine, a_directory_that_cannot_be_written, nobody_answers,

@@ -312,7 +312,8 @@ def azure_cli_hangs(test):
     simulator = test.simulator()
     left = os.path.join(test.directory("left"), "pid")
     test.variables = {"PATH": fake_az(test, f"sleep 600 & echo $! >{left}; wait") + ":" + os.environ["PATH"]}
-    daemon = test.serve(configure(test, simulator, "type: azure_cli"), simulator)
+    config = configure(test, simulator, "type: azure_cli")
+    daemon = test.serve(config, simulator)
     pid = wait_for("az", lambda: read_text(left).strip(), alive=[daemon])
     started = time.monotonic()
     equal(daemon.get("/-/healthy").status, 200, "health")
@@ -330,6 +331,12 @@ def azure_cli_hangs(test):
     pid = wait_for("az again", lambda: read_text(left).strip(), alive=[daemon])
     equal(daemon.stop(timeout=10), 0, "exit code")
     wait_for("the end of what az started", gone)
+
+    os.remove(left)
+    daemon = test.serve(config, simulator)
+    pid = wait_for("az once more", lambda: read_text(left).strip(), alive=[daemon])
+    daemon.kill()
+    wait_for("the end of what az started, after a SIGKILL of the daemon", gone)
 
 
 def chain(test):

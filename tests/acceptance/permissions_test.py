@@ -29,6 +29,7 @@ class FakeAzure:
                         "-nodes", "-days", "1", "-subj", "/CN=azure", "-addext", "subjectAltName=IP:127.0.0.1",
                         "-keyout", key, "-out", self.ca_file], check=True, capture_output=True)
         self.queries = []
+        self.paths = []
         fake = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -43,12 +44,17 @@ class FakeAzure:
                 self.wfile.write(body)
 
             def do_GET(self):
+                if not self.path.startswith("/metadata/"):
+                    fake.paths.append(self.path.partition("?")[0])
                 if self.path.startswith("/metadata/identity"):
                     self.answer({"access_token": "t", "expires_in": "3599", "expires_on": "4102444800",
                                  "resource": "https://management.azure.com/", "token_type": "Bearer"})
                 elif self.path.startswith("/subscriptions?"):
                     self.answer({"value": [{"id": f"/subscriptions/{PRODUCTION}", "subscriptionId": PRODUCTION,
                                             "displayName": "Production", "state": "Enabled"}]})
+                elif "/descendants?" in self.path:
+                    self.answer({"value": [{"type": "Microsoft.Management/managementGroups/subscriptions",
+                                            "name": PRODUCTION}]})
                 else:
                     self.answer({"value": []})
 
@@ -96,10 +102,22 @@ def everything_on(test):
     return path
 
 
+def type_of(path):
+    """The type of what a GET lists: `/a/1/b` is a/b's, and `/providers/X/a/1/b` is X/a/b's."""
+    words = path.lower().strip("/").split("/")
+    if words == ["subscriptions"]:
+        return "microsoft.resources/subscriptions"
+    own = len(words) - 1 - words[::-1].index("providers")
+    if len(words) == own + 2:
+        return "microsoft.resources/providers"
+    return "/".join([words[own + 1], *words[own + 2::2]])
+
+
 def the_role_covers_every_query(test):
     azure = FakeAzure(test)
     try:
-        config = test.configure(azure, parameters=False, baseline=everything_on(test))
+        config = test.configure(azure, parameters=False, baseline=everything_on(test),
+                                azure="  scope: {management_groups: [contoso]}\n")
         done = test.once(config, None, imds_port=azure.imds_port)
         check(done.returncode in (0, 1, 3), f"exit code {done.returncode}: {done.stderr}")
         check(azure.queries, "nothing was asked")
@@ -111,6 +129,9 @@ def the_role_covers_every_query(test):
         check(len(asked) > 100, f"only {len(asked)} types were asked for")
         actions = allowed_actions(test)
         equal(sorted(name for name in asked if name + "/read" not in actions), [], "types without an action")
+        listed = {type_of(path) for path in azure.paths}
+        check("microsoft.management/managementgroups/descendants" in listed, f"the group was not asked for: {listed}")
+        equal(sorted(name for name in listed if name + "/read" not in actions), [], "lists without an action")
     finally:
         azure.close()
 
@@ -186,6 +207,18 @@ def a_reader(test):
           "the commands of the dry run")
 
 
+def a_cluster(test):
+    arguments = ("--management-group", "contoso", "--resource-group", "rg", "--oidc-issuer", "https://issuer.example/x/")
+    done, told, _ = az_setup(test, *arguments)
+    equal(done.returncode, 0, "exit code: " + done.stderr)
+    equal(shown(done.stdout), told, "what is shown is what is run")
+    equal(told[-1], ["identity", "federated-credential", "create", "--name", "plumbline", "--identity-name", "plumbline",
+                     "--resource-group", "rg", "--issuer", "https://issuer.example/x/", "--subject",
+                     "system:serviceaccount:plumbline:plumbline", "--audiences", "api://AzureADTokenExchange",
+                     "--output", "none"], "the federated credential")
+    contains(done.stdout, "azure.workload.identity/client-id: the-client", "what to annotate")
+
+
 def a_custom_role(test):
     arguments = ("--management-group", "contoso", "--resource-group", "rg", "--role", "custom")
     for existing, verb in (("", "create"), ("Plumbline Reader", "update")):
@@ -204,11 +237,13 @@ def a_custom_role(test):
 def wrong_arguments(test):
     for arguments in ((), ("--management-group", "contoso"), ("--resource-group", "rg"), ("--management-group",),
                       ("--management-group", SCOPE, "--resource-group", "rg"), ("--colour", "red"),
-                      ("--management-group", "a", "--resource-group", "b", "--role", "owner")):
+                      ("--management-group", "a", "--resource-group", "b", "--role", "owner"),
+                      ("--management-group", "a", "--resource-group", "b", "--oidc-issuer", "issuer"),
+                      ("--management-group", "a", "--resource-group", "b", "--oidc-issuer", "https://i", "--vm", "c")):
         done, told, _ = az_setup(test, *arguments)
         equal((done.returncode, told), (2, []), f"exit code and calls of {arguments}")
         contains(done.stderr, "--help", f"the message of {arguments}")
 
 
 if __name__ == "__main__":
-    main([the_role_covers_every_query, the_role_holds_nothing_that_writes, a_reader, a_custom_role, wrong_arguments])
+    main([the_role_covers_every_query, the_role_holds_nothing_that_writes, a_reader, a_cluster, a_custom_role, wrong_arguments])

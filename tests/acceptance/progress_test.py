@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Long work shows one rewritten line on a terminal, and nothing of it anywhere else."""
 
+import json
 import os
 import pty
+import re
 import select
 import subprocess
 import time
 
-from harness import PATIENCE, check, contains, equal, main
+from harness import PATIENCE, PRODUCTION, check, contains, equal, main
 
 
 def drain(descriptor, seconds):
@@ -26,10 +28,11 @@ def drain(descriptor, seconds):
     return seen.decode()
 
 
-def on_terminal(test, *arguments, term="xterm", no_color=None, stdout_too=False):
+def on_terminal(test, *arguments, term="xterm", no_color=None, stdout_too=False, added=()):
     """Exit code, standard output, and what standard error, a terminal, was given."""
     environment = {key: value for key, value in os.environ.items() if key not in ("TERM", "NO_COLOR")}
     environment["TERM"] = term
+    environment.update(added)
     if no_color is not None:
         environment["NO_COLOR"] = no_color
     master, slave = pty.openpty()
@@ -100,6 +103,53 @@ def each_command(test):
         equal((done.returncode, done.stderr), (0, ""), f"{arguments} without a terminal")
 
 
+def on_the_way(test):
+    """Commands that are done in one go, and a pass, whose log goes to the same terminal."""
+    simulator = test.simulator()
+    config = test.configure(simulator, baseline=test.baseline)
+    flag = "--config.file=" + config
+    environment = {"AZURE_POD_IDENTITY_AUTHORITY_HOST": f"http://127.0.0.1:{simulator.imds_port}"}
+    code, output, seen = on_terminal(test, "once", flag, "--log.level=error", added=environment)
+    equal(code, 1, "exit code of once")
+    contains(output, "This pass observed", "results of once")
+    lines = lines_of(seen)
+    check(all(line.startswith("asking Azure: ") and line.endswith(" s") for line in lines), f"once: {lines}")
+    check(any(re.fullmatch(r"asking Azure: \d+ resources, \d+ cycles, \d+ s", line) for line in lines), f"once: {lines}")
+
+    code, output, seen = on_terminal(test, "once", flag, added=environment)
+    contains(seen, "asking Azure: ", "progress beside the log")
+    logged = seen.split("\n")
+    check(len(logged) > 5, f"no log: {seen!r}")
+    for line in logged[:-1]:
+        check(line.rstrip("\r").rpartition("\r")[2].startswith("ts="), f"a line of the log begins within another: {line!r}")
+
+    directory = os.path.dirname(config)
+    resources = os.path.join(directory, "resources.jsonl")
+    with open(resources, "w", encoding="utf-8") as file:
+        for number in range(2000):
+            file.write(json.dumps({"id": f"/subscriptions/{PRODUCTION}/resourceGroups/rg/providers/"
+                                         f"Microsoft.Insights/components/c{number}",
+                                   "type": "Microsoft.Insights/components", "name": f"c{number}", "location": "westeurope",
+                                   "properties": {"DisableLocalAuth": False}}) + "\n")
+    key = os.path.join(directory, "key.pem")
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True, capture_output=True)
+    pack = os.path.join(directory, "pack")
+    exemptions = os.path.join(directory, "exemptions.yaml")
+    with open(exemptions, "w", encoding="utf-8") as file:
+        file.write("exemptions: []\n")
+    for arguments, begin in ((("report", flag), "reading "),
+                             (("report", flag, "--exemptions", exemptions), "reading "),
+                             (("report", flag, "--at", "2100-01-01T00:00:00Z"), "reading "),
+                             (("evaluate", "--baseline", test.baseline, resources), "resources: "),
+                             (("export", flag, "--evidence", pack, "--key", key), "writing " + pack),
+                             (("verify", pack), "checking " + pack)):
+        code, output, seen = on_terminal(test, *arguments)
+        check(code in (0, 1), f"exit code of {arguments}: {code}, {seen}")
+        check(output, f"no results of {arguments}")
+        for line in lines_of(seen):
+            check(line.startswith(begin) and line.endswith(" s"), f"{arguments}: {line!r}")
+
+
 def errors_have_a_line_of_their_own(test):
     simulator = test.simulator()
     config = test.configure(simulator)
@@ -109,4 +159,4 @@ def errors_have_a_line_of_their_own(test):
 
 
 if __name__ == "__main__":
-    main([each_command, errors_have_a_line_of_their_own])
+    main([each_command, on_the_way, errors_have_a_line_of_their_own])

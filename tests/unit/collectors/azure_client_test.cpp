@@ -133,6 +133,53 @@ TEST_CASE_FIXTURE(Fixture, "transient failures are retried within a budget, othe
   }
 }
 
+TEST_CASE_FIXTURE(Fixture, "a request and its lines carry its id and that of what it is for") {
+  collectors::AzureClient client(transport, tokens, clock, log, metrics, options());
+  core::Result<net::HttpResponse> out;
+  const auto ask_twice = [&](const std::string& azure_says) {
+    log.lines.clear();
+    transport.requests.clear();
+    script = [&](const net::HttpRequest& request) {
+      auto answer = transport.requests.size() > 1 ? tests::response(200, "{}")
+                                                  : tests::response(503, R"({"error":{}})");
+      answer.headers.set("x-ms-correlation-request-id",
+                         azure_says.empty()
+                             ? std::string(*request.headers.get("x-ms-correlation-request-id"))
+                             : azure_says);
+      return answer;
+    };
+    net::run_blocking(io.executor(), ask(&client, "/subscriptions?x=secret", &out));
+    REQUIRE(out);
+    REQUIRE(transport.requests.size() == 2);
+  };
+  const std::string first = client.correlation_id();
+  CHECK_FALSE(first.empty());
+  ask_twice("");
+  for (const auto& request : transport.requests) {
+    CHECK(request.headers.get("x-ms-correlation-request-id") == first);
+  }
+  REQUIRE(log.lines.size() == 3);
+  const std::string request_id(*transport.requests[0].headers.get("x-ms-client-request-id"));
+  const std::string ids = " request_id=" + request_id + " correlation_id=" + first;
+  CHECK(
+      log.lines[0].starts_with("azure_request path=https://management.azure.com/subscriptions "
+                               "code=503 duration_ms="));
+  CHECK(log.lines[1].starts_with("azure_request_retried "));
+  CHECK(log.lines[2].contains(" code=200 "));
+  for (const auto& line : log.lines) {
+    CHECK(line.ends_with(ids));
+    CHECK_FALSE(line.contains("secret"));
+    CHECK_FALSE(line.contains("Azure's correlation id"));
+  }
+
+  client.renew_correlation();
+  CHECK(client.correlation_id() != first);
+  ask_twice("theirs");
+  CHECK(transport.requests[0].headers.get("x-ms-correlation-request-id") ==
+        client.correlation_id());
+  CHECK(log.lines[1].contains("(Azure's correlation id: theirs)"));
+}
+
 TEST_CASE_FIXTURE(Fixture, "Azure's clock is the one of its last answer") {
   collectors::AzureClient client(transport, tokens, clock, log, metrics, options());
   core::Result<net::HttpResponse> out;

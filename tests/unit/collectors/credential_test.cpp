@@ -423,6 +423,27 @@ net::Task<void> run(std::vector<std::string> arguments,
   *out = co_await collectors::run_child(std::move(arguments), patience, 1000);
 }
 
+/// Whether the process that a file names ends soon: killed, though whoever adopted it may not have
+/// collected it yet.
+bool ends(const std::string& file) {
+  long process = 0;
+  std::ifstream(file) >> process;
+  if (process <= 0) {
+    return false;
+  }
+  for (int i = 0; i < 200; ++i) {
+    std::ifstream stat("/proc/" + std::to_string(process) + "/stat");
+    std::string number;
+    std::string name;
+    std::string state;
+    if (!(stat >> number >> name >> state) || state == "Z") {
+      return true;
+    }
+    std::this_thread::sleep_for(10ms);
+  }
+  return false;
+}
+
 }  // namespace
 
 TEST_CASE_FIXTURE(Fixture, "children are run within bounds of time and output") {
@@ -444,22 +465,18 @@ TEST_CASE_FIXTURE(Fixture, "children are run within bounds of time and output") 
   const std::string pid = directory.file("pid");
   child("sleep 600 & echo $! >" + pid + "; wait", 300ms);
   CHECK(out.error().code == core::Errc::kTimeout);
-  long grandchild = 0;
-  std::ifstream(pid) >> grandchild;
-  REQUIRE(grandchild > 0);
-  // Killed with its parent; whoever adopted it may not have collected it yet.
-  std::string state;
-  for (int i = 0; i < 200; ++i) {
-    std::ifstream file("/proc/" + std::to_string(grandchild) + "/stat");
-    std::string number;
-    std::string name;
-    if (!(file >> number >> name >> state) || state == "Z") {
-      state = "gone";
-      break;
-    }
-    std::this_thread::sleep_for(10ms);
-  }
-  CHECK(state == "gone");
+  CHECK(ends(pid));
+  // Its output is still open when the program has ended.
+  const auto began = std::chrono::steady_clock::now();
+  child("sleep 600 & echo $! >" + pid + "; echo done", 10s);
+  REQUIRE(out);
+  CHECK(out->out == "done\n");
+  CHECK(std::chrono::steady_clock::now() - began < 5s);
+  CHECK(ends(pid));
+  // Closed outputs are no end.
+  child("exec >/dev/null 2>&1; sleep 0.2; exit 4", 10s);
+  REQUIRE(out);
+  CHECK(out->exit_code == 4);
   net::run_blocking(io.executor(), run({"no-such-program-anywhere"}, 10s, &out));
   CHECK(out.error().code == core::Errc::kNotFound);
 }

@@ -1,6 +1,10 @@
 #include "config/settings.hpp"
+#include "tests/support/fakes.hpp"
 
 #include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
 
 using namespace plumbline;
 
@@ -76,6 +80,102 @@ TEST_CASE("what is wrong with events is said where, and without the URL") {
   CHECK(error_of("{alertmanager: {}}").contains("needs `urls`"));
   CHECK(error_of("{webhooks: [{name: a b, url: 'https://h', secret: {file: s}}]}")
             .contains("needs a `name`"));
+}
+
+TEST_CASE("events: each URL has a host and a port that can be") {
+  struct Case {
+    const char* url;
+    const char* wrong;  // empty: nothing
+  };
+
+  const Case cases[] = {
+      {"https://h", ""},
+      {"https://h:443/x?code=1", ""},
+      {"https://[2001:db8::1]:8443/x", ""},
+      {"https://", "needs the name or address of a host"},
+      {"https:///x", "needs the name or address of a host"},
+      {"https://:443/x", "needs the name or address of a host"},
+      {"https://h,i/x", "needs the name or address of a host"},
+      {"https://[]/x", "needs the name or address of a host"},
+      {"https://[zz]/x", "needs the name or address of a host"},
+      {"https://h:/x", "a number from 1 to 65535"},
+      {"https://h:0/x", "a number from 1 to 65535"},
+      {"https://h:65536/x", "a number from 1 to 65535"},
+      {"https://h:http/x", "a number from 1 to 65535"},
+      {"https://[::1]x/x", "a number from 1 to 65535"},
+      {"https://h/x#part", "what follows a `#`"},
+  };
+  for (const auto& c : cases) {
+    CAPTURE(c.url);
+    const auto error =
+        error_of(std::string("{webhooks: [{name: a, secret: {file: s}, url: '") + c.url + "'}]}");
+    if (*c.wrong == '\0') {
+      CHECK(error == "accepted");
+    } else {
+      CHECK(error.starts_with("/etc/p.yaml:2:55: `url`: "));
+      CHECK(error.contains(c.wrong));
+    }
+  }
+}
+
+TEST_CASE("events: nobody is told of nothing, and none twice") {
+  CHECK(error_of("{webhooks: [{name: a, url: 'https://h', secret: {file: s}, types: []}]}") ==
+        "/etc/p.yaml:2:75: `types` needs at least one of drift, compliance");
+  CHECK(error_of("{alertmanager: {urls: ['http://am', 'http://bm:80', 'HTTP://am']}}")
+            .contains("begins with https:// or http://"));
+  for (const char* const again : {"http://am", "http://AM/", "http://am:80", "http://am:80//"}) {
+    CAPTURE(again);
+    CHECK(error_of(std::string("{alertmanager: {urls: ['http://am', '") + again + "']}}") ==
+          "/etc/p.yaml:2:45: this Alertmanager is named twice");
+  }
+  for (const char* const other : {"https://am", "http://am:9093", "http://am/team", "http://bm"}) {
+    CAPTURE(other);
+    CHECK(error_of(std::string("{alertmanager: {urls: ['http://am', '") + other + "']}}") ==
+          "accepted");
+  }
+  CHECK(error_of("{alertmanager: {urls: ['http://am/x?tenant=1']}}") ==
+        "/etc/p.yaml:2:32: the path of Alertmanager's API is put behind it: there can be no `?`");
+  CHECK(error_of("{alertmanager: {urls: ['http://am#x']}}").contains("what follows a `#`"));
+}
+
+TEST_CASE("events.log below a level that hides it is told") {
+  CHECK(parse("{log: true}").value().warnings.empty());
+  CHECK(parse("{log: false}\nlog: {level: warn}").value().warnings.empty());
+  const auto told = parse("{log: true}\nlog: {level: warn}").value().warnings;
+  REQUIRE(told.size() == 1);
+  CHECK(told.front() ==
+        "/etc/p.yaml:2:15: `log` writes lines of level info, which `log.level: warn` hides");
+}
+
+TEST_CASE("the files that a configuration names are looked at where it names them") {
+  const tests::TempDirectory directory;
+  const auto problems = [&](const std::string& secret, const std::string& ca) {
+    std::ofstream(directory.file("s")) << secret;
+    std::ofstream(directory.file("ca")) << ca;
+    const auto settings = config::parse_settings(
+        "baseline: {assignments: [{name: a, initiative: base}]}\n"
+        "events: {webhooks: [{name: a, url: 'https://h', secret: {file: s}, ca_file: ca}]}",
+        directory.file("p.yaml"));
+    REQUIRE(settings);
+    return config::problems_of_referenced_files(*settings);
+  };
+  const std::string pem = "-----BEGIN CERTIFICATE-----\n";
+  CHECK(problems("whsec_x\n", pem).empty());
+  const auto path = directory.file("p.yaml");
+  CHECK(problems("\n", "no certificate") ==
+        std::vector<std::string>{
+            path + ":2:64: `secret`: " + directory.file("s") + " is empty",
+            path + ":2:77: `ca_file`: " + directory.file("ca") + " holds no certificate (PEM)"});
+  std::filesystem::remove(directory.file("s"));
+  const auto settings = config::parse_settings(
+      "azure: {credential: {type: client_secret, tenant_id: t, client_id: c, secret: {file: s}}}\n"
+      "baseline: {assignments: [{name: a, initiative: base}]}",
+      path);
+  REQUIRE(settings);
+  const auto missing = config::problems_of_referenced_files(*settings);
+  REQUIRE(missing.size() == 1);
+  CHECK(missing.front().starts_with(path + ":1:86: `secret`: "));
+  CHECK(missing.front().contains("No such file"));
 }
 
 TEST_CASE("who is told is changed by a restart") {

@@ -93,8 +93,9 @@ TEST_CASE_FIXTURE(Fixture, "log: the id of a request makes no difference, the la
   CHECK(write(LogLevel::kWarn, "e", {{"request_id", "1"}, {"path", "/p"}}) ==
         "e request_id=1 path=/p;");
   CHECK(write(LogLevel::kWarn, "e", {{"request_id", "2"}, {"path", "/p"}}).empty());
+  CHECK(write(LogLevel::kWarn, "e", {{"correlation_id", "2"}, {"path", "/p"}}).empty());
   CHECK(write(LogLevel::kWarn, "e", {{"request_id", "3"}, {"path", "/p"}}).empty());
-  CHECK(told(limiter.take_all()) == "e request_id=3 path=/p repeated=2;");
+  CHECK(told(limiter.take_all()) == "e request_id=3 path=/p repeated=3;");
   CHECK(told(limiter.take_all()).empty());
 }
 
