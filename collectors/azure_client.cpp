@@ -234,7 +234,7 @@ void AzureClient::note_quota(const std::string& service,
       told.retry_after = net::parse_retry_after(*after, clock_->now());
     }
     if (told.remaining) {
-      metrics_->set_quota_remaining(service, *told.remaining);
+      metrics_->set_quota_remaining(service, *told.remaining, now);
     }
   }
   if (graph && graph_quota_) {

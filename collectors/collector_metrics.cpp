@@ -8,6 +8,8 @@ namespace metrics = core::metrics;
 
 namespace {
 
+constexpr std::chrono::minutes kQuotaWindow{5};
+
 const prometheus::Histogram::BucketBoundaries kRequestBuckets = {
     0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60};
 const prometheus::Histogram::BucketBoundaries kCollectionBuckets = {
@@ -55,8 +57,19 @@ void CollectorMetrics::count_paced(const std::string& service,
   paced_->Add({{"service", service}}).Increment(waited.count());
 }
 
-void CollectorMetrics::set_quota_remaining(const std::string& service, double remaining) {
-  quota_->Add({{"service", service}}).Set(remaining);
+void CollectorMetrics::set_quota_remaining(const std::string& service,
+                                           double remaining,
+                                           std::chrono::steady_clock::time_point now) {
+  const std::lock_guard lock(mutex_);
+  auto& recent = recent_quota_[service];
+  while (!recent.empty() && recent.front().first < now - kQuotaWindow) {
+    recent.pop_front();
+  }
+  while (!recent.empty() && recent.back().second >= remaining) {
+    recent.pop_back();
+  }
+  recent.emplace_back(now, remaining);
+  quota_->Add({{"service", service}}).Set(recent.front().second);
 }
 
 void CollectorMetrics::count_error(const std::string& source, const std::string& reason) {

@@ -7,7 +7,11 @@
 #include <prometheus/registry.h>
 
 #include <chrono>
+#include <deque>
+#include <map>
+#include <mutex>
 #include <string>
+#include <utility>
 
 namespace plumbline::collectors {
 
@@ -24,7 +28,10 @@ class CollectorMetrics {
   void count_throttled(const std::string& service);
   /// A request waited so long for its quota before it was sent.
   void count_paced(const std::string& service, std::chrono::duration<double> waited);
-  void set_quota_remaining(const std::string& service, double remaining);
+  /// What an answer told at `now`; shown is the lowest of the last five minutes.
+  void set_quota_remaining(const std::string& service,
+                           double remaining,
+                           std::chrono::steady_clock::time_point now);
   void count_error(const std::string& source, const std::string& reason);
   void set_success(const std::string& source,
                    double unix_seconds,
@@ -38,6 +45,9 @@ class CollectorMetrics {
   void set_certificate_expiry(double unix_seconds);
 
  private:
+  /// What may be the lowest yet, the oldest first, each higher than the one before.
+  using Recent = std::deque<std::pair<std::chrono::steady_clock::time_point, double>>;
+
   prometheus::Family<prometheus::Counter>* requests_;
   prometheus::Family<prometheus::Histogram>* request_duration_;
   prometheus::Family<prometheus::Counter>* throttled_;
@@ -49,6 +59,8 @@ class CollectorMetrics {
   prometheus::Counter* missed_changes_;
   prometheus::Family<prometheus::Gauge>* token_expiry_;
   prometheus::Family<prometheus::Gauge>* certificate_expiry_;
+  std::mutex mutex_;
+  std::map<std::string, Recent> recent_quota_;  // by service
 };
 
 }  // namespace plumbline::collectors

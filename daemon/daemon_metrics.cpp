@@ -24,6 +24,12 @@ prometheus::Gauge& gauge(prometheus::Registry& registry, const core::Metric& met
 const prometheus::Histogram::BucketBoundaries kCycleBuckets = {
     0.05, 0.25, 1, 5, 15, 60, 300, 900, 3600};
 
+prometheus::Labels labels_of(const core::DriftStepCount& of) {
+  return {{"step", std::string(to_string(of.step))},
+          {"kind", std::string(to_string(of.kind))},
+          {"severity", std::string(to_string(of.severity))}};
+}
+
 }  // namespace
 
 DaemonMetrics::DaemonMetrics(prometheus::Registry& registry)
@@ -45,9 +51,10 @@ DaemonMetrics::DaemonMetrics(prometheus::Registry& registry)
       open_descriptors_(&gauge(registry, metrics::kProcessOpenFds)) {
   // From 0 on, so that the first step is a rise.
   for (const auto step : core::kDriftSteps) {
-    for (const auto severity : core::kSeverities) {
-      drift_steps_->Add(
-          {{"step", std::string(to_string(step))}, {"severity", std::string(to_string(severity))}});
+    for (const auto kind : core::kDriftKinds) {
+      for (const auto severity : core::kSeverities) {
+        drift_steps_->Add(labels_of({step, kind, severity}));
+      }
     }
   }
   core::register_in(registry, prometheus::BuildGauge(), metrics::kBuildInfo)
@@ -71,10 +78,7 @@ void DaemonMetrics::count_cycle(const core::CycleReport& report) {
   const std::chrono::duration<double> took = report.row.committed_at - report.row.started_at;
   cycle_duration_->Add({{"kind", report.row.kind}}, kCycleBuckets).Observe(took.count());
   for (const auto& steps : report.drift_steps) {
-    drift_steps_
-        ->Add({{"step", std::string(to_string(steps.step))},
-               {"severity", std::string(to_string(steps.severity))}})
-        .Increment(static_cast<double>(steps.count));
+    drift_steps_->Add(labels_of(steps)).Increment(static_cast<double>(steps.count));
   }
 }
 

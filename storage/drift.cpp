@@ -379,13 +379,15 @@ Status DriftWriter::step(std::int64_t drift, DriftStep step, std::int64_t accept
 Result<std::vector<core::DriftStepCount>> count_drift_steps(Connection& connection,
                                                             std::int64_t after) {
   const Use use(connection.prepare(
-      "SELECT e.step, coalesce(d.rated, d.severity), count(*) FROM drift_event e "
-      "JOIN drift d ON d.id = e.drift_id WHERE e.id > ? GROUP BY 1, 2"));
+      "SELECT e.step, d.kind, coalesce(d.rated, d.severity), count(*) FROM drift_event e "
+      "JOIN drift d ON d.id = e.drift_id WHERE e.id > ? GROUP BY 1, 2, 3"));
   use->bind(1, after);
   return all_rows<core::DriftStepCount>(*use, [](const Statement& row) {
-    return core::DriftStepCount{core::parse_drift_step(row.text(0)).value_or(DriftStep::kOpened),
-                                core::parse_severity(row.text(1)).value_or(core::Severity::kLow),
-                                row.integer(2)};
+    return core::DriftStepCount{
+        core::parse_drift_step(row.text(0)).value_or(DriftStep::kOpened),
+        core::parse_drift_kind(row.text(1)).value_or(core::DriftKind::kBaseline),
+        core::parse_severity(row.text(2)).value_or(core::Severity::kLow),
+        row.integer(3)};
   });
 }
 

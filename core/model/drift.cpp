@@ -3,13 +3,10 @@
 #include "core/text.hpp"
 
 #include <algorithm>
-#include <array>
 
 namespace plumbline::core {
 
 namespace {
-
-constexpr std::array kKinds = {DriftKind::kBaseline, DriftKind::kConfiguration};
 
 template <class Values>
 auto parse(const Values& values, std::string_view text)
@@ -35,7 +32,7 @@ std::string_view to_string(DriftKind kind) noexcept {
 }
 
 std::optional<DriftKind> parse_drift_kind(std::string_view text) noexcept {
-  return parse(kKinds, text);
+  return parse(kDriftKinds, text);
 }
 
 std::string_view to_string(DriftState state) noexcept {

@@ -17,6 +17,7 @@ enum class DriftKind : std::uint8_t {
   kBaseline,       // a non-compliant verdict
   kConfiguration,  // a property that differs, a resource that was added or removed
 };
+inline constexpr std::array kDriftKinds = {DriftKind::kBaseline, DriftKind::kConfiguration};
 [[nodiscard]] std::string_view to_string(DriftKind kind) noexcept;
 [[nodiscard]] std::optional<DriftKind> parse_drift_kind(std::string_view text) noexcept;
 

@@ -103,6 +103,7 @@ using Judge = std::function<Status(JudgeView&, const CycleChanges&)>;
 /// How often drift took a step in a cycle.
 struct DriftStepCount {
   DriftStep step = DriftStep::kOpened;
+  DriftKind kind = DriftKind::kBaseline;
   Severity severity = Severity::kLow;
   std::int64_t count = 0;
 };

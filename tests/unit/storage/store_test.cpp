@@ -265,6 +265,7 @@ TEST_CASE_FIXTURE(Fixture, "verdicts, dependencies and drift are kept and found"
   // What is counted has been committed with this cycle, and is told once.
   REQUIRE(found.drift_steps.size() == 1);
   CHECK(found.drift_steps[0].step == core::DriftStep::kOpened);
+  CHECK(found.drift_steps[0].kind == core::DriftKind::kBaseline);
   CHECK(found.drift_steps[0].severity == core::Severity::kHigh);
   CHECK(found.drift_steps[0].count == 1);
   CHECK(sweep({observe(clock, kVault, R"({"a":1})")}).drift_steps.empty());
