@@ -207,10 +207,15 @@ core::Result<bool> is_complete(core::Snapshot& snapshot,
                                const ObservedChange& change) {
   const auto source = core::change_source_of(change.key, lower_type, change.is_detail);
   const auto read_to = snapshot.watermark(source.name);
-  if (!read_to) {
-    return read_to.error();
+  const auto whole_since = snapshot.watermark(core::whole_since(source.name));
+  if (!read_to || !whole_since) {
+    return !read_to ? read_to.error() : whole_since.error();
   }
-  return *read_to && **read_to >= change.not_after + source.lateness;
+  // Of what appeared, no observation from before tells where its creation can lie.
+  const auto from =
+      change.kind == ObservedChange::Kind::kAppeared ? change.not_after : change.not_before;
+  return *read_to && **read_to >= change.not_after + source.lateness && *whole_since &&
+         **whole_since <= from;
 }
 
 }  // namespace
@@ -266,12 +271,15 @@ core::Result<Attribution> attribution_of(core::Snapshot& snapshot,
   change.not_before = before == nullptr ? core::Time() : before->observed_at;
   change.not_after = after == nullptr ? committed_at : after->observed_at;
   std::vector<JsonChange> differences(1);  // the resource as a whole
-  bool is_detail = false;
+  const auto newer = snapshot.find_version((after == nullptr ? before : after)->row);
+  if (!newer) {
+    return newer.error();
+  }
+  change.is_detail = *newer && (*newer)->source.starts_with("detail:");
   if (change.kind == ObservedChange::Kind::kChanged) {
     const auto older = snapshot.find_version(before->row);
-    const auto newer = snapshot.find_version(after->row);
-    if (!older || !newer) {
-      return !older ? older.error() : newer.error();
+    if (!older) {
+      return older.error();
     }
     std::array<simdjson::dom::parser, 2> parsers;
     simdjson::dom::element left;
@@ -279,13 +287,11 @@ core::Result<Attribution> attribution_of(core::Snapshot& snapshot,
     differences.clear();
     if (*older && *newer && parsers[0].parse((*older)->body).get(left) == simdjson::SUCCESS &&
         parsers[1].parse((*newer)->body).get(right) == simdjson::SUCCESS) {
-      is_detail = (*newer)->source.starts_with("detail:");
-      differences = Noise().diff((*newer)->type, is_detail, left, right, ReadPaths());
+      differences = Noise().diff((*newer)->type, change.is_detail, left, right, ReadPaths());
     }
   }
-  change.is_detail = is_detail;
-  const auto records = is_detail ? snapshot.change_records_below(key, kMostRecords)
-                                 : snapshot.change_records(key, kMostRecords);
+  const auto records = change.is_detail ? snapshot.change_records_below(key, kMostRecords)
+                                        : snapshot.change_records(key, kMostRecords);
   if (!records) {
     return records.error();
   }

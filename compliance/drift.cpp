@@ -48,6 +48,12 @@ std::string list_key_of(const std::string& scope) {
                                                            : scope;
 }
 
+/// Whether a rule has put one item off: only it does so in the name of a rule.
+bool is_by_rule(const Acceptance& acceptance) {
+  return acceptance.snooze && acceptance.drift != 0 &&
+         acceptance.author.starts_with(rule_author(""));
+}
+
 Result<Ruling> ruling_of_row(core::Snapshot& snapshot,
                              std::span<const core::ExpectedRule> rules,
                              const core::DriftRow& row) {
@@ -98,15 +104,15 @@ bool is_written_in(const std::vector<Acceptance>& file, const Acceptance& accept
 
 }  // namespace
 
-Result<const std::vector<Acceptance>*> DriftBook::in_force() {
-  if (!in_force_) {
-    auto found = view_->acceptances(/*in_force_only=*/true);
+Result<const std::vector<Acceptance>*> DriftBook::general() {
+  if (!general_) {
+    auto found = view_->general_acceptances();
     if (!found) {
       return found.error();
     }
-    in_force_ = *std::move(found);
+    general_ = *std::move(found);
   }
-  return &*in_force_;
+  return &*general_;
 }
 
 Result<std::optional<DriftItem>> DriftBook::open_item(std::int64_t resource,
@@ -164,7 +170,7 @@ Result<bool> DriftBook::does_cover(const Acceptance& acceptance, const core::Dri
 }
 
 Status DriftBook::cover_if_accepted(const core::DriftRow& row) {
-  const auto acceptances = in_force();
+  const auto acceptances = general();
   if (!acceptances) {
     return acceptances.error();
   }
@@ -215,36 +221,30 @@ Status DriftBook::cover_by_rule(const core::DriftRow& row, const std::string& ru
   if (!is_final) {
     by_rule.expires_at = row.item.opened_at + kWaitForRecords;
   }
-  const auto covered = cover_item(row, std::move(by_rule));
-  return covered ? Status::ok() : Status(covered.error());
+  const auto covering = put_for_item(row, std::move(by_rule));
+  return covering ? view_->cover_drift(row.item.id, *covering) : Status(covering.error());
 }
 
 Status DriftBook::carry_out(const RuleStep& step) {
   const auto& item = step.row.item;
+  // Before what put it off ends, so that its last step says that it is open.
+  if (step.severity != item.severity) {
+    if (auto done = view_->rate_drift(item, step.severity); !done) {
+      return done;
+    }
+  }
   if (step.covers) {
     // In place of what put it off: it is not open in between.
-    if (step.put_off_by != 0) {
-      if (auto done = view_->end_acceptance(step.put_off_by); !done) {
+    if (step.put_off_by) {
+      if (auto done = view_->end_acceptance(step.put_off_by->id); !done) {
         return done;
       }
     }
     if (auto done = cover_by_rule(step.row, step.rule, step.is_final); !done) {
       return done;
     }
-  }
-  if (step.uncovers) {
-    const auto acceptances = in_force();
-    if (!acceptances) {
-      return acceptances.error();
-    }
-    const auto found = std::ranges::find(**acceptances, step.put_off_by, &Acceptance::id);
-    if (auto done = found == (*acceptances)->end() ? Status::ok() : end(Acceptance(*found));
-        !done) {
-      return done;
-    }
-  }
-  if (step.severity != item.severity) {
-    if (auto done = view_->rate_drift(item, step.severity); !done) {
+  } else if (step.uncovers) {
+    if (auto done = end(*step.put_off_by); !done) {
       return done;
     }
   }
@@ -301,7 +301,26 @@ Status DriftBook::settle(const DriftItem& item) {
     }
     flaps = *openings >= flapping_.openings;
   }
-  return flaps ? view_->quiet_drift(item) : view_->resolve_drift(item.id);
+  if (!flaps) {
+    return view_->resolve_drift(item.id);
+  }
+  if (auto done = view_->quiet_drift(item); !done) {
+    return done;
+  }
+  // Whoever brings it back may be another.
+  return item.awaits_records ? end_waiting(item) : Status::ok();
+}
+
+Status DriftBook::end_waiting(const DriftItem& item) {
+  const auto by = item.acceptance == 0 ? Result<std::optional<Acceptance>>(std::nullopt)
+                                       : view_->find_acceptance(item.acceptance);
+  if (!by) {
+    return by.error();
+  }
+  if (auto done = *by && is_by_rule(**by) ? end(**by) : Status::ok(); !done) {
+    return done;
+  }
+  return view_->end_waiting(item.id);
 }
 
 Status DriftBook::stand(const DriftItem& item) {
@@ -547,31 +566,31 @@ Status DriftBook::resolve_all(std::int64_t resource) {
 }
 
 Result<bool> DriftBook::is_agreed(const DriftItem& item) {
-  const auto acceptances = in_force();
-  if (!acceptances) {
-    return acceptances.error();
+  if (item.quiet_since || item.acceptance == 0) {
+    return false;
   }
-  return !item.quiet_since && std::ranges::any_of(**acceptances, [&](const auto& acceptance) {
-    return acceptance.id == item.acceptance && !acceptance.snooze;
-  });
+  const auto by = view_->find_acceptance(item.acceptance);
+  if (!by) {
+    return by.error();
+  }
+  return *by && !(*by)->ended_at && !(*by)->snooze;
 }
 
 Status DriftBook::end(const Acceptance& acceptance) {
   if (auto done = view_->end_acceptance(acceptance.id); !done) {
     return done;
   }
-  in_force_.reset();
+  if (general_) {
+    std::erase_if(*general_, [&](const Acceptance& other) { return other.id == acceptance.id; });
+  }
   core::DriftFilter filter;
-  filter.states = {core::DriftState::kAccepted, core::DriftState::kSnoozed};
+  filter.acceptance = acceptance.id;
   filter.limit = std::numeric_limits<std::int32_t>::max();
   auto rows = view_->drift(filter);
   if (!rows) {
     return rows.error();
   }
   for (const auto& row : *rows) {
-    if (row.item.acceptance != acceptance.id) {
-      continue;
-    }
     if (auto done = view_->uncover_drift(row.item.id); !done) {
       return done;
     }
@@ -583,20 +602,40 @@ Status DriftBook::end(const Acceptance& acceptance) {
 }
 
 Status DriftBook::end_expired() {
-  const auto acceptances = in_force();
-  if (!acceptances) {
-    return acceptances.error();
+  const auto expired = view_->expired_acceptances(changes_->now);
+  if (!expired) {
+    return expired.error();
   }
-  std::vector<Acceptance> expired;
-  std::ranges::copy_if(**acceptances, std::back_inserter(expired), [&](const auto& acceptance) {
-    return acceptance.expires_at && *acceptance.expires_at <= changes_->now;
-  });
-  for (const auto& acceptance : expired) {
+  for (const auto& acceptance : *expired) {
     if (auto done = end(acceptance); !done) {
       return done;
     }
   }
   return Status::ok();
+}
+
+Status DriftBook::cover_in_place(const core::DriftRow& row, const Acceptance& acceptance) {
+  // What a rule has put off is open to whoever decides before it does.
+  if (row.item.acceptance != 0) {
+    if (auto done = view_->end_acceptance(row.item.acceptance); !done) {
+      return done;
+    }
+  }
+  if (auto done = view_->end_waiting(row.item.id); !done) {
+    return done;
+  }
+  return view_->cover_drift(row.item.id, acceptance);
+}
+
+Result<bool> DriftBook::is_undecided(const core::DriftRow& row) {
+  if (row.state != core::DriftState::kSnoozed || !row.item.awaits_records) {
+    return row.state == core::DriftState::kOpen;
+  }
+  const auto by = view_->find_acceptance(row.item.acceptance);
+  if (!by) {
+    return by.error();
+  }
+  return *by && is_by_rule(**by);
 }
 
 Result<DriftBook::Accepted> DriftBook::accept(Acceptance acceptance) {
@@ -605,9 +644,11 @@ Result<DriftBook::Accepted> DriftBook::accept(Acceptance acceptance) {
     return id.error();
   }
   acceptance.id = *id;
-  in_force_.reset();
+  if (general_) {
+    general_->push_back(acceptance);
+  }
   core::DriftFilter filter;
-  filter.states = {core::DriftState::kOpen};
+  filter.states = {core::DriftState::kOpen, core::DriftState::kSnoozed};
   filter.scope = core::is_management_group_key(acceptance.scope) ? std::string()
                                                                  : list_key_of(acceptance.scope);
   filter.limit = std::numeric_limits<std::int32_t>::max();
@@ -621,10 +662,14 @@ Result<DriftBook::Accepted> DriftBook::accept(Acceptance acceptance) {
     if (!covers) {
       return covers.error();
     }
-    if (!*covers) {
+    const auto undecided = *covers ? is_undecided(row) : Result<bool>(false);
+    if (!undecided) {
+      return undecided.error();
+    }
+    if (!*undecided) {
       continue;
     }
-    if (auto done = view_->cover_drift(row.item.id, acceptance); !done) {
+    if (auto done = cover_in_place(row, acceptance); !done) {
       return done.error();
     }
     ++accepted.covered;
@@ -639,19 +684,30 @@ Result<DriftBook::Accepted> DriftBook::accept_open(Acceptance acceptance) {
 
 Result<std::int64_t> DriftBook::accept_item(std::int64_t id, Acceptance acceptance) {
   core::DriftFilter filter;
-  filter.states = {core::DriftState::kOpen};
+  filter.states = {core::DriftState::kOpen, core::DriftState::kSnoozed};
   filter.id = id;
   auto rows = view_->drift(filter);
   if (!rows) {
     return rows.error();
   }
-  if (rows->empty()) {
+  const auto undecided = rows->empty() ? Result<bool>(false) : is_undecided(rows->front());
+  if (!undecided) {
+    return undecided.error();
+  }
+  if (!*undecided) {
     return Error{Errc::kNotFound, fmt::format("no drift {} is open", id)};
   }
-  return cover_item(rows->front(), std::move(acceptance));
+  const auto covering = put_for_item(rows->front(), std::move(acceptance));
+  if (!covering) {
+    return covering.error();
+  }
+  if (auto done = cover_in_place(rows->front(), *covering); !done) {
+    return done.error();
+  }
+  return covering->id;
 }
 
-Result<std::int64_t> DriftBook::cover_item(const core::DriftRow& row, Acceptance acceptance) {
+Result<Acceptance> DriftBook::put_for_item(const core::DriftRow& row, Acceptance acceptance) {
   acceptance.drift = row.item.id;
   acceptance.kind = row.item.kind;
   acceptance.scope = row.resource_key;
@@ -665,32 +721,33 @@ Result<std::int64_t> DriftBook::cover_item(const core::DriftRow& row, Acceptance
     return put.error();
   }
   acceptance.id = *put;
-  in_force_.reset();
-  if (auto done = view_->cover_drift(row.item.id, acceptance); !done) {
-    return done.error();
-  }
-  return acceptance.id;
+  return acceptance;
 }
 
 Status DriftBook::withdraw(std::int64_t id) {
-  const auto acceptances = in_force();
-  if (!acceptances) {
-    return acceptances.error();
+  const auto found = view_->find_acceptance(id);
+  if (!found) {
+    return found.error();
   }
-  const auto found = std::ranges::find(**acceptances, id, &Acceptance::id);
-  if (found == (*acceptances)->end()) {
+  if (!*found || (*found)->ended_at) {
     return Error{Errc::kNotFound, fmt::format("no acceptance {} is in force", id)};
   }
-  if (!found->name.empty()) {
+  if (!(*found)->name.empty()) {
     return Error{
         Errc::kInvalidArgument,
-        fmt::format("acceptance {} is the file's `{}`: take it out there", id, found->name)};
+        fmt::format("acceptance {} is the file's `{}`: take it out there", id, (*found)->name)};
   }
-  return end(Acceptance(*found));
+  // Else the rule that put it off would do so again.
+  if ((*found)->drift != 0) {
+    if (auto done = view_->end_waiting((*found)->drift); !done) {
+      return done;
+    }
+  }
+  return end(**found);
 }
 
 Status DriftBook::adopt_file(const std::vector<Acceptance>& wanted) {
-  const auto acceptances = in_force();
+  const auto acceptances = general();
   if (!acceptances) {
     return acceptances.error();
   }
@@ -725,10 +782,6 @@ Result<std::vector<RuleStep>> rule_steps(core::Snapshot& snapshot,
   if (!rows || rows->empty()) {
     return rows ? Result<std::vector<RuleStep>>(std::move(out)) : rows.error();
   }
-  const auto acceptances = snapshot.acceptances(/*in_force_only=*/true);
-  if (!acceptances) {
-    return acceptances.error();
-  }
   for (const auto& row : *rows) {
     const auto ruling = ruling_of_row(snapshot, rules, row);
     if (!ruling) {
@@ -737,11 +790,13 @@ Result<std::vector<RuleStep>> rule_steps(core::Snapshot& snapshot,
     RuleStep step;
     step.row = row;
     step.severity = row.item.severity;
-    const auto cover = std::ranges::find(*acceptances, row.item.acceptance, &Acceptance::id);
-    // Only a rule puts one item off in the name of a rule.
-    const bool by_rule = cover != acceptances->end() && cover->snooze &&
-                         cover->drift == row.item.id && cover->author.starts_with(rule_author(""));
-    step.put_off_by = by_rule ? cover->id : 0;
+    const auto cover = row.item.acceptance == 0 ? Result<std::optional<Acceptance>>(std::nullopt)
+                                                : snapshot.find_acceptance(row.item.acceptance);
+    if (!cover) {
+      return cover.error();
+    }
+    const bool by_rule = *cover && is_by_rule(**cover);
+    step.put_off_by = by_rule ? *cover : std::nullopt;
     const bool in_vain = !ruling->is_final && now - row.item.opened_at >= kWaitForRecords;
     const auto expected = in_vain ? std::nullopt : ruling->expectation;
     const bool accepts = expected && expected->effect == Effect::kAccept;
@@ -788,7 +843,7 @@ DriftFacts facts_of(const core::DriftRow& row) {
 Result<bool> has_file_adopted(core::Snapshot& snapshot,
                               const std::vector<Acceptance>& wanted,
                               core::Time now) {
-  auto stored = snapshot.acceptances(/*in_force_only=*/true);
+  auto stored = snapshot.general_acceptances();
   if (!stored) {
     return stored.error();
   }

@@ -35,7 +35,7 @@ struct RuleStep {
   bool uncovers = false;                           // what the rule put off is open
   core::Severity severity = core::Severity::kLow;  // from now on
   bool is_final = false;                           // it waits no longer
-  std::int64_t put_off_by = 0;                     // the acceptance by which a rule put it off
+  std::optional<core::Acceptance> put_off_by;      // by a rule
 };
 
 /// The decisions that are due: where what is known of a change is another than when its drift
@@ -103,7 +103,8 @@ class DriftBook {
  private:
   struct Comparison;
 
-  core::Result<const std::vector<core::Acceptance>*> in_force();
+  /// Those in force that are not of one item.
+  core::Result<const std::vector<core::Acceptance>*> general();
   core::Result<std::optional<core::DriftItem>> open_item(std::int64_t resource,
                                                          core::DriftKind kind,
                                                          std::int64_t check,
@@ -126,7 +127,15 @@ class DriftBook {
   core::Status carry_out(const RuleStep& step);
   /// Whether what a flapping item is about can be seen, so that it is away for certain.
   core::Result<bool> is_seen_away(std::int64_t id);
-  core::Result<std::int64_t> cover_item(const core::DriftRow& row, core::Acceptance acceptance);
+  /// Stores an acceptance of the item.
+  core::Result<core::Acceptance> put_for_item(const core::DriftRow& row,
+                                              core::Acceptance acceptance);
+  /// Somebody has decided about an item that is undecided.
+  core::Status cover_in_place(const core::DriftRow& row, const core::Acceptance& acceptance);
+  /// Whether an item is open, or only put off by a rule.
+  core::Result<bool> is_undecided(const core::DriftRow& row);
+  /// No rule decides about it any more, and none puts it off.
+  core::Status end_waiting(const core::DriftItem& item);
   /// The row's item, in place of the item `replaces`; 0: of none.
   core::Status open(core::DriftRow row, std::int64_t replaces = 0);
   core::Status whole_resource(const DriftSubject& resource,
@@ -146,7 +155,7 @@ class DriftBook {
   const core::CycleChanges* changes_;
   std::span<const core::ExpectedRule> expected_;
   core::FlappingRule flapping_;
-  std::optional<std::vector<core::Acceptance>> in_force_;
+  std::optional<std::vector<core::Acceptance>> general_;
   std::map<std::string, std::vector<std::string>> management_groups_;  // by subscription
 };
 

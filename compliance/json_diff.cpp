@@ -21,7 +21,7 @@ namespace {
 using Value = std::optional<element>;
 using Elements = std::vector<element>;
 
-constexpr std::size_t kMaxSegment = 200;
+constexpr std::size_t kMaxSegment = 1024;  // beyond any resource id, which names an element
 constexpr std::array<std::string_view, 3> kIdentities = {"id", "name", "key"};
 
 /// At most `size` bytes, never half a character; what is cut off is told by its digest.

@@ -159,9 +159,6 @@ class CycleJudge {
     if (auto done = drift_.end_flapping(); !done) {
       return done;
     }
-    if (auto done = drift_.decide_expected(); !done) {
-      return done;
-    }
     for (const auto& change : changes_->resources) {
       if (auto done = mark_change(change); !done) {
         return done;

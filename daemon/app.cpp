@@ -572,6 +572,9 @@ net::Task<void> App::decide_expected() {
     return steps ? Result<bool>(!steps->empty()) : steps.error();
   };
   const auto due = co_await net::offload(cpu_.executor(), std::move(job));
+  if (!due) {
+    log_->error("acceptance_failed", {{core::log_field::kError, due.error().message}});
+  }
   if (!due || !*due || stopping_) {
     co_return;
   }

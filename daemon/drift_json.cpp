@@ -117,24 +117,6 @@ json acceptance_json(const core::Acceptance& acceptance) {
           {"ended_at", time_or_null(acceptance.ended_at)}};
 }
 
-DriftRenderer::DriftRenderer(core::Snapshot& snapshot,
-                             const std::vector<std::string>& owner_tags,
-                             std::map<std::int64_t, core::Acceptance> acceptances)
-    : snapshot_(&snapshot), owner_tags_(&owner_tags), acceptances_(std::move(acceptances)) {}
-
-Result<DriftRenderer> DriftRenderer::make(core::Snapshot& snapshot,
-                                          const std::vector<std::string>& owner_tags) {
-  auto all = snapshot.acceptances(/*in_force_only=*/false);
-  if (!all) {
-    return all.error();
-  }
-  std::map<std::int64_t, core::Acceptance> by_id;
-  for (auto& acceptance : *all) {
-    by_id.emplace(acceptance.id, std::move(acceptance));
-  }
-  return DriftRenderer(snapshot, owner_tags, std::move(by_id));
-}
-
 Result<std::string> DriftRenderer::owner(const std::string& key) {
   if (owner_tags_->empty()) {
     return std::string();
@@ -172,6 +154,10 @@ Result<std::string> DriftRenderer::owner(const std::string& key) {
 Result<json> DriftRenderer::render(const core::DriftRow& row) {
   auto owner = this->owner(row.resource_key);
   auto attribution = compliance::attribution_of(*snapshot_, row);
+  auto covered_by = acceptance(row.item.acceptance);
+  if (!covered_by) {
+    return covered_by.error();
+  }
   json unreadable = nullptr;
   for (const auto* error :
        {owner ? nullptr : &owner.error(), attribution ? nullptr : &attribution.error()}) {
@@ -204,12 +190,23 @@ Result<json> DriftRenderer::render(const core::DriftRow& row) {
       {"resolved_at", time_or_null(row.item.resolved_at)},
       {"flapping", row.item.flapping},
       {"quiet_since", time_or_null(row.item.quiet_since)},
-      {"acceptance", acceptance(row.item.acceptance)}};
+      {"acceptance", *std::move(covered_by)}};
 }
 
-json DriftRenderer::acceptance(std::int64_t id) const {
-  const auto found = acceptances_.find(id);
-  return found == acceptances_.end() ? json(nullptr) : acceptance_json(found->second);
+Result<json> DriftRenderer::acceptance(std::int64_t id) {
+  if (id == 0) {
+    return json(nullptr);
+  }
+  const auto [entry, is_new] = acceptances_.try_emplace(id);
+  if (is_new) {
+    const auto found = snapshot_->find_acceptance(id);
+    if (!found) {
+      acceptances_.erase(entry);
+      return found.error();
+    }
+    entry->second = *found ? acceptance_json(**found) : json(nullptr);
+  }
+  return entry->second;
 }
 
 Result<DriftPage> read_drift(core::Snapshot& snapshot,

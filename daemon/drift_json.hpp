@@ -26,25 +26,22 @@ namespace plumbline::daemon {
 class DriftRenderer {
  public:
   /// Both must outlive it.
-  [[nodiscard]] static core::Result<DriftRenderer> make(core::Snapshot& snapshot,
-                                                        const std::vector<std::string>& owner_tags);
+  DriftRenderer(core::Snapshot& snapshot, const std::vector<std::string>& owner_tags)
+      : snapshot_(&snapshot), owner_tags_(&owner_tags) {}
 
   /// With acceptance, owner, and who changed it, or when at the earliest and latest. Where a body
   /// that says so is damaged, `unreadable` tells, and the rest is told all the same.
   [[nodiscard]] core::Result<nlohmann::json> render(const core::DriftRow& row);
   /// What covers an item; null: nothing.
-  [[nodiscard]] nlohmann::json acceptance(std::int64_t id) const;
+  [[nodiscard]] core::Result<nlohmann::json> acceptance(std::int64_t id);
 
  private:
-  DriftRenderer(core::Snapshot& snapshot,
-                const std::vector<std::string>& owner_tags,
-                std::map<std::int64_t, core::Acceptance> acceptances);
   core::Result<std::string> owner(const std::string& key);
 
   core::Snapshot* snapshot_;
   const std::vector<std::string>* owner_tags_;
-  std::map<std::int64_t, core::Acceptance> acceptances_;
-  std::map<std::string, std::string> owners_;  // by key
+  std::map<std::int64_t, nlohmann::json> acceptances_;  // those that were asked for
+  std::map<std::string, std::string> owners_;           // by key
 };
 
 /// What of drift is wanted beyond what the store can choose by. Texts in any letters; empty: any.

@@ -101,6 +101,10 @@ class TimelineMaker {
     for (const auto& event : std::views::reverse(*events)) {
       const bool is_move =
           event.step == core::DriftStep::kOpened || event.step == core::DriftStep::kChanged;
+      auto covered_by = renderer_->acceptance(event.acceptance);
+      if (!covered_by) {
+        return covered_by.error();
+      }
       add(event.at,
           json{
               {"entry", "drift"},
@@ -116,7 +120,7 @@ class TimelineMaker {
               {"old", row.item.old_value},
               {"new", row.item.new_value},
               {"change", is_move && *attribution ? attribution_json(**attribution) : json(nullptr)},
-              {"acceptance", renderer_->acceptance(event.acceptance)}});
+              {"acceptance", *std::move(covered_by)}});
     }
     return core::Status::ok();
   }

@@ -120,12 +120,9 @@ Status Notifications::connect(const config::Settings& settings,
   const auto make_facts =
       [this](core::Snapshot& snapshot) -> Result<std::unique_ptr<events::Facts>> {
     auto summary = parts_.summary();
-    auto renderer = DriftRenderer::make(snapshot, summary->baseline->owner_tags);
-    if (!renderer) {
-      return renderer.error();
-    }
+    DriftRenderer renderer(snapshot, summary->baseline->owner_tags);
     return std::unique_ptr<events::Facts>(
-        std::make_unique<StoredFacts>(*std::move(renderer), std::move(summary)));
+        std::make_unique<StoredFacts>(std::move(renderer), std::move(summary)));
   };
   std::vector<std::unique_ptr<events::Sink>> sinks;
   for (const auto& webhook : settings.events.webhooks) {

@@ -103,7 +103,9 @@ Result<std::optional<Event>> make_step(core::Snapshot& snapshot,
   if (!rows) {
     return rows.error();
   }
-  if (rows->empty() || rows->front().item.severity < filter.min_severity) {
+  // Who was told that it opened is told how it ends, whatever a rule has made of it.
+  if (rows->empty() || std::max(rows->front().item.severity, rows->front().item.opened_severity) <
+                           filter.min_severity) {
     return std::optional<Event>();
   }
   const auto row = after_step(std::move(rows->front()), step);
@@ -141,6 +143,9 @@ core::DriftRow after_step(core::DriftRow row, const core::DriftEventRow& event) 
   const bool covers = event.acceptance != 0 && event.step != DriftStep::kReopened &&
                       event.step != DriftStep::kResolved;
   row.item.acceptance = covers ? event.acceptance : 0;
+  if (event.step == DriftStep::kOpened || event.step == DriftStep::kChanged) {
+    row.item.severity = row.item.opened_severity;
+  }
   if (event.step == DriftStep::kResolved) {
     row.state = DriftState::kResolved;
     return row;

@@ -127,6 +127,9 @@ net::Task<void> Outbox::run(std::size_t sink) {
       co_await lane->wake.wait_for(kLookAgain);
     }
   }
+  if (const auto kept = co_await keep(lane); !kept) {
+    store_failed(*lane, kept.error());
+  }
   lane->ended.set();
 }
 
@@ -218,7 +221,7 @@ net::Task<std::optional<milliseconds>> Outbox::round(std::size_t sink) {
       co_return store_failed(*lane, kept.error());
     }
   }
-  if (std::exchange(lane->store_failures, 0) > 0) {
+  if (std::exchange(lane->store_failures, 0) > 0 && lane->failures == 0) {
     const std::lock_guard lock(mutex_);
     lane->status.last_error.clear();
     lane->status.next_attempt_at.reset();
@@ -288,6 +291,7 @@ milliseconds Outbox::failed(Lane& lane,
 
 milliseconds Outbox::store_failed(Lane& lane, const core::Error& error) {
   ++lane.store_failures;
+  lane.failing_since.reset();  // nothing is offered meanwhile
   const auto wait = backoff(lane.store_failures, parts_.chance(), std::nullopt);
   parts_.log.error("outbox_failed",
                    {{core::log_field::kSink, lane.name}, {core::log_field::kError, error.message}});

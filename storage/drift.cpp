@@ -22,8 +22,8 @@ constexpr std::string_view kItem =
     "d.id, d.kind, d.check_id, d.resource_id, d.path, d.old_value, d.new_value, "
     "coalesce(d.rated, d.severity), d.opened_cycle, d.opened_at, d.acceptance_id, "
     "d.resolved_cycle, d.resolved_at, d.old_version, d.new_version, d.flapping, d.quiet_since, "
-    "d.awaits_records";
-constexpr int kAfterItem = 18;
+    "d.awaits_records, d.severity";
+constexpr int kAfterItem = 19;
 
 DriftItem read_item(const Statement& row) {
   DriftItem item;
@@ -49,6 +49,7 @@ DriftItem read_item(const Statement& row) {
     item.quiet_since = core::from_micros(row.integer(16));
   }
   item.awaits_records = row.integer(17) != 0;
+  item.opened_severity = core::parse_severity(row.text(18)).value_or(core::Severity::kLow);
   return item;
 }
 
@@ -100,6 +101,10 @@ core::DriftEventRow read_event(const Statement& row) {
 constexpr std::string_view kEvents =
     "SELECT id, cycle, at, step, drift_id, acceptance_id, "
     "(SELECT a.snooze FROM acceptance a WHERE a.id = acceptance_id) FROM drift_event";
+
+constexpr std::string_view kAcceptances =
+    "SELECT id, cycle, accepted_at, name, kind, scope, type, path, assignment, reference, "
+    "up_to_cycle, snooze, reason, author, expires_at, ended_at, drift_id FROM acceptance";
 
 core::Acceptance read_acceptance(const Statement& row) {
   core::Acceptance out;
@@ -257,8 +262,8 @@ Status DriftWriter::end_item(std::int64_t id) {
   }
   return connection_
       ->prepare(
-          "UPDATE drift SET resolved_cycle = ?, resolved_at = ?, "
-          "quiet_since = NULL WHERE id = ?")
+          "UPDATE drift SET resolved_cycle = ?, resolved_at = ?, quiet_since = NULL, "
+          "awaits_records = 0 WHERE id = ?")
       .bind(1, cycle_)
       .bind(2, core::to_micros(now_))
       .bind(3, id)
@@ -456,6 +461,9 @@ Result<std::vector<core::DriftRow>> SnapshotReads<Base>::drift(const core::Drift
   if (filter.awaits_records) {
     sql += " AND d.awaits_records = 1 AND d.resolved_cycle IS NULL";
   }
+  if (filter.acceptance != 0) {
+    sql += fmt::format(" AND d.acceptance_id = {} AND d.resolved_cycle IS NULL", filter.acceptance);
+  }
   if (!filter.states.empty()) {
     std::string any;
     for (const auto state : filter.states) {
@@ -532,12 +540,36 @@ Result<std::vector<core::DriftEventRow>> SnapshotReads<Base>::drift_events_since
 
 template <class Base>
 Result<std::vector<core::Acceptance>> SnapshotReads<Base>::acceptances(bool in_force_only) {
-  const Use use(connection_->prepare(
-      "SELECT id, cycle, accepted_at, name, kind, scope, type, path, assignment, reference, "
-      "up_to_cycle, snooze, reason, author, expires_at, ended_at, drift_id FROM acceptance "
-      "WHERE ?1 = 0 OR ended_cycle IS NULL ORDER BY id"));
-  use->bind(1, std::int64_t{in_force_only ? 1 : 0});
+  const Use use(connection_->prepare(fmt::format(
+      "{}{} ORDER BY id", kAcceptances, in_force_only ? " WHERE ended_cycle IS NULL" : "")));
   return all_rows<core::Acceptance>(*use, read_acceptance);
+}
+
+template <class Base>
+Result<std::vector<core::Acceptance>> SnapshotReads<Base>::general_acceptances() {
+  const Use use(connection_->prepare(
+      fmt::format("{} WHERE ended_cycle IS NULL AND drift_id IS NULL ORDER BY id", kAcceptances)));
+  return all_rows<core::Acceptance>(*use, read_acceptance);
+}
+
+template <class Base>
+Result<std::vector<core::Acceptance>> SnapshotReads<Base>::expired_acceptances(core::Time now) {
+  const Use use(connection_->prepare(fmt::format(
+      "{} WHERE ended_cycle IS NULL AND expires_at IS NOT NULL AND expires_at <= ? ORDER BY id",
+      kAcceptances)));
+  use->bind(1, core::to_micros(now));
+  return all_rows<core::Acceptance>(*use, read_acceptance);
+}
+
+template <class Base>
+Result<std::optional<core::Acceptance>> SnapshotReads<Base>::find_acceptance(std::int64_t id) {
+  const Use use(connection_->prepare(fmt::format("{} WHERE id = ?", kAcceptances)));
+  use->bind(1, id);
+  const auto row = use->step();
+  if (!row) {
+    return row.error();
+  }
+  return *row ? std::optional(read_acceptance(*use)) : std::nullopt;
 }
 
 template Result<std::vector<core::DriftRow>> SnapshotReads<core::Snapshot>::drift(
@@ -563,6 +595,17 @@ template Result<std::vector<core::DriftEventRow>> SnapshotReads<core::Snapshot>:
 template Result<std::vector<core::DriftEventRow>>
     SnapshotReads<core::JudgeView>::drift_events_since(core::Time);
 template Result<std::vector<core::Acceptance>> SnapshotReads<core::Snapshot>::acceptances(bool);
+template Result<std::vector<core::Acceptance>> SnapshotReads<core::Snapshot>::general_acceptances();
+template Result<std::vector<core::Acceptance>> SnapshotReads<core::Snapshot>::expired_acceptances(
+    core::Time);
+template Result<std::optional<core::Acceptance>> SnapshotReads<core::Snapshot>::find_acceptance(
+    std::int64_t);
 template Result<std::vector<core::Acceptance>> SnapshotReads<core::JudgeView>::acceptances(bool);
+template Result<std::vector<core::Acceptance>>
+SnapshotReads<core::JudgeView>::general_acceptances();
+template Result<std::vector<core::Acceptance>> SnapshotReads<core::JudgeView>::expired_acceptances(
+    core::Time);
+template Result<std::optional<core::Acceptance>> SnapshotReads<core::JudgeView>::find_acceptance(
+    std::int64_t);
 
 }  // namespace plumbline::storage

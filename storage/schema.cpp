@@ -248,6 +248,10 @@ ALTER TABLE drift ADD COLUMN quiet_since INTEGER;
 -- one still may.
 ALTER TABLE drift ADD COLUMN rated TEXT;
 ALTER TABLE drift ADD COLUMN awaits_records INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX acceptance_general ON acceptance(id)
+  WHERE ended_cycle IS NULL AND drift_id IS NULL;
+CREATE INDEX acceptance_expiry ON acceptance(expires_at)
+  WHERE ended_cycle IS NULL AND expires_at IS NOT NULL;
 CREATE INDEX drift_awaiting ON drift(id) WHERE awaits_records = 1;
 CREATE INDEX drift_event_by_time ON drift_event(at);
 -- By the minute in which it opened.

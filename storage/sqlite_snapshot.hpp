@@ -60,6 +60,9 @@ class SnapshotReads : public Base {
   core::Result<std::vector<core::DeadLetter>> dead_letters(std::size_t limit) override;
   core::Result<std::int64_t> count_dead_letters(std::string_view sink) override;
   core::Result<std::vector<core::Acceptance>> acceptances(bool in_force_only) override;
+  core::Result<std::vector<core::Acceptance>> general_acceptances() override;
+  core::Result<std::vector<core::Acceptance>> expired_acceptances(core::Time now) override;
+  core::Result<std::optional<core::Acceptance>> find_acceptance(std::int64_t id) override;
   core::Result<std::vector<core::TransitionRow>> transitions(std::size_t limit,
                                                              std::int64_t before) override;
   core::Result<std::vector<core::VersionRow>> versions(std::string_view key) override;

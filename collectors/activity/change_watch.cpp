@@ -245,6 +245,10 @@ net::Task<void> ChangeWatch::read_feed(std::shared_ptr<Poll> poll, core::TablePl
   }
   seen_[source].forget_before(window.since - kFeedOverlap);
   if (may_move) {
+    const auto known = co_await watermark(core::whole_since(source));
+    if (read->lost || !window.gap.empty() || !known || !*known) {
+      poll->positions.emplace_back(core::whole_since(source), read->lost ? now : window.since);
+    }
     poll->positions.emplace_back(source, now);
   }
   parts_.metrics.set_success(
@@ -555,6 +559,10 @@ net::Task<void> ChangeWatch::read_activity(std::shared_ptr<Poll> poll, std::stri
     co_return;
   }
   std::ranges::move(events, std::back_inserter(poll->changes));
+  const auto known = co_await watermark(core::whole_since(source));
+  if (!known || !*known || !*position || since > **position) {
+    poll->positions.emplace_back(core::whole_since(source), since);
+  }
   poll->positions.emplace_back(source, now);
 }
 
@@ -563,6 +571,7 @@ net::Task<void> ChangeWatch::take_events(std::shared_ptr<Poll> poll,
   struct Concerned {
     core::ChangeRecord change;
     DetailList list;
+    bool is_shown = false;  // by the list as it was read last
   };
 
   auto concerned = std::make_shared<std::vector<Concerned>>();
@@ -588,15 +597,16 @@ net::Task<void> ChangeWatch::take_events(std::shared_ptr<Poll> poll,
   const auto ahead = parts_.azure.azure_now() - parts_.clock.now();
   auto job = [store = &parts_.store, concerned, ahead]() {
     auto snapshot = store->snapshot();
-    std::erase_if(*concerned, [&](const Concerned& item) {
+    std::erase_if(*concerned, [&](Concerned& item) {
       if (!snapshot) {
         return false;  // asking once more than needed does no harm
       }
       const auto& key = item.list.first;
       const auto evidence = (*snapshot)->evidence(core::detail_evidence_key(key));
       if (evidence && *evidence) {
-        return (*evidence)->complete &&
-               (*evidence)->observed_at + ahead >= item.change.at + kListShowsChange;
+        item.is_shown = (*evidence)->complete &&
+                        (*evidence)->observed_at + ahead >= item.change.at + kListShowsChange;
+        return false;
       }
       // Of a resource that is not collected, nothing else is.
       const auto parent = (*snapshot)->find(core::detail_parent_key(key, item.list.second.type));
@@ -606,10 +616,13 @@ net::Task<void> ChangeWatch::take_events(std::shared_ptr<Poll> poll,
   };
   co_await net::offload(parts_.cpu, std::move(job));
   for (auto& item : *concerned) {
-    parts_.log.info("details_stale",
-                    {{core::log_field::kResourceId, item.list.first},
-                     {core::log_field::kKind, item.change.kind}});
-    stale_.insert_or_assign(item.list.first, std::pair(item.list.second, poll->at));
+    if (!item.is_shown) {
+      parts_.log.info("details_stale",
+                      {{core::log_field::kResourceId, item.list.first},
+                       {core::log_field::kKind, item.change.kind}});
+      stale_.insert_or_assign(item.list.first, std::pair(item.list.second, poll->at));
+    }
+    // It tells who it was, also where the list is known already.
     poll->changes.push_back(std::move(item.change));
   }
 }

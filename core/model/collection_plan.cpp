@@ -318,6 +318,10 @@ std::string activity_source(std::string_view subscription) {
   return std::string("activity:").append(subscription);
 }
 
+std::string whole_since(std::string_view source) {
+  return std::string(source).append("|whole");
+}
+
 ChangeSource change_source_of(std::string_view key, std::string_view lower_type, bool is_detail) {
   const auto table =
       is_detail ? std::string_view() : change_table_of(resource_graph_table(lower_type));

@@ -57,6 +57,8 @@ inline constexpr std::chrono::minutes kActivityLateness{20};
 /// The name under which is kept how far a change table, or a subscription's activity log, was read.
 [[nodiscard]] std::string feed_source(std::string_view change_table);
 [[nodiscard]] std::string activity_source(std::string_view subscription);
+/// The name under which is kept since when every record of a source was read: a gap moves it.
+[[nodiscard]] std::string whole_since(std::string_view source);
 
 /// The api-version for an ARM list that Resource Graph does not hold; empty for other types.
 [[nodiscard]] std::string_view detail_api_version(std::string_view lower_type) noexcept;

@@ -38,8 +38,9 @@ struct DriftItem {
   std::string old_value;  // JSON text, bounded; empty: the property or resource was absent
   std::string new_value;  // JSON text, bounded; empty: the property or resource is gone
   Severity severity = Severity::kLow;
-  std::int64_t old_version = 0;  // the agreed one; 0: none, or from before schema 4
-  std::int64_t new_version = 0;  // that shows it
+  Severity opened_severity = Severity::kLow;  // before a rule decided
+  std::int64_t old_version = 0;               // the agreed one; 0: none, or from before schema 4
+  std::int64_t new_version = 0;               // that shows it
   std::int64_t opened_cycle = 0;
   Time opened_at;
   std::int64_t acceptance = 0;      // what covers it; 0: nothing

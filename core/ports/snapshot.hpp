@@ -93,6 +93,7 @@ struct DriftFilter {
   std::string type;
   std::string subscription;
   bool awaits_records = false;  // only what is not resolved and does
+  std::int64_t acceptance = 0;  // only what it covers, and is not resolved
   std::int64_t id = 0;
   std::int64_t before = 0;
   std::size_t limit = 100;
@@ -380,6 +381,11 @@ class Snapshot : public ResourceReads {
   virtual Result<std::int64_t> count_dead_letters(std::string_view sink) = 0;
   /// In the order in which they were made.
   virtual Result<std::vector<Acceptance>> acceptances(bool in_force_only) = 0;
+  /// Those in force that are not of one item.
+  virtual Result<std::vector<Acceptance>> general_acceptances() = 0;
+  /// Those in force whose time has come.
+  virtual Result<std::vector<Acceptance>> expired_acceptances(Time now) = 0;
+  virtual Result<std::optional<Acceptance>> find_acceptance(std::int64_t id) = 0;
   /// The latest first; of those with a row below `before`.
   virtual Result<std::vector<TransitionRow>> transitions(std::size_t limit,
                                                          std::int64_t before = kNoBound) = 0;

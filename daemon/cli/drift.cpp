@@ -178,10 +178,7 @@ Result<json> list_drift(const config::Settings& settings, const DriftListOptions
   if (!snapshot) {
     return snapshot.error();
   }
-  auto renderer = DriftRenderer::make(**snapshot, settings.drift.rules.owner_tags);
-  if (!renderer) {
-    return renderer.error();
-  }
+  DriftRenderer renderer(**snapshot, settings.drift.rules.owner_tags);
   DriftWish wish{.owner = options.owner, .actor = options.actor, .control = nullptr};
   std::shared_ptr<const compliance::Baseline> baseline;
   std::optional<compliance::ConcernedChecks> of_control;
@@ -200,7 +197,7 @@ Result<json> list_drift(const config::Settings& settings, const DriftListOptions
   filter->limit = kRowsAtOnce;
   json rows = json::array();
   for (;;) {
-    auto page = read_drift(**snapshot, *renderer, *filter, wish, kRowsAtOnce);
+    auto page = read_drift(**snapshot, renderer, *filter, wish, kRowsAtOnce);
     if (!page) {
       return page.error();
     }

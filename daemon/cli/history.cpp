@@ -155,9 +155,8 @@ Result<json> ask(const config::Settings& settings, const HistoryOptions& options
   }
   const auto key = core::resource_key(options.resource);
   if (options.at.empty()) {
-    auto renderer = DriftRenderer::make(**snapshot, settings.drift.rules.owner_tags);
-    return renderer ? history_json(**snapshot, *renderer, key, kMostRows)
-                    : Result<json>(renderer.error());
+    DriftRenderer renderer(**snapshot, settings.drift.rules.owner_tags);
+    return history_json(**snapshot, renderer, key, kMostRows);
   }
   const auto at = core::parse_rfc3339(options.at);
   if (!at) {

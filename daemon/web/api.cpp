@@ -811,16 +811,13 @@ class Api {
       return filter.error();
     }
     filter->limit = limit();
-    auto renderer = DriftRenderer::make(*snapshot_, summary_->baseline->owner_tags);
-    if (!renderer) {
-      return renderer.error();
-    }
+    DriftRenderer renderer(*snapshot_, summary_->baseline->owner_tags);
     DriftWish wish{.owner = parameter("owner"), .actor = parameter("actor"), .control = nullptr};
     std::optional<compliance::ConcernedChecks> of_control;
     if (const auto control = parameter("control"); !control.empty()) {
       wish.control = &of_control.emplace(*summary_->baseline, control);
     }
-    auto page = read_drift(*snapshot_, *renderer, *filter, wish, kMaxDriftScanned);
+    auto page = read_drift(*snapshot_, renderer, *filter, wish, kMaxDriftScanned);
     if (!page) {
       return page.error();
     }
@@ -887,11 +884,8 @@ class Api {
 
   Result<json> history() {
     const auto key = core::resource_key(parameter("id"));
-    auto renderer = DriftRenderer::make(*snapshot_, summary_->baseline->owner_tags);
-    if (!renderer) {
-      return renderer.error();
-    }
-    auto timeline = timeline_json(*snapshot_, *renderer, key, limit());
+    DriftRenderer renderer(*snapshot_, summary_->baseline->owner_tags);
+    auto timeline = timeline_json(*snapshot_, renderer, key, limit());
     if (!timeline) {
       return timeline.error();
     }

@@ -685,3 +685,24 @@ TEST_CASE_FIXTURE(Fixture,
   poll();
   CHECK(body(vault("b")).contains("2"));
 }
+
+TEST_CASE_FIXTURE(Fixture, "a late event about a list that was read meanwhile tells who it was") {
+  const std::string list = vault("a") + kSettings;
+  const auto records = [&] {
+    return opened.store->snapshot().value()->change_records(list + "/x", 10).value().size();
+  };
+  pass();
+  poll_activity();
+  const auto other_at = clock.now() + 30s;
+  tenant.settings[list] = R"({"id":"x"})";
+  tenant.event(list + "/x", "Microsoft.Insights/diagnosticSettings/write");
+  clock.advance(5min);
+  poll_activity();
+  CHECK(records() == 1);
+  clock.advance(5min);
+  tenant.event(list + "/x",
+               "Microsoft.Insights/diagnosticSettings/write",
+               std::chrono::duration_cast<std::chrono::seconds>(clock.now() - other_at));
+  poll_activity();
+  CHECK(records() == 2);
+}

@@ -152,7 +152,15 @@ class JudgeFixture {
 
   /// How far Azure's change feed has been read.
   JudgeFixture& read_to(core::Time position) {
-    REQUIRE(opened_.store->put_watermarks({{"arg:resourcechanges", position}}));
+    REQUIRE(opened_.store->put_watermarks(
+        {{"arg:resourcechanges", position},
+         {core::whole_since("arg:resourcechanges"), core::from_micros(1)}}));
+    return *this;
+  }
+
+  /// Since when every record of it was read.
+  JudgeFixture& whole_since(core::Time position) {
+    REQUIRE(opened_.store->put_watermarks({{core::whole_since("arg:resourcechanges"), position}}));
     return *this;
   }
 
@@ -227,7 +235,7 @@ class JudgeFixture {
     auto cycle = opened_.store->begin_cycle("acceptance", "drift");
     auto report =
         (*cycle)->commit(true, [&](core::JudgeView& view, const core::CycleChanges& changes) {
-          compliance::DriftBook book(view, changes);
+          compliance::DriftBook book(view, changes, baseline->expected, baseline->flapping);
           change(book);
           return core::Status::ok();
         });

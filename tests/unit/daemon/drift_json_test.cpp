@@ -29,13 +29,12 @@ struct Fixture : tests::JudgeFixture {
                                                 std::size_t limit,
                                                 std::size_t most) {
     const auto state = snapshot();
-    auto renderer = daemon::DriftRenderer::make(*state, owner_tags);
-    REQUIRE(renderer);
+    daemon::DriftRenderer renderer(*state, owner_tags);
     core::DriftFilter filter;
     filter.limit = limit;
     std::vector<std::string> names;
     for (int pages = 1;; ++pages) {
-      const auto page = daemon::read_drift(*state, *renderer, filter, wish, most);
+      const auto page = daemon::read_drift(*state, renderer, filter, wish, most);
       REQUIRE(page);
       CHECK(page->rows.size() <= limit);
       for (const auto& row : page->rows) {
@@ -87,9 +86,8 @@ TEST_CASE_FIXTURE(Fixture, "a timeline has the latest first, also of what came b
   gone(key).commit();
   workspace("w0", "Disabled").commit();
   const auto state = snapshot();
-  auto renderer = daemon::DriftRenderer::make(*state, owner_tags);
-  REQUIRE(renderer);
-  const auto whole = daemon::timeline_json(*state, *renderer, key, 100);
+  daemon::DriftRenderer renderer(*state, owner_tags);
+  const auto whole = daemon::timeline_json(*state, renderer, key, 100);
   REQUIRE(whole);
   CHECK_FALSE(whole->more);
   std::string entries;
@@ -105,12 +103,12 @@ TEST_CASE_FIXTURE(Fixture, "a timeline has the latest first, also of what came b
         "drift transition transition version ");
   // It had gone in between: nothing says when the version that came back was made.
   CHECK(whole->entries.at(3).at("change").at("not_before").is_null());
-  const auto cut = daemon::timeline_json(*state, *renderer, key, 4);
+  const auto cut = daemon::timeline_json(*state, renderer, key, 4);
   REQUIRE(cut);
   CHECK(cut->more);
   REQUIRE(cut->entries.size() == 4);
   for (std::size_t i = 0; i < 4; ++i) {
     CHECK(cut->entries[i] == whole->entries[i]);
   }
-  CHECK(daemon::timeline_json(*state, *renderer, workspace_key("none"), 4)->entries.empty());
+  CHECK(daemon::timeline_json(*state, renderer, workspace_key("none"), 4)->entries.empty());
 }

@@ -142,6 +142,24 @@ TEST_CASE_FIXTURE(Fixture, "a receiver that wants one family is not led through 
   CHECK(compliance.pending.count == 3);
 }
 
+TEST_CASE_FIXTURE(Fixture, "who was told that it opened is told its end, however low it is rated") {
+  fails({1});
+  cycle({0}, [&](core::JudgeView& view, const std::vector<std::int64_t>&) {
+    core::DriftFilter only;
+    only.id = last_item;
+    REQUIRE(view.rate_drift(view.drift(only)->front().item, core::Severity::kMedium));
+  });
+  resolve(last_item);
+  std::vector<std::pair<std::string, core::Severity>> told;
+  for (const auto& event : read({}, {true, false, core::Severity::kHigh}).events) {
+    told.emplace_back(event.data["step"], event.severity);
+  }
+  CHECK(told ==
+        std::vector<std::pair<std::string, core::Severity>>{{"opened", core::Severity::kHigh},
+                                                            {"downgraded", core::Severity::kMedium},
+                                                            {"resolved", core::Severity::kMedium}});
+}
+
 TEST_CASE("what is no UTF-8 is replaced, not a reason to tell nothing") {
   events::Event event;
   event.subject = "a\xff";

@@ -53,22 +53,28 @@ using Wait = std::optional<std::chrono::milliseconds>;
 struct Fixture : EventStore {
   Fixture() { start(); }
 
+  events::MakeFacts facts() {
+    return [this, make = tests::fake_facts(damaged)](
+               core::Snapshot& view) -> core::Result<std::unique_ptr<events::Facts>> {
+      return is_broken ? core::Error{core::Errc::kBusy, "busy"} : make(view);
+    };
+  }
+
   /// As after the daemon has started again.
   void start() {
     std::vector<std::unique_ptr<events::Sink>> sinks;
     sinks.push_back(std::make_unique<FakeSink>(name, &script, &offered));
-    outbox = std::make_unique<events::Outbox>(
-        events::Outbox::Parts{.store = *opened.store,
-                              .clock = clock,
-                              .log = log,
-                              .metrics = metrics,
-                              .io = io.executor(),
-                              .cpu = cpu.executor(),
-                              .storage = storage.executor(),
-                              .make_facts = tests::fake_facts(damaged),
-                              .external_url = "",
-                              .chance = [] { return 1.0; }},
-        std::move(sinks));
+    outbox = std::make_unique<events::Outbox>(events::Outbox::Parts{.store = *opened.store,
+                                                                    .clock = clock,
+                                                                    .log = log,
+                                                                    .metrics = metrics,
+                                                                    .io = io.executor(),
+                                                                    .cpu = cpu.executor(),
+                                                                    .storage = storage.executor(),
+                                                                    .make_facts = facts(),
+                                                                    .external_url = "",
+                                                                    .chance = [] { return 1.0; }},
+                                              std::move(sinks));
     REQUIRE(outbox->open());
   }
 
@@ -99,6 +105,7 @@ struct Fixture : EventStore {
   events::EventMetrics metrics{registry};
   std::string name = "fake";
   std::string damaged;
+  bool is_broken = false;  // what is stored cannot be read
   FakeSink::Script script = taken;
   Ids offered;
   net::Worker io{"io", 1};  // ends last: what the others have in flight refers to it
@@ -319,4 +326,31 @@ TEST_CASE_FIXTURE(Fixture, "only so many dead letters are kept of a sink") {
   REQUIRE(opened.store->put_sink("fake", {}, letters));
   CHECK(snapshot()->count_dead_letters("fake").value() == 1000);
   CHECK(snapshot()->count_dead_letters("other").value() == 2);
+}
+
+TEST_CASE_FIXTURE(Fixture, "the store is back, the receiver is not") {
+  fails({1});
+  script = [](const events::Event& event) {
+    return tests::row_of(event.id) == "transition-1" ? Outcome{} : failed(event);
+  };
+  run("CREATE TRIGGER full BEFORE INSERT ON sink BEGIN SELECT RAISE(ABORT, 'full'); END");
+  round();
+  run("DROP TRIGGER full");
+  CHECK(round());
+  CHECK(status().last_error == "HTTP status 503");
+  CHECK(status().next_attempt_at);
+}
+
+TEST_CASE_FIXTURE(Fixture, "three days without the store are not the receiver's") {
+  fails({1});
+  script = failed;
+  round();
+  is_broken = true;
+  for (int hour = 0; hour < 73; ++hour) {
+    clock.advance(1h);
+    CHECK(round());
+  }
+  is_broken = false;
+  round();
+  CHECK(status().dead_letters == 0);
 }
