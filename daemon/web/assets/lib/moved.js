@@ -17,9 +17,17 @@ export function driftState(state) {
 
 export const driftLink = (id, ...text) => a(link(['drift', String(id)]), text);
 
+/** Of the id of a list's entry, its name. */
+const segmentText = (part) =>
+  part.includes('~1') ? `/…/${part.slice(part.lastIndexOf('~1') + 2)}` : part;
+
 /** A JSON pointer that may break before a segment, and within one only where it must. */
 export const pathText = (path) =>
-  ident(path.split(/(?=\/)/).map((part, i) => [i > 0 && h('wbr', { key: i }), part]));
+  h(
+    'span',
+    { title: path.includes('~1') ? path : null },
+    ident(path.split(/(?=\/)/).map((part, i) => [i > 0 && h('wbr', { key: i }), segmentText(part)])),
+  );
 
 /** What an item is about, in a few words. */
 export function subject(item) {
