@@ -84,14 +84,19 @@ std::string as_table(const Survey& survey,
       to, "{:>10}  subscriptions, management groups, aliases\n", forecast.manager_requests - lists);
   const bool open = !unforeseen(forecast).empty();
   fmt::format_to(to, "{:>10}  together{}\n", forecast.manager_requests, open ? ", at least" : "");
-  fmt::format_to(to,
-                 "\nFirst pass: at least {} of waiting for {} % of the quotas ({} for Resource "
-                 "Graph, {} for Resource Manager{}); Azure's answers take their time besides.\n",
-                 duration(forecast.graph_time + forecast.manager_time),
-                 settings.quota_percent,
-                 duration(forecast.graph_time),
-                 duration(forecast.manager_time),
-                 open ? ", without what is marked ?" : "");
+  const auto waiting = forecast.graph_time + forecast.manager_time;
+  fmt::format_to(
+      to,
+      "\nFirst pass: {} % of the quotas make it last {}{}. Azure's answers take their time "
+      "besides.\n",
+      settings.quota_percent,
+      waiting.count() == 0
+          ? "no longer"
+          : fmt::format("at least {} ({} for Resource Graph, {} for Resource Manager)",
+                        duration(waiting),
+                        duration(forecast.graph_time),
+                        duration(forecast.manager_time)),
+      open ? ", without what is marked ?" : "");
   fmt::format_to(
       to,
       "Later: the same queries every {}, the same lists every {}; in between {:.1f} "
@@ -121,7 +126,10 @@ std::string as_table(const Survey& survey,
     if (missing.checks.empty()) {
       out += "  no check reads it\n";
     } else {
-      fmt::format_to(to, "  {} checks without evidence there:\n", missing.checks.size());
+      fmt::format_to(
+          to,
+          "  {} without evidence there:\n",
+          missing.checks.size() == 1 ? "1 check" : fmt::format("{} checks", missing.checks.size()));
       for (const auto& reference : missing.checks) {
         fmt::format_to(to, "    {}\n", reference);
       }
