@@ -27,9 +27,6 @@ constexpr std::string_view kSubscriptionsPath = "/subscriptions?api-version=2022
 const std::string kTableSource = "arg:";
 const std::string kDetailsSource = "arm:details";
 constexpr int kMaxPages = 100'000;
-// The only table of which a sweep takes more than it takes to count it.
-constexpr std::string_view kLargestTable = "resources";
-constexpr std::int64_t kWorthCounting = 5'000;
 constexpr std::size_t kMaxChanged = 10'000;
 // Truth 3: a scope that loses more than this share at once has lost its reader, not its resources.
 constexpr double kMassDisappearance = 0.05;
@@ -702,9 +699,7 @@ net::Task<void> Inventory::make_units(std::shared_ptr<Sweep> sweep,
                                       std::vector<core::TablePlan> tables) {
   const auto stored = co_await stored_resources();
   for (auto& table : tables) {
-    // Of the other tables few rows are configuration; counting them would cost more than it gains.
-    const bool counted = table.table == kLargestTable && !sweep->subscriptions.empty() &&
-                         (stored == 0 || stored >= kWorthCounting);
+    const bool counted = !sweep->subscriptions.empty() && is_counted_first(table.table, stored);
     std::vector<GraphPartition> partitions{{sweep->subscriptions, 0, 1, 0}};
     if (counted) {
       auto counts = co_await count_rows(table, sweep->subscriptions);
@@ -759,20 +754,28 @@ net::Task<void> Inventory::compare_counts(std::shared_ptr<Sweep> sweep, core::Ta
   }
 }
 
-net::Task<Status> Inventory::sweep_management_groups() {
+std::optional<core::TablePlan> management_group_table(const core::CollectionPlan& plan) {
   const auto containers =
-      std::ranges::find(plan_.tables,
+      std::ranges::find(plan.tables,
                         core::resource_graph_table(core::kManagementGroupType),
                         [](const core::TablePlan& table) { return std::string_view(table.table); });
   const bool wanted =
-      containers != plan_.tables.end() &&
+      containers != plan.tables.end() &&
       (containers->types.empty() ||
        std::ranges::find(containers->types, core::kManagementGroupType) != containers->types.end());
   if (!wanted) {
+    return std::nullopt;
+  }
+  return core::TablePlan{containers->table, {std::string(core::kManagementGroupType)}};
+}
+
+net::Task<Status> Inventory::sweep_management_groups() {
+  auto table = management_group_table(plan_);
+  if (!table) {
     co_return Status::ok();
   }
-  std::vector<core::TablePlan> tables{
-      {containers->table, {std::string(core::kManagementGroupType)}}};
+  std::vector<core::TablePlan> tables;
+  tables.push_back(*std::move(table));
   co_return co_await sweep({}, std::move(tables));
 }
 

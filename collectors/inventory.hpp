@@ -16,11 +16,16 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 namespace plumbline::collectors {
+
+/// The query for management groups, which no subscription's rows hold; nullopt: the plan has none.
+[[nodiscard]] std::optional<core::TablePlan> management_group_table(
+    const core::CollectionPlan& plan);
 
 struct InventoryOptions {
   std::vector<std::string> subscriptions;      // lower case

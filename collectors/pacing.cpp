@@ -24,6 +24,10 @@ std::chrono::seconds asked_pause(const QuotaTold& told, std::chrono::seconds oth
 
 }  // namespace
 
+std::int64_t graph_allowance(double share, int limit) {
+  return static_cast<std::int64_t>(std::max(1.0, std::floor((limit * share) + 1e-9)));
+}
+
 void GraphQuota::forget_before(Time now) {
   while (!sent_.empty() && sent_.front() + kWindow <= now) {
     sent_.pop_front();
@@ -35,7 +39,7 @@ std::chrono::milliseconds GraphQuota::take(Time now) {
     return until(blocked_until_, now);
   }
   forget_before(now);
-  const auto ours = static_cast<std::size_t>(std::max(1.0, std::floor(limit_ * share_ + 1e-9)));
+  const auto ours = static_cast<std::size_t>(graph_allowance(share_, limit_));
   if (sent_.size() >= ours) {
     return until(sent_[sent_.size() - ours] + kWindow, now);
   }

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <optional>
@@ -18,6 +19,9 @@ struct QuotaTold {
   std::optional<std::chrono::seconds> retry_after;
   bool refused = false;  // status 429
 };
+
+/// How many requests to Resource Graph a share of its quota lets go in one window.
+[[nodiscard]] std::int64_t graph_allowance(double share, int limit = 15);
 
 /// Resource Graph's quota: so many requests of one identity in a window (contracts 2.5). Whether
 /// Azure's window slides or is fixed is not known, so no window of that length, wherever it begins,

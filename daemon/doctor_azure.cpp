@@ -3,7 +3,7 @@
 #include "collectors/resource_manager/arm_list.hpp"
 #include "collectors/resource_manager/permissions.hpp"
 #include "compliance/plan.hpp"
-#include "core/log.hpp"
+#include "daemon/asking.hpp"
 #include "daemon/azure_options.hpp"
 #include "daemon/doctor.hpp"
 #include "daemon/sign_in.hpp"
@@ -11,7 +11,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <prometheus/registry.h>
 
 #include <algorithm>
 #include <map>
@@ -28,28 +27,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr const char* kSubscriptionsPath = "/subscriptions?api-version=2022-12-01";
 constexpr const char* kGraphBody = R"({"query":"resources | project id | take 1"})";
-/// Two requests each: a tenant of thousands would keep whoever asks waiting for minutes.
-constexpr std::size_t kMostSubscriptions = 200;
 constexpr std::size_t kMostPages = 1000;
 constexpr std::size_t kMostNamed = 5;
-
-/// What goes wrong is told as findings.
-class NoLog final : public core::Log {
- public:
-  void write(core::LogLevel /*level*/,
-             std::string_view /*event*/,
-             std::initializer_list<core::LogField> /*fields*/) override {}
-};
-
-/// What collectors need beside Azure, and nobody looks at here.
-struct Surroundings {
-  core::SystemClock clock;
-  NoLog log;
-  std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
-  collectors::CollectorMetrics metrics{*registry};
-};
 
 std::string some_of(const std::vector<std::string>& items) {
   const auto shown = std::min(items.size(), kMostNamed);
@@ -57,18 +37,6 @@ std::string some_of(const std::vector<std::string>& items) {
   return fmt::format("{}{}",
                      fmt::join(first, ", "),
                      items.size() > shown ? fmt::format(" and {} more", items.size() - shown) : "");
-}
-
-/// Everything that is asked for, as actions.
-std::vector<std::string> actions_of(const core::CollectionPlan& plan) {
-  std::set<std::string> types = {"microsoft.resourcegraph/resources"};
-  for (const auto& table : plan.tables) {
-    types.insert(table.types.begin(), table.types.end());
-  }
-  for (const auto& detail : plan.details) {
-    types.insert(detail.type);
-  }
-  return {types.begin(), types.end()};
 }
 
 /// Subscriptions that must be readable: those that are named, and every one ever seen.
@@ -104,9 +72,9 @@ class Examination {
                around.clock,
                around.log,
                around.metrics,
-               impatient(azure_options(settings))),
+               impatient_options(settings)),
         readers_(compliance::readers_of_types(baseline)),
-        types_(actions_of(compliance::make_plan(baseline, settings.inventory_all))) {}
+        types_(types_asked_for(compliance::make_plan(baseline, settings.inventory_all))) {}
 
   net::Task<void> run() {
     const bool reached = co_await reach();
@@ -133,13 +101,6 @@ class Examination {
   [[nodiscard]] std::vector<Finding> take() { return std::move(findings_); }
 
  private:
-  static collectors::AzureClientOptions impatient(collectors::AzureClientOptions options) {
-    options.max_retries = 1;
-    options.base_delay = 500ms;
-    options.max_delay = 5s;
-    return options;
-  }
-
   void add(Finding finding) { findings_.push_back(std::move(finding)); }
 
   /// Whether somebody answers over TLS, without saying who asks; and what time it is there.

@@ -1,6 +1,7 @@
 #include "collectors/resource_graph/partitions.hpp"
 
 #include "collectors/json_answer.hpp"
+#include "core/resource_id.hpp"
 #include "core/text.hpp"
 
 #include <simdjson.h>
@@ -18,6 +19,7 @@ namespace {
 
 // Below this a second query costs more of the quota than it gains in time.
 constexpr std::int64_t kWorthAPiece = 5'000;
+constexpr std::int64_t kWorthCounting = 5'000;
 
 }  // namespace
 
@@ -60,6 +62,47 @@ std::vector<GraphPartition> partitions_of(const std::vector<std::string>& subscr
     out.push_back(std::move(shared));
   }
   return out;
+}
+
+bool is_counted_first(std::string_view table, std::int64_t stored) {
+  // Of the other tables few rows are configuration; counting them would cost more than it gains.
+  return table == kLargestTable && (stored == 0 || stored >= kWorthCounting);
+}
+
+Result<TypeCountPage> parse_type_counts(std::string_view body) {
+  simdjson::dom::parser parser;
+  const auto answer = parse_list(parser, body, "data", "the answer");
+  if (!answer) {
+    return answer.error();
+  }
+  TypeCountPage page;
+  page.skip_token = text_member(answer->root, "$skipToken");
+  if (page.skip_token.empty() &&
+      core::iequals(text_member(answer->root, "resultTruncated"), "true")) {
+    return Error{Errc::kTruncated, "Resource Graph did not give the counts of all types"};
+  }
+  for (const auto row : answer->items) {
+    TypeCount count{core::to_lower(text_member(row, "subscriptionId")),
+                    core::to_lower(text_member(row, "type"))};
+    if (count.type.empty() || row["count_"].get(count.count) != simdjson::SUCCESS) {
+      return Error{Errc::kParse, "a row has no type or no count"};
+    }
+    page.rows.push_back(std::move(count));
+  }
+  return page;
+}
+
+Result<std::string> first_id(std::string_view body) {
+  simdjson::dom::parser parser;
+  const auto answer = parse_list(parser, body, "data", "the answer");
+  if (!answer) {
+    return answer.error();
+  }
+  for (const auto row : answer->items) {
+    const auto id = core::parse_resource_id(text_member(row, "id"));
+    return id ? id->key : std::string();
+  }
+  return std::string();
 }
 
 Result<RowCounts> parse_counts(std::string_view body) {

@@ -28,6 +28,30 @@ using RowCounts = std::map<std::string, std::int64_t, std::less<>>;  // by subsc
 [[nodiscard]] std::vector<GraphPartition> partitions_of(
     const std::vector<std::string>& subscriptions, const RowCounts& counts, std::size_t width);
 
+/// The only table of which a sweep takes more than it takes to count it.
+inline constexpr std::string_view kLargestTable = "resources";
+
+/// Whether a table is counted before it is swept. `stored`: resources that are known.
+[[nodiscard]] bool is_counted_first(std::string_view table, std::int64_t stored);
+
+/// Rows of one type in one subscription.
+struct TypeCount {
+  std::string subscription;  // lower case; empty: above the subscriptions
+  std::string type;          // lower case
+  std::int64_t count = 0;
+};
+
+struct TypeCountPage {
+  std::vector<TypeCount> rows;
+  std::string skip_token;  // empty: the last page
+};
+
+/// Reads a page of the answer to resource_graph_type_count_query.
+[[nodiscard]] core::Result<TypeCountPage> parse_type_counts(std::string_view body);
+
+/// The key of the first row of an answer that has ids; empty where there is none.
+[[nodiscard]] core::Result<std::string> first_id(std::string_view body);
+
 /// Reads the answer to resource_graph_count_query.
 [[nodiscard]] core::Result<RowCounts> parse_counts(std::string_view body);
 

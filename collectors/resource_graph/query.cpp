@@ -62,6 +62,16 @@ std::string resource_graph_count_query(const core::TablePlan& table) {
   return rows_of(table) + " | summarize count() by subscriptionId";
 }
 
+std::string resource_graph_type_count_query(const core::TablePlan& table) {
+  return rows_of(table) +
+         " | summarize count() by subscriptionId, type | order by subscriptionId asc, type asc";
+}
+
+std::string resource_graph_example_query(std::string_view table, std::string_view type) {
+  return rows_of({std::string(table), {std::string(type)}}) +
+         " | project id | order by id asc | take 1";
+}
+
 std::string resource_graph_query_of(std::string_view table, const std::vector<std::string>& ids) {
   return fmt::format("{} | where id in~ {} | order by id asc", table, list_of(ids, id_literal));
 }

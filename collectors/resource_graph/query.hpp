@@ -19,7 +19,14 @@ namespace plumbline::collectors {
 /// How many rows of it there are in each subscription.
 [[nodiscard]] std::string resource_graph_count_query(const core::TablePlan& table);
 
-/// The same for the rows of these ids alone. Ids are quoted, whatever they hold.
+/// And of each type there; in one order, for it may have pages.
+[[nodiscard]] std::string resource_graph_type_count_query(const core::TablePlan& table);
+
+/// The first id of that table and type.
+[[nodiscard]] std::string resource_graph_example_query(std::string_view table,
+                                                       std::string_view type);
+
+/// The rows of these ids alone, in one order. Ids are quoted, whatever they hold.
 [[nodiscard]] std::string resource_graph_query_of(std::string_view table,
                                                   const std::vector<std::string>& ids);
 

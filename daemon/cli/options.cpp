@@ -150,6 +150,18 @@ int run_command_line(int argc, char** argv) {
       "Example: sudo plumbline doctor --online");
   doctor->callback([&] { code = run_doctor(common, online); });
 
+  auto* plan = app.add_subcommand(
+      "plan", "Tell what a first pass will fetch, how long it takes, and what may not be read");
+  add_config(*plan, common);
+  plan->add_option("--format", common.format, "table or json")
+      ->transform(CLI::CheckedTransformer(listings).description("{table,json}"))
+      ->default_str("table");
+  plan->footer(
+      "It asks Azure for counts and for what may be read, and writes nothing.\n"
+      "Exit codes: 0 everything may be read, 1 permissions are missing, 2 it cannot be told.\n"
+      "Example: plumbline plan --config.file=plumbline.yaml --format=json");
+  plan->callback([&] { code = run_plan(common); });
+
   auto* health =
       app.add_subcommand("healthcheck", "Ask a running daemon whether it is healthy and ready");
   add_config(*health, common);

@@ -133,6 +133,7 @@ int run_serve(const CommonOptions& options);
 int run_once(const CommonOptions& options);
 int run_check_config(const CommonOptions& options, bool online);
 int run_doctor(const CommonOptions& options, bool online);
+int run_plan(const CommonOptions& options);
 int run_healthcheck(const CommonOptions& options);
 int run_backup(const CommonOptions& options, const std::string& file);
 int run_restore(const CommonOptions& options, const std::string& file);

@@ -113,8 +113,8 @@ def no_room_for_results(test):
     resource = os.path.join(test.directory("resource"), "x.jsonl")
     write(resource, json.dumps({"id": f"/subscriptions/{PRODUCTION}/resourceGroups/rg/providers/"
                                       "Microsoft.Insights/components/c", "type": "Microsoft.Insights/components"}))
-    commands = [("version",), ("--help",), ("once", "--help"), ("check-config", flag), ("doctor", flag), ("once", flag),
-                ("once", flag, "--format", "html"), ("report", flag), ("report", flag, "--format", "json"),
+    commands = [("version",), ("--help",), ("once", "--help"), ("check-config", flag), ("doctor", flag), ("plan", flag),
+                ("once", flag), ("once", flag, "--format", "html"), ("report", flag), ("report", flag, "--format", "json"),
                 ("report", flag, "--format", "html"), ("report", flag, "--at", "2100-01-01T00:00:00Z"),
                 ("history", flag, "/subscriptions/" + PRODUCTION), ("verify", flag),
                 ("export", flag, "--what", "verdicts"), ("export", flag, "--what", "drift"),

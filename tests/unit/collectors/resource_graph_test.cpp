@@ -158,3 +158,30 @@ TEST_CASE("a table is cut into pieces of about the same size") {
   CHECK_FALSE(collectors::parse_counts(R"({"data":[{"id":"/x"}]})"));
   CHECK_FALSE(collectors::parse_counts(R"({"resultTruncated":"true","data":[]})"));
 }
+
+TEST_CASE("counts by type: a query with one order, pages, and first ids") {
+  CHECK(collectors::resource_graph_type_count_query({"resources", {"m.x/t"}}) ==
+        "resources | where type in~ ('m.x/t') | summarize count() by subscriptionId, type "
+        "| order by subscriptionId asc, type asc");
+  CHECK(collectors::resource_graph_example_query("resources", "m.x/t") ==
+        "resources | where type in~ ('m.x/t') | project id | order by id asc | take 1");
+  const auto page = collectors::parse_type_counts(
+      R"({"$skipToken":"next","resultTruncated":"true","data":[
+          {"subscriptionId":"S1","type":"M.X/T","count_":7},{"type":"m.x/u","count_":2}]})");
+  REQUIRE(page);
+  CHECK(page->skip_token == "next");
+  REQUIRE(page->rows.size() == 2);
+  CHECK(page->rows[0].subscription == "s1");
+  CHECK(page->rows[0].type == "m.x/t");
+  CHECK(page->rows[0].count == 7);
+  CHECK(page->rows[1].subscription.empty());
+  CHECK_FALSE(collectors::parse_type_counts(R"({"data":[{"subscriptionId":"s","count_":7}]})"));
+  CHECK_FALSE(collectors::parse_type_counts(R"({"data":[{"type":"m.x/t"}]})"));
+  CHECK_FALSE(collectors::parse_type_counts(R"({"resultTruncated":"true","data":[]})"));
+  CHECK_FALSE(collectors::parse_type_counts(R"({"count":0})"));
+  const std::string id = "/subscriptions/S/resourceGroups/G/providers/M.X/t/N";
+  CHECK(*collectors::first_id(R"({"data":[{"id":")" + id + R"("}]})") ==
+        "/subscriptions/s/resourcegroups/g/providers/m.x/t/n");
+  CHECK(collectors::first_id(R"({"data":[]})")->empty());
+  CHECK_FALSE(collectors::first_id("[]"));
+}
