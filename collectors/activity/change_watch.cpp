@@ -246,7 +246,7 @@ net::Task<void> ChangeWatch::read_feed(std::shared_ptr<Poll> poll, core::TablePl
   seen_[source].forget_before(window.since - kFeedOverlap);
   if (may_move) {
     const auto known = co_await watermark(core::whole_since(source));
-    if (read->lost || !window.gap.empty() || !known || !*known) {
+    if (read->lost || !window.gap.empty() || !known || known->value_or(now) >= now) {
       poll->positions.emplace_back(core::whole_since(source), read->lost ? now : window.since);
     }
     poll->positions.emplace_back(source, now);
@@ -560,7 +560,7 @@ net::Task<void> ChangeWatch::read_activity(std::shared_ptr<Poll> poll, std::stri
   }
   std::ranges::move(events, std::back_inserter(poll->changes));
   const auto known = co_await watermark(core::whole_since(source));
-  if (!known || !*known || !*position || since > **position) {
+  if (!known || known->value_or(now) >= now || !*position || since > **position) {
     poll->positions.emplace_back(core::whole_since(source), since);
   }
   poll->positions.emplace_back(source, now);

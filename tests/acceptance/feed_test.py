@@ -227,9 +227,10 @@ def a_restart_keeps_the_watermark(test):
     next_polls(daemon, "activity")
     daemon.stop()
     before = positions(config)
-    equal(set(before), {"arg:resourcechanges", "arg:resourcecontainerchanges"} |
-          {"activity:" + row["subscriptionId"] for row in json.loads(
-              simulator.arm("GET", "/subscriptions?api-version=2022-12-01").body)["value"]}, "watermarks")
+    sources = {"arg:resourcechanges", "arg:resourcecontainerchanges"} | {
+        "activity:" + row["subscriptionId"] for row in json.loads(
+            simulator.arm("GET", "/subscriptions?api-version=2022-12-01").body)["value"]}
+    equal(set(before), sources | {source + "|whole" for source in sources}, "watermarks")
     open_workspace(simulator)
     simulator.delete(SETTING)
     daemon = test.serve(config, simulator)
@@ -241,7 +242,10 @@ def a_restart_keeps_the_watermark(test):
     daemon.stop()
     after = positions(config)
     equal(set(after), set(before), "watermarks after the restart")
-    check(all(after[source] > before[source] for source in before), f"{before} -> {after}")
+    check(all(after[source] > before[source] for source in sources), f"{before} -> {after}")
+    # Nothing was lost in between.
+    equal({source: after[source + "|whole"] for source in sources},
+          {source: before[source + "|whole"] for source in sources}, "since when all records were read")
     with sqlite3.connect(os.path.join(os.path.dirname(config), "plumbline.db")) as store:
         rows = list(store.execute("SELECT resource_key, kind, changed_by, client_type, operation, paths, "
                                   "correlation_id <> '' FROM change_record ORDER BY changed_at"))
@@ -275,7 +279,11 @@ def a_watermark_older_than_the_feed_is_a_gap(test):
     wait_for("verdict from the activity log", lambda: state(daemon, DIAGNOSTICS, VAULT) == "NonCompliant",
              alive=[daemon])
     now = positions(config)
-    check(all(abs(position - time.time() * 1e6) < 60e6 for position in now.values()), f"watermarks {now}")
+    check(all(abs(position - time.time() * 1e6) < 60e6 for source, position in now.items()
+              if not source.endswith("|whole")), f"watermarks {now}")
+    # From then on, and no longer from before the gap or from a day to come.
+    whole = {source: position for source, position in now.items() if source.endswith("|whole")}
+    check(len(whole) == 5 and all(-3600e6 < position - time.time() * 1e6 < 0 for position in whole.values()), f"{whole}")
 
 
 def a_sweep_tells_what_the_feed_knew_of(test):
