@@ -2,7 +2,12 @@
 
 #include "daemon/azure_options.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <set>
+#include <span>
 
 namespace plumbline::daemon {
 
@@ -25,6 +30,15 @@ std::vector<std::string> types_asked_for(const core::CollectionPlan& plan) {
     types.insert(detail.type);
   }
   return {types.begin(), types.end()};
+}
+
+std::string some_of(const std::vector<std::string>& items) {
+  constexpr std::size_t kMostNamed = 5;
+  const auto shown = std::min(items.size(), kMostNamed);
+  const std::span<const std::string> first(items.data(), shown);
+  return fmt::format("{}{}",
+                     fmt::join(first, ", "),
+                     items.size() > shown ? fmt::format(" and {} more", items.size() - shown) : "");
 }
 
 }  // namespace plumbline::daemon

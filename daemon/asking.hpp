@@ -43,4 +43,7 @@ struct Surroundings {
 /// Everything that must be readable for a plan; queries are a type of their own.
 [[nodiscard]] std::vector<std::string> types_asked_for(const core::CollectionPlan& plan);
 
+/// The first few, and how many more there are.
+[[nodiscard]] std::string some_of(const std::vector<std::string>& items);
+
 }  // namespace plumbline::daemon

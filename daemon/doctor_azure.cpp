@@ -16,7 +16,6 @@
 #include <map>
 #include <memory>
 #include <set>
-#include <span>
 
 namespace plumbline::daemon {
 
@@ -29,15 +28,6 @@ namespace {
 
 constexpr const char* kGraphBody = R"({"query":"resources | project id | take 1"})";
 constexpr std::size_t kMostPages = 1000;
-constexpr std::size_t kMostNamed = 5;
-
-std::string some_of(const std::vector<std::string>& items) {
-  const auto shown = std::min(items.size(), kMostNamed);
-  const std::span<const std::string> first(items.data(), shown);
-  return fmt::format("{}{}",
-                     fmt::join(first, ", "),
-                     items.size() > shown ? fmt::format(" and {} more", items.size() - shown) : "");
-}
 
 /// Subscriptions that must be readable: those that are named, and every one ever seen.
 std::set<std::string> expected_subscriptions(const config::Settings& settings) {

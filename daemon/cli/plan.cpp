@@ -1,6 +1,7 @@
 #include "compliance/plan.hpp"
 
 #include "collectors/forecast.hpp"
+#include "daemon/asking.hpp"
 #include "daemon/azure_options.hpp"
 #include "daemon/baseline_files.hpp"
 #include "daemon/cli/options.hpp"
@@ -14,23 +15,12 @@
 #include <cmath>
 #include <iterator>
 #include <set>
-#include <span>
 
 namespace plumbline::daemon {
 
 namespace {
 
 using json = nlohmann::json;
-
-constexpr std::size_t kMostNamed = 5;
-
-std::string some_of(const std::vector<std::string>& items) {
-  const auto shown = std::min(items.size(), kMostNamed);
-  const std::span<const std::string> first(items.data(), shown);
-  return fmt::format("{}{}",
-                     fmt::join(first, ", "),
-                     items.size() > shown ? fmt::format(" and {} more", items.size() - shown) : "");
-}
 
 std::string duration(std::chrono::milliseconds time) {
   const auto seconds = std::chrono::ceil<std::chrono::seconds>(time).count();

@@ -7,14 +7,17 @@
 #include "tests/support/fakes.hpp"
 
 #include <doctest/doctest.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <deque>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
-#include <thread>
 
 using namespace plumbline;
 using namespace std::chrono_literals;
@@ -431,17 +434,14 @@ bool ends(const std::string& file) {
   if (process <= 0) {
     return false;
   }
-  for (int i = 0; i < 200; ++i) {
-    std::ifstream stat("/proc/" + std::to_string(process) + "/stat");
-    std::string number;
-    std::string name;
-    std::string state;
-    if (!(stat >> number >> name >> state) || state == "Z") {
-      return true;
-    }
-    std::this_thread::sleep_for(10ms);
+  const int handle = static_cast<int>(::syscall(SYS_pidfd_open, process, 0));
+  if (handle < 0) {
+    return errno == ESRCH;
   }
-  return false;
+  pollfd ended{handle, POLLIN, 0};
+  const bool is_gone = ::poll(&ended, 1, 2000) == 1;
+  ::close(handle);
+  return is_gone;
 }
 
 }  // namespace
