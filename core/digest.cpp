@@ -5,15 +5,32 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 
+#include <memory>
 #include <stdexcept>
 
 namespace plumbline::core {
 
+namespace {
+
+struct DigestFree {
+  void operator()(EVP_MD* digest) const { EVP_MD_free(digest); }
+
+  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+};
+
+}  // namespace
+
 Sha256 sha256(std::string_view bytes) {
+  // Looked up once: for short texts that takes longer than the digest itself.
+  static const std::unique_ptr<EVP_MD, DigestFree> algorithm(
+      EVP_MD_fetch(nullptr, "SHA256", nullptr));
+  thread_local const std::unique_ptr<EVP_MD_CTX, DigestFree> context(EVP_MD_CTX_new());
   Sha256 out{};
   unsigned int size = 0;
   // Fails only if the library has no SHA-256 at all, which is a broken installation.
-  if (EVP_Digest(bytes.data(), bytes.size(), out.data(), &size, EVP_sha256(), nullptr) != 1) {
+  if (EVP_DigestInit_ex2(context.get(), algorithm.get(), nullptr) != 1 ||
+      EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) != 1 ||
+      EVP_DigestFinal_ex(context.get(), out.data(), &size) != 1) {
     throw std::runtime_error("libcrypto offers no SHA-256");
   }
   return out;

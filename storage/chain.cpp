@@ -97,7 +97,9 @@ std::string serialise(std::string_view tag, const Statement& row, int columns) {
       out += "|-";
     } else {
       const auto value = row.blob(column);
-      out += fmt::format("|{}:", value.size());
+      out += '|';
+      out += std::to_string(value.size());
+      out += ':';
       out += value;
     }
   }
@@ -105,7 +107,8 @@ std::string serialise(std::string_view tag, const Statement& row, int columns) {
 }
 
 void fold(std::string& link, const std::string& item) {
-  link = as_bytes(core::sha256(link + item));
+  link += item;
+  link = as_bytes(core::sha256(link));
 }
 
 /// The link before any change: over the one before and the cycle's row.

@@ -75,7 +75,7 @@ Status remove_outdated(Connection& connection, core::Outdated& what, core::Micro
       "(SELECT id FROM resource WHERE id = ?1 AND version_id IS NULL "
       "AND NOT EXISTS (SELECT 1 FROM version WHERE resource_id = ?1))";
   const std::pair<std::vector<std::int64_t>*, std::vector<std::string>> steps[] = {
-      {&what.transitions, {"DELETE FROM transition WHERE id = ?1"}},
+      {&what.transitions, {"DELETE FROM transition_row WHERE id = ?1"}},
       {&what.drift_events, {"DELETE FROM drift_event WHERE id = ?1"}},
       {&what.drift, {"DELETE FROM drift WHERE id = ?1"}},
       {&what.acceptances,
@@ -87,7 +87,7 @@ Status remove_outdated(Connection& connection, core::Outdated& what, core::Micro
       {&what.resources,
        {fmt::format("DELETE FROM dependency WHERE resource_id = {}", kGone),
         fmt::format("DELETE FROM reference WHERE resource_id = {}", kGone),
-        fmt::format("DELETE FROM resource WHERE id = {}", kGone)}},
+        fmt::format("DELETE FROM resource_row WHERE id = {}", kGone)}},
       {&what.cycles, {"DELETE FROM cycle WHERE number = ?1"}},
   };
   bool late = false;

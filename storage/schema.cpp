@@ -297,6 +297,108 @@ CREATE TABLE dead_letter (
   at INTEGER NOT NULL,
   error TEXT NOT NULL
 ) STRICT;
+-- Pages of the cycle in the making have a file of their own.
+DROP TABLE staging;
+-- What many rows have in common, and what there are few of, is kept as a number: most of a store are
+-- its verdicts and the names of its resources. Whoever reads finds the texts in views.
+CREATE TABLE word (
+  id INTEGER PRIMARY KEY,
+  text TEXT NOT NULL UNIQUE
+) STRICT;
+INSERT INTO word (text)
+  SELECT type FROM resource UNION SELECT source FROM resource UNION SELECT subscription FROM resource;
+CREATE TABLE resource_row (
+  id INTEGER PRIMARY KEY,
+  display_id TEXT NOT NULL,
+  type_id INTEGER NOT NULL REFERENCES word(id),
+  subscription_id INTEGER NOT NULL REFERENCES word(id),
+  source_id INTEGER NOT NULL REFERENCES word(id),
+  is_detail INTEGER NOT NULL,
+  -- Of table version; no REFERENCES, for it is written first.
+  version_id INTEGER,
+  observed_at INTEGER NOT NULL,
+  first_cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  deleted INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO resource_row SELECT r.id, CASE WHEN lower(r.display_id) = r.key THEN r.display_id
+  ELSE r.key END, t.id, n.id, s.id, r.is_detail, r.version_id, r.observed_at, r.first_cycle, r.deleted
+  FROM resource r JOIN word t ON t.text = r.type JOIN word n ON n.text = r.subscription
+  JOIN word s ON s.text = r.source;
+CREATE TABLE verdict_row (
+  check_id INTEGER NOT NULL REFERENCES policy_check(id),
+  resource_id INTEGER NOT NULL REFERENCES resource(id),
+  state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 7),
+  reason TEXT NOT NULL,
+  cause INTEGER NOT NULL CHECK (cause BETWEEN 0 AND 7),
+  version_id INTEGER NOT NULL REFERENCES version(id),
+  since_cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  evaluated_at INTEGER NOT NULL,
+  known_state INTEGER CHECK (known_state BETWEEN 0 AND 7),
+  known_version INTEGER NOT NULL,
+  PRIMARY KEY (check_id, resource_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE transition_row (
+  id INTEGER PRIMARY KEY,
+  cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
+  check_id INTEGER NOT NULL REFERENCES policy_check(id),
+  resource_id INTEGER NOT NULL REFERENCES resource(id),
+  from_state INTEGER CHECK (from_state BETWEEN 0 AND 7),
+  to_state INTEGER CHECK (to_state BETWEEN 0 AND 7),
+  reason TEXT NOT NULL,
+  cause INTEGER NOT NULL CHECK (cause BETWEEN 0 AND 7)
+) STRICT;
+CREATE TEMP TABLE name_of_state (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+INSERT INTO name_of_state VALUES (0, 'NonCompliant'), (1, 'NoEvidence'), (2, 'Compliant'),
+  (3, 'Error'), (4, 'Conflict'), (5, 'Protected'), (6, 'Exempt'), (7, 'Unknown');
+CREATE TEMP TABLE name_of_cause (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+INSERT INTO name_of_cause VALUES (0, 'resource'), (1, 'related'), (2, 'time'), (3, 'definition'),
+  (4, 'parameters'), (5, 'exemption'), (6, 'evidence'), (7, 'normaliser');
+INSERT INTO verdict_row SELECT v.check_id, v.resource_id, s.id, v.reason, c.id, v.version_id,
+  v.since_cycle, v.evaluated_at, k.id, v.known_version FROM verdict v
+  LEFT JOIN name_of_state s ON s.text = v.state LEFT JOIN name_of_cause c ON c.text = v.cause
+  LEFT JOIN name_of_state k ON k.text = v.known_state;
+INSERT INTO transition_row SELECT t.id, t.cycle, t.check_id, t.resource_id, f.id, o.id, t.reason, c.id
+  FROM transition t LEFT JOIN name_of_state f ON f.text = t.from_state
+  LEFT JOIN name_of_state o ON o.text = t.to_state LEFT JOIN name_of_cause c ON c.text = t.cause;
+DROP TABLE name_of_state;
+DROP TABLE name_of_cause;
+DROP TABLE transition;
+DROP TABLE verdict;
+DROP TABLE resource;
+-- By way of the old name, so that what refers to it follows.
+ALTER TABLE resource_row RENAME TO resource;
+ALTER TABLE resource RENAME TO resource_row;
+-- Lower-cased, as SQLite does it, is the key of a resource.
+CREATE UNIQUE INDEX resource_by_key ON resource_row(lower(display_id));
+CREATE INDEX resource_by_type ON resource_row(type_id, lower(display_id))
+  WHERE version_id IS NOT NULL;
+CREATE INDEX resource_by_source ON resource_row(source_id) WHERE version_id IS NOT NULL;
+CREATE INDEX verdict_by_resource ON verdict_row(resource_id);
+CREATE INDEX verdict_exempt ON verdict_row(reason, known_state) WHERE state = 6;
+CREATE INDEX transition_by_resource ON transition_row(resource_id);
+CREATE VIEW resource AS SELECT id, lower(display_id) AS key, display_id, type_id, subscription_id,
+  source_id, (SELECT text FROM word WHERE id = type_id) AS type,
+  (SELECT text FROM word WHERE id = subscription_id) AS subscription,
+  (SELECT text FROM word WHERE id = source_id) AS source,
+  is_detail, version_id, observed_at, first_cycle, deleted FROM resource_row;
+CREATE VIEW verdict AS SELECT check_id, resource_id, CASE state WHEN 0 THEN 'NonCompliant'
+  WHEN 1 THEN 'NoEvidence' WHEN 2 THEN 'Compliant' WHEN 3 THEN 'Error' WHEN 4 THEN 'Conflict'
+  WHEN 5 THEN 'Protected' WHEN 6 THEN 'Exempt' WHEN 7 THEN 'Unknown' END AS state, reason,
+  CASE cause WHEN 0 THEN 'resource' WHEN 1 THEN 'related' WHEN 2 THEN 'time'
+  WHEN 3 THEN 'definition' WHEN 4 THEN 'parameters' WHEN 5 THEN 'exemption'
+  WHEN 6 THEN 'evidence' WHEN 7 THEN 'normaliser' END AS cause, version_id, since_cycle,
+  evaluated_at, CASE known_state WHEN 0 THEN 'NonCompliant' WHEN 1 THEN 'NoEvidence'
+  WHEN 2 THEN 'Compliant' WHEN 3 THEN 'Error' WHEN 4 THEN 'Conflict' WHEN 5 THEN 'Protected'
+  WHEN 6 THEN 'Exempt' WHEN 7 THEN 'Unknown' END AS known_state, known_version FROM verdict_row;
+CREATE VIEW transition AS SELECT id, cycle, check_id, resource_id, CASE from_state
+  WHEN 0 THEN 'NonCompliant' WHEN 1 THEN 'NoEvidence' WHEN 2 THEN 'Compliant' WHEN 3 THEN 'Error'
+  WHEN 4 THEN 'Conflict' WHEN 5 THEN 'Protected' WHEN 6 THEN 'Exempt' WHEN 7 THEN 'Unknown' END
+  AS from_state, CASE to_state WHEN 0 THEN 'NonCompliant' WHEN 1 THEN 'NoEvidence'
+  WHEN 2 THEN 'Compliant' WHEN 3 THEN 'Error' WHEN 4 THEN 'Conflict' WHEN 5 THEN 'Protected'
+  WHEN 6 THEN 'Exempt' WHEN 7 THEN 'Unknown' END AS to_state, reason,
+  CASE cause WHEN 0 THEN 'resource' WHEN 1 THEN 'related' WHEN 2 THEN 'time'
+  WHEN 3 THEN 'definition' WHEN 4 THEN 'parameters' WHEN 5 THEN 'exemption'
+  WHEN 6 THEN 'evidence' WHEN 7 THEN 'normaliser' END AS cause FROM transition_row;
 )sql"};
 
 }  // namespace
@@ -357,7 +459,9 @@ Status check_schema(Connection& connection) {
     const Use use(of.prepare(
         "SELECT m.name || '|' || c.name || '|' || c.type || '|' || c.\"notnull\" || '|' || c.pk "
         "FROM sqlite_schema m, pragma_table_xinfo(m.name) c "
-        "WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' ORDER BY 1"));
+        "WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' "
+        // A view that says something else would make all that reads it lie.
+        "UNION ALL SELECT name || '|' || sql FROM sqlite_schema WHERE type = 'view' ORDER BY 1"));
     return all_rows<std::string>(*use,
                                  [](const Statement& row) { return std::string(row.text(0)); });
   };

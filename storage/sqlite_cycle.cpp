@@ -4,6 +4,7 @@
 #include "core/text.hpp"
 #include "storage/body_codec.hpp"
 #include "storage/chain.hpp"
+#include "storage/codes.hpp"
 #include "storage/drift.hpp"
 #include "storage/ranked_states.hpp"
 #include "storage/sqlite_snapshot.hpp"
@@ -49,15 +50,15 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
   Status remove_check(std::int64_t check) override {
     // What the verdicts were must end in history too, or it would seem to last.
     auto& ended = connection().prepare(
-        "INSERT INTO transition (cycle, check_id, resource_id, from_state, to_state, reason, "
-        "cause) SELECT ?1, check_id, resource_id, state, NULL, 'unassigned', ?2 FROM verdict "
+        "INSERT INTO transition_row (cycle, check_id, resource_id, from_state, to_state, reason, "
+        "cause) SELECT ?1, check_id, resource_id, state, NULL, 'unassigned', ?2 FROM verdict_row "
         "WHERE check_id = ?3 ORDER BY resource_id");
-    ended.bind(1, cycle_).bind(2, core::to_string(core::Cause::kDefinition)).bind(3, check);
+    ended.bind(1, cycle_).bind(2, code_of(core::Cause::kDefinition)).bind(3, check);
     if (auto done = ended.run(); !done) {
       return done;
     }
     row_->transitions += connection().rows_changed();
-    for (const char* sql : {"DELETE FROM verdict WHERE check_id = ?",
+    for (const char* sql : {"DELETE FROM verdict_row WHERE check_id = ?",
                             "DELETE FROM dependency WHERE check_id = ?",
                             "UPDATE policy_check SET retired = 1 WHERE id = ?"}) {
       if (auto done = connection().prepare(sql).bind(1, check).run(); !done) {
@@ -78,7 +79,7 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
   Result<std::optional<core::Verdict>> verdict(std::int64_t check, std::int64_t resource) override {
     const Use use(connection().prepare(
         "SELECT state, reason, cause, version_id, since_cycle, evaluated_at, known_state, "
-        "known_version FROM verdict WHERE check_id = ? AND resource_id = ?"));
+        "known_version FROM verdict_row WHERE check_id = ? AND resource_id = ?"));
     use->bind(1, check).bind(2, resource);
     const auto row = use->step();
     if (!row) {
@@ -90,43 +91,57 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
     core::Verdict out;
     out.check = check;
     out.resource = resource;
-    out.state = core::parse_compliance_state(use->text(0)).value_or(core::ComplianceState::kError);
+    out.state = state_of(use->integer(0));
     out.reason = use->text(1);
-    out.cause = core::parse_cause(use->text(2)).value_or(core::Cause::kResource);
+    out.cause = cause_of(use->integer(2));
     out.version = use->integer(3);
     out.since_cycle = use->integer(4);
     out.evaluated_at = core::from_micros(use->integer(5));
     if (!use->is_null(6)) {
-      out.known_state = core::parse_compliance_state(use->text(6));
+      out.known_state = state_of(use->integer(6));
     }
     out.known_version = use->integer(7);
     return std::optional(out);
   }
 
   Status put_verdict(const core::Verdict& verdict) override {
-    auto& statement = connection().prepare(
-        "INSERT OR REPLACE INTO verdict (check_id, resource_id, state, reason, cause, version_id, "
-        "since_cycle, evaluated_at, known_state, known_version) VALUES (?,?,?,?,?,?,?,?,?,?)");
-    statement.bind(1, verdict.check)
-        .bind(2, verdict.resource)
-        .bind(3, core::to_string(verdict.state))
-        .bind(4, verdict.reason)
-        .bind(5, core::to_string(verdict.cause))
-        .bind(6, verdict.version)
-        .bind(7, verdict.since_cycle)
-        .bind(8, core::to_micros(verdict.evaluated_at))
-        .bind(10, verdict.known_version);
-    if (verdict.known_state) {
-      statement.bind(9, core::to_string(*verdict.known_state));
-    } else {
-      statement.bind_null(9);
+    // Not INSERT OR REPLACE: SQLite would save each page that it touches first, which costs more
+    // than all the rest of a first commit.
+    for (const char* sql :
+         {"INSERT INTO verdict_row (state, reason, cause, version_id, since_cycle, evaluated_at, "
+          "known_state, known_version, check_id, resource_id) VALUES (?,?,?,?,?,?,?,?,?,?) "
+          "ON CONFLICT DO NOTHING",
+          "UPDATE verdict_row SET state = ?, reason = ?, cause = ?, version_id = ?, "
+          "since_cycle = ?, evaluated_at = ?, known_state = ?, known_version = ? "
+          "WHERE check_id = ? AND resource_id = ?"}) {
+      auto& statement = connection().prepare(sql);
+      statement.bind(1, code_of(verdict.state))
+          .bind(2, verdict.reason)
+          .bind(3, code_of(verdict.cause))
+          .bind(4, verdict.version)
+          .bind(5, verdict.since_cycle)
+          .bind(6, core::to_micros(verdict.evaluated_at))
+          .bind(8, verdict.known_version)
+          .bind(9, verdict.check)
+          .bind(10, verdict.resource);
+      if (verdict.known_state) {
+        statement.bind(7, code_of(*verdict.known_state));
+      } else {
+        statement.bind_null(7);
+      }
+      if (auto done = statement.run(); !done) {
+        return done;
+      }
+      if (connection().rows_changed() > 0) {
+        break;
+      }
     }
-    return statement.run();
+    return Status::ok();
   }
 
   Status remove_verdict(std::int64_t check, std::int64_t resource) override {
     return connection()
-        .prepare("DELETE FROM verdict WHERE check_id = ? AND resource_id = ?")
+        .prepare("DELETE FROM verdict_row WHERE check_id = ? AND resource_id = ?")
         .bind(1, check)
         .bind(2, resource)
         .run();
@@ -142,19 +157,19 @@ class SqliteJudgeView final : public SnapshotReads<core::JudgeView> {
   Status add_transition(const core::Transition& transition) override {
     ++row_->transitions;
     auto& statement = connection().prepare(
-        "INSERT INTO transition (cycle, check_id, resource_id, from_state, to_state, reason, "
+        "INSERT INTO transition_row (cycle, check_id, resource_id, from_state, to_state, reason, "
         "cause) "
         "VALUES (?,?,?,?,?,?,?)");
     statement.bind(1, cycle_)
         .bind(2, transition.check)
         .bind(3, transition.resource)
         .bind(6, transition.reason)
-        .bind(7, core::to_string(transition.cause));
+        .bind(7, code_of(transition.cause));
     if (transition.from) {
-      statement.bind(4, core::to_string(*transition.from));
+      statement.bind(4, code_of(*transition.from));
     }
     if (transition.to) {
-      statement.bind(5, core::to_string(*transition.to));
+      statement.bind(5, code_of(*transition.to));
     }
     return statement.run();
   }
@@ -363,17 +378,34 @@ Status SqliteCycle::stage_one(const core::Observation& observation) {
     }
   }
   staged_ = true;
-  return connection_->prepare("INSERT OR REPLACE INTO staging VALUES (?,?,?,?,?,?,?,?,?)")
-      .bind(1, observation.key)
-      .bind(2, observation.id)
-      .bind(3, observation.type)
-      .bind(4, std::int64_t{observation.is_detail ? 1 : 0})
-      .bind(5, observation.source)
-      .bind(6, core::to_micros(observation.observed_at))
-      .bind_blob(7, as_bytes(observation.fingerprint))
-      .bind_blob(8, compress_body(observation.body))
-      .bind_blob(9, as_bytes(core::sha256(observation.body)))
-      .run();
+  const auto body = compress_body(observation.body);
+  const auto checksum = core::sha256(observation.body);
+  // Of two in one sweep the later one counts.
+  for (const char* sql : {"INSERT INTO staging (display_id, type, is_detail, source, observed_at, "
+                          "fingerprint, body, checksum, key) VALUES (?,?,?,?,?,?,?,?,?) "
+                          "ON CONFLICT DO NOTHING",
+                          "UPDATE staging SET display_id = ?, type = ?, is_detail = ?, source = ?, "
+                          "observed_at = ?, fingerprint = ?, body = ?, checksum = ? "
+                          "WHERE key = ?"}) {
+    if (auto done = connection_->prepare(sql)
+                        .bind(1, observation.id)
+                        .bind(2, observation.type)
+                        .bind(3, std::int64_t{observation.is_detail ? 1 : 0})
+                        .bind(4, observation.source)
+                        .bind(5, core::to_micros(observation.observed_at))
+                        .bind_blob(6, as_bytes(observation.fingerprint))
+                        .bind_blob(7, body)
+                        .bind_blob(8, as_bytes(checksum))
+                        .bind(9, observation.key)
+                        .run();
+        !done) {
+      return done;
+    }
+    if (connection_->rows_changed() > 0) {
+      break;
+    }
+  }
+  return Status::ok();
 }
 
 Status SqliteCycle::stage(std::vector<core::Observation> page) {
@@ -392,8 +424,8 @@ Status SqliteCycle::stage(std::vector<core::Observation> page) {
 Result<std::vector<std::string>> SqliteCycle::unseen(std::string_view source,
                                                      const std::vector<std::string>& types) {
   const Use use(
-      connection_->prepare("SELECT id, key, type FROM resource WHERE source = ? AND version_id IS "
-                           "NOT NULL AND is_detail = 0"));
+      connection_->prepare("SELECT id, key, type FROM resource WHERE source_id = (SELECT id FROM "
+                           "word WHERE text = ?) AND version_id IS NOT NULL AND is_detail = 0"));
   use->bind(1, source);
   std::vector<std::string> keys;
   auto read = each_row(*use, [&](const Statement& row) {
@@ -411,8 +443,9 @@ Result<std::vector<std::string>> SqliteCycle::unseen(std::string_view source,
 Result<std::int64_t> SqliteCycle::known(std::string_view source,
                                         const std::vector<std::string>& types) {
   const Use use(
-      connection_->prepare("SELECT type, count(*) FROM resource WHERE source = ? AND version_id IS "
-                           "NOT NULL AND is_detail = 0 GROUP BY type"));
+      connection_->prepare("SELECT type, count(*) FROM resource WHERE source_id = (SELECT id FROM "
+                           "word WHERE text = ?) AND version_id IS NOT NULL AND is_detail = 0 "
+                           "GROUP BY type_id"));
   use->bind(1, source);
   std::int64_t count = 0;
   auto read = each_row(*use, [&](const Statement& row) {
@@ -472,13 +505,38 @@ Status SqliteCycle::close_version(std::int64_t resource, std::int64_t cycle) {
       .run();
 }
 
+/// The number of a text, which it gets with its first use.
+Result<std::int64_t> SqliteCycle::word(std::string_view text) {
+  if (const auto known = words_.find(text); known != words_.end()) {
+    return known->second;
+  }
+  if (auto added =
+          connection_->prepare("INSERT OR IGNORE INTO word (text) VALUES (?)").bind(1, text).run();
+      !added) {
+    return added.error();
+  }
+  const Use use(connection_->prepare("SELECT id FROM word WHERE text = ?"));
+  use->bind(1, text);
+  const auto row = use->step();
+  if (!row) {
+    return row.error();
+  }
+  return words_.emplace(text, use->integer(0)).first->second;
+}
+
 Status SqliteCycle::merge_staged(core::CycleChanges& changes) {
+  const auto last_version = connection_->query_integer("SELECT coalesce(max(id), 0) FROM version");
+  if (!last_version) {
+    return last_version.error();
+  }
+  auto next_version = *last_version + 1;
   // Driven by a plain statement, not the cached one of a reader, because the loop writes.
   auto& staged = connection_->prepare(
       "SELECT s.key, s.display_id, s.type, s.is_detail, s.source, s.observed_at, s.fingerprint, "
       "s.body, s.checksum, r.id, r.version_id, v.fingerprint FROM staging s "
-      "LEFT JOIN resource r ON r.key = s.key LEFT JOIN version v ON v.id = r.version_id "
-      "ORDER BY s.key");
+      // +: with the affinity of a column no index on an expression is used.
+      "LEFT JOIN resource_row r ON lower(r.display_id) = +s.key "
+      "LEFT JOIN version v ON v.id = r.version_id ORDER BY s.key");
   const Use use(staged);
   for (;;) {
     const auto row = use->step();
@@ -495,55 +553,71 @@ Status SqliteCycle::merge_staged(core::CycleChanges& changes) {
     change.row = use->integer(9);
     change.old_version = use->integer(10);
     change.normaliser_only = change.old_version != 0 && use->blob(6) == use->blob(11);
+    // The key is read from the spelling, so that one which is not the key's stays out.
+    const auto display_id =
+        core::to_lower(use->text(1)) == change.key ? std::string(use->text(1)) : change.key;
+    const auto type = word(change.type);
+    const auto source = word(use->text(4));
+    if (!type || !source) {
+      return !type ? type.error() : source.error();
+    }
+    // Written with its version's number at once: a row that is changed afterwards costs as much
+    // again.
+    change.new_version = next_version++;
     const bool known = !use->is_null(9);
     if (known) {
       if (auto done = close_version(change.row, changes.cycle); !done) {
         return done;
       }
+      if (auto done =
+              connection_
+                  ->prepare("UPDATE resource_row SET version_id = ?, observed_at = ?, "
+                            "display_id = ?, source_id = ?, type_id = ?, deleted = 0 WHERE id = ?")
+                  .bind(1, change.new_version)
+                  .bind(2, use->integer(5))
+                  .bind(3, display_id)
+                  .bind(4, *source)
+                  .bind(5, *type)
+                  .bind(6, change.row)
+                  .run();
+          !done) {
+        return done;
+      }
     } else {
+      const auto subscription = word(core::subscription_of_key(change.key));
+      if (!subscription) {
+        return subscription.error();
+      }
       if (auto done = connection_
-                          ->prepare("INSERT INTO resource (key, display_id, type, subscription, "
-                                    "is_detail, source, observed_at, first_cycle) "
-                                    "VALUES (?,?,?,?,?,?,?,?)")
-                          .bind(1, change.key)
-                          .bind(2, use->text(1))
-                          .bind(3, change.type)
-                          .bind(4, core::subscription_of_key(change.key))
-                          .bind(5, use->integer(3))
-                          .bind(6, use->text(4))
-                          .bind(7, use->integer(5))
-                          .bind(8, changes.cycle)
+                          ->prepare("INSERT INTO resource_row (display_id, type_id, "
+                                    "subscription_id, is_detail, source_id, observed_at, "
+                                    "first_cycle, version_id) VALUES (?,?,?,?,?,?,?,?)")
+                          .bind(1, display_id)
+                          .bind(2, *type)
+                          .bind(3, *subscription)
+                          .bind(4, use->integer(3))
+                          .bind(5, *source)
+                          .bind(6, use->integer(5))
+                          .bind(7, changes.cycle)
+                          .bind(8, change.new_version)
                           .run();
           !done) {
         return done;
       }
       change.row = connection_->last_insert_row();
     }
-    if (auto done = connection_
-                        ->prepare("INSERT INTO version (resource_id, from_cycle, observed_at, "
-                                  "normaliser, fingerprint, checksum, body) VALUES (?,?,?,?,?,?,?)")
-                        .bind(1, change.row)
-                        .bind(2, changes.cycle)
-                        .bind(3, use->integer(5))
-                        .bind(4, std::int64_t{core::kNormaliserVersion})
-                        .bind_blob(5, use->blob(6))
-                        .bind_blob(6, use->blob(8))
-                        .bind_blob(7, use->blob(7))
-                        .run();
-        !done) {
-      return done;
-    }
-    change.new_version = connection_->last_insert_row();
     if (auto done =
             connection_
-                ->prepare("UPDATE resource SET version_id = ?, observed_at = ?, display_id = ?, "
-                          "source = ?, type = ?, deleted = 0 WHERE id = ?")
+                ->prepare("INSERT INTO version (id, resource_id, from_cycle, observed_at, "
+                          "normaliser, fingerprint, checksum, body) VALUES (?,?,?,?,?,?,?,?)")
                 .bind(1, change.new_version)
-                .bind(2, use->integer(5))
-                .bind(3, use->text(1))
-                .bind(4, use->text(4))
-                .bind(5, change.type)
-                .bind(6, change.row)
+                .bind(2, change.row)
+                .bind(3, changes.cycle)
+                .bind(4, use->integer(5))
+                .bind(5, std::int64_t{core::kNormaliserVersion})
+                .bind_blob(6, use->blob(6))
+                .bind_blob(7, use->blob(8))
+                .bind_blob(8, use->blob(7))
                 .run();
         !done) {
       return done;
@@ -584,7 +658,7 @@ Status SqliteCycle::merge_deletions(core::CycleChanges& changes) {
       }
       if (auto done =
               connection_
-                  ->prepare("UPDATE resource SET version_id = NULL, deleted = ? WHERE id = ?")
+                  ->prepare("UPDATE resource_row SET version_id = NULL, deleted = ? WHERE id = ?")
                   .bind(1, std::int64_t{retired ? 0 : 1})
                   .bind(2, change.row)
                   .run();
@@ -688,15 +762,20 @@ Result<bool> SqliteCycle::is_of_deleted(std::string_view document_key) {
 
 Status SqliteCycle::count_verdicts(std::int64_t after_transition) {
   return connection_
-      ->prepare(
-          "INSERT INTO verdict_count SELECT t.check_id, t.state, r.subscription, sum(t.change) "
-          "FROM (SELECT check_id, resource_id, from_state AS state, -1 AS change FROM transition "
-          "WHERE id > ?1 AND from_state IS NOT NULL UNION ALL "
-          "SELECT check_id, resource_id, to_state, 1 FROM transition "
-          "WHERE id > ?1 AND to_state IS NOT NULL) t JOIN resource r ON r.id = t.resource_id "
-          "WHERE true GROUP BY t.check_id, t.state, r.subscription HAVING sum(t.change) <> 0 "
-          "ON CONFLICT (check_id, state, subscription) DO UPDATE SET count = count + "
-          "excluded.count")
+      ->prepare(fmt::format(
+          "WITH ranked (state, rank) AS (VALUES {}) "
+          "INSERT INTO verdict_count SELECT n.check_id, ranked.state, w.text, n.n FROM "
+          "(SELECT t.check_id, t.state, r.subscription_id, sum(t.change) AS n FROM "
+          "(SELECT check_id, resource_id, from_state AS state, -1 AS change "
+          "FROM transition_row WHERE id > ?1 AND from_state IS NOT NULL UNION ALL "
+          "SELECT check_id, resource_id, to_state, 1 FROM transition_row "
+          "WHERE id > ?1 AND to_state IS NOT NULL) t "
+          "JOIN resource_row r ON r.id = t.resource_id "
+          "GROUP BY t.check_id, t.state, r.subscription_id HAVING sum(t.change) <> 0) n "
+          "JOIN ranked ON ranked.rank = n.state JOIN word w ON w.id = n.subscription_id "
+          "WHERE true ON CONFLICT (check_id, state, subscription) DO UPDATE SET "
+          "count = count + excluded.count",
+          ranked_states()))
       .bind(1, after_transition)
       .run();
 }
@@ -707,25 +786,26 @@ Status SqliteCycle::count_resources(std::int64_t after_transition) {
   static const std::string kSql = fmt::format(
       "WITH ranked (state, rank) AS (VALUES {}), "
       "change AS (SELECT t.resource_id, c.assignment, t.state, sum(t.change) AS n FROM "
-      "(SELECT check_id, resource_id, from_state AS state, -1 AS change FROM transition "
+      "(SELECT check_id, resource_id, from_state AS state, -1 AS change FROM transition_row "
       "WHERE id > ?1 AND from_state IS NOT NULL UNION ALL "
-      "SELECT check_id, resource_id, to_state, 1 FROM transition "
+      "SELECT check_id, resource_id, to_state, 1 FROM transition_row "
       "WHERE id > ?1 AND to_state IS NOT NULL) t JOIN policy_check c ON c.id = t.check_id "
       "GROUP BY t.resource_id, c.assignment, t.state HAVING sum(t.change) <> 0), "
       "touched AS (SELECT DISTINCT resource_id, assignment FROM change), "
       "held AS (SELECT t.resource_id, t.assignment, v.state FROM touched t "
-      "CROSS JOIN verdict v ON v.resource_id = t.resource_id "
+      "CROSS JOIN verdict_row v ON v.resource_id = t.resource_id "
       "CROSS JOIN policy_check c ON c.id = v.check_id AND c.assignment = t.assignment), "
       "states AS (SELECT resource_id, assignment, state, sum(now) AS now, sum(before) AS before "
       "FROM (SELECT resource_id, assignment, state, 1 AS now, 1 AS before FROM held UNION ALL "
       "SELECT resource_id, assignment, state, 0, -n FROM change) GROUP BY 1, 2, 3), "
-      // With min() SQLite takes the other columns from the row that has it.
-      "won AS (SELECT assignment, state, -1 AS n, min(rank) FROM states JOIN ranked USING (state) "
+      // The number of a state is its rank.
+      "won AS (SELECT assignment, min(state) AS state, -1 AS n FROM states "
       "WHERE before > 0 GROUP BY resource_id, assignment UNION ALL "
-      "SELECT assignment, state, 1, min(rank) FROM states JOIN ranked USING (state) "
+      "SELECT assignment, min(state), 1 FROM states "
       "WHERE now > 0 GROUP BY resource_id, assignment) "
-      "INSERT INTO resource_count SELECT assignment, state, sum(n) FROM won WHERE true "
-      "GROUP BY assignment, state HAVING sum(n) <> 0 "
+      "INSERT INTO resource_count SELECT won.assignment, ranked.state, sum(won.n) FROM won "
+      "JOIN ranked ON ranked.rank = won.state WHERE true "
+      "GROUP BY won.assignment, ranked.state HAVING sum(won.n) <> 0 "
       "ON CONFLICT (assignment, state) DO UPDATE SET count = count + excluded.count",
       ranked_states());
   return connection_->prepare(kSql).bind(1, after_transition).run();
@@ -878,15 +958,17 @@ Result<core::CycleReport> SqliteCycle::commit(bool complete, const core::Judge& 
   if (auto linked = chain.link(row_.number); !linked) {
     return linked.error();
   }
-  if (auto emptied = connection_->execute("DELETE FROM staging"); !emptied) {
-    return emptied.error();
-  }
   auto steps = count_drift_steps(*connection_, *last_step);
   if (!steps) {
     return steps.error();
   }
   if (auto committed = (*transaction)->commit(); !committed) {
     return committed.error();
+  }
+  // In a transaction of its own: two files are not committed at once. What stays is in nobody's
+  // way, and the next cycle empties it first.
+  if (staged_) {
+    static_cast<void>(connection_->execute("DELETE FROM staging"));
   }
   core::CycleReport report;
   report.row = row_;

@@ -6,6 +6,8 @@
 #include "core/ports/store.hpp"
 #include "storage/sqlite.hpp"
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_set>
@@ -48,6 +50,7 @@ class SqliteCycle final : public core::Cycle {
               std::string kind,
               std::string scope);
 
+  core::Result<std::int64_t> word(std::string_view text);
   core::Status stage_one(const core::Observation& observation);
   core::Status merge_staged(core::CycleChanges& changes);
   core::Status merge_deletions(core::CycleChanges& changes);
@@ -68,6 +71,7 @@ class SqliteCycle final : public core::Cycle {
   const core::ActorNames* actors_;
   const core::Clock* clock_;
   core::CycleRow row_;
+  std::map<std::string, std::int64_t, std::less<>> words_;  // numbers that are known already
   // Rows rather than keys: eight bytes a resource.
   std::unordered_set<std::int64_t> seen_;
 

@@ -170,7 +170,8 @@ Status SnapshotReads<Base>::for_each_of_type(std::string_view type,
   // Keys under a scope lie between `scope/` and `scope0` ('0' follows '/').
   const Use use(connection_->prepare(fmt::format(
       "SELECT {} FROM resource r JOIN version v ON v.id = r.version_id "
-      "WHERE r.type = ? AND r.key >= ? AND r.key < ? AND r.version_id IS NOT NULL ORDER BY r.key",
+      "WHERE r.type_id = (SELECT id FROM word WHERE text = ?) AND r.key >= ? AND r.key < ? "
+      "AND r.version_id IS NOT NULL ORDER BY r.key",
       kResourceColumns)));
   use->bind(1, type).bind(2, std::string(scope) + "/").bind(3, std::string(scope) + "0");
   std::optional<core::Error> failure;
@@ -200,7 +201,8 @@ Result<std::vector<std::int64_t>> SnapshotReads<Base>::resource_rows(
   std::vector<std::int64_t> rows;
   for (const auto& type : types) {
     const Use use(connection_->prepare(
-        "SELECT id FROM resource WHERE type = ? AND version_id IS NOT NULL AND is_detail = 0"));
+        "SELECT id FROM resource_row WHERE type_id = (SELECT id FROM word WHERE text = ?) "
+        "AND version_id IS NOT NULL AND is_detail = 0"));
     use->bind(1, type);
     auto some = all_rows<std::int64_t>(*use, read);
     if (!some) {
@@ -213,8 +215,9 @@ Result<std::vector<std::int64_t>> SnapshotReads<Base>::resource_rows(
 
 template <class Base>
 Result<std::vector<core::TypedRow>> SnapshotReads<Base>::rows_of_source(std::string_view source) {
-  const Use use(connection_->prepare(
-      "SELECT id, type, is_detail FROM resource WHERE source = ? AND version_id IS NOT NULL"));
+  const Use use(
+      connection_->prepare("SELECT id, type, is_detail FROM resource WHERE source_id = "
+                           "(SELECT id FROM word WHERE text = ?) AND version_id IS NOT NULL"));
   use->bind(1, source);
   return all_rows<core::TypedRow>(*use, [](const Statement& row) {
     return core::TypedRow{row.integer(0), std::string(row.text(1)), row.integer(2) != 0};
@@ -224,9 +227,10 @@ Result<std::vector<core::TypedRow>> SnapshotReads<Base>::rows_of_source(std::str
 template <class Base>
 Result<std::vector<std::string>> SnapshotReads<Base>::resource_keys(
     std::string_view subscription, const std::vector<std::string>& types) {
-  const Use use(connection_->prepare(
-      "SELECT key, type FROM resource "
-      "WHERE subscription = ? AND version_id IS NOT NULL AND is_detail = 0 ORDER BY key"));
+  const Use use(
+      connection_->prepare("SELECT key, type FROM resource "
+                           "WHERE subscription_id = (SELECT id FROM word WHERE text = ?) AND "
+                           "version_id IS NOT NULL AND is_detail = 0 ORDER BY key"));
   use->bind(1, subscription);
   const std::set<std::string, std::less<>> wanted(types.begin(), types.end());
   std::vector<std::string> keys;
@@ -377,8 +381,8 @@ Result<std::vector<core::ResourceCount>> SnapshotReads<Base>::resource_counts() 
 template <class Base>
 Result<std::vector<core::ExemptCount>> SnapshotReads<Base>::exempt_counts() {
   const Use use(connection_->prepare(
-      "SELECT reason, count(*), sum(coalesce(known_state, '') = 'Compliant') FROM verdict "
-      "WHERE state = 'Exempt' GROUP BY reason"));
+      "SELECT reason, count(*), sum(coalesce(known_state, -1) = 2) FROM verdict_row "
+      "WHERE state = 6 GROUP BY reason"));
   return all_rows<core::ExemptCount>(*use, [](const Statement& row) {
     return core::ExemptCount{std::string(row.text(0)), row.integer(1), row.integer(2)};
   });
@@ -396,7 +400,8 @@ Result<std::vector<core::VerdictRow>> SnapshotReads<Base>::verdicts(
       "LEFT JOIN evidence e ON e.key = r.source AND e.complete = 1 "
       "WHERE (v.check_id, v.resource_id) > (?1, ?2) AND (?3 = '' OR v.state = ?3) "
       "AND (?4 = '' OR c.assignment = ?4) AND (?5 = '' OR c.reference = ?5) "
-      "AND (?6 = '' OR r.key = ?6) AND (?7 = '' OR r.subscription = ?7) "
+      "AND (?6 = '' OR r.key = ?6) "
+      "AND (?7 = '' OR r.subscription_id = (SELECT id FROM word WHERE text = ?7)) "
       "ORDER BY v.check_id, v.resource_id LIMIT ?8"));
   use->bind(1, filter.after_check)
       .bind(2, filter.after_resource)
@@ -565,7 +570,8 @@ Result<std::vector<core::VerdictRow>> SnapshotReads<Base>::past_verdicts(
       "WHERE r.id >= ?2 AND (r.id > ?2 OR t.check_id > ?3) AND {} "
       "AND (?4 = '' OR t.to_state = ?4) AND (?5 = '' OR c.assignment = ?5) "
       "AND (?6 = '' OR c.reference = ?6) AND (?7 = '' OR r.key = ?7) "
-      "AND (?8 = '' OR r.subscription = ?8) ORDER BY r.id, t.check_id LIMIT ?9",
+      "AND (?8 = '' OR r.subscription_id = (SELECT id FROM word WHERE text = ?8)) ORDER BY r.id, "
+      "t.check_id LIMIT ?9",
       kHeldAt)));
   use->bind(1, cycle)
       .bind(2, filter.after_resource)
@@ -619,7 +625,8 @@ Result<std::vector<core::ResourceRow>> SnapshotReads<Base>::resources(
       "SELECT r.id, r.key, r.display_id, r.type, r.subscription, v.id, v.from_cycle, v.observed_at "
       "FROM resource r JOIN version v ON v.resource_id = r.id WHERE r.id > ?1 AND r.is_detail = 0 "
       "AND v.from_cycle <= ?2 AND (v.to_cycle IS NULL OR v.to_cycle > ?2) "
-      "AND (?3 = '' OR r.type = ?3) AND (?4 = '' OR r.subscription = ?4) "
+      "AND (?3 = '' OR r.type_id = (SELECT id FROM word WHERE text = ?3)) "
+      "AND (?4 = '' OR r.subscription_id = (SELECT id FROM word WHERE text = ?4)) "
       "AND (?5 = '' OR instr(r.key, ?5) > 0) ORDER BY r.id LIMIT ?6"));
   use->bind(1, filter.after)
       .bind(2, filter.cycle.value_or(std::numeric_limits<std::int64_t>::max()))
@@ -687,7 +694,7 @@ template <class Base>
 Result<std::vector<core::TypeCount>> SnapshotReads<Base>::type_counts() {
   const Use use(connection_->prepare(
       "SELECT type, count(*) FROM resource WHERE version_id IS NOT NULL AND is_detail = 0 "
-      "GROUP BY type ORDER BY type"));
+      "GROUP BY type_id ORDER BY type"));
   return all_rows<core::TypeCount>(*use, [](const Statement& row) {
     core::TypeCount out;
     out.type = row.text(0);

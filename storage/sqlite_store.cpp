@@ -25,6 +25,9 @@ using core::Status;
 
 namespace {
 
+/// After the database's name: the file of `staging`.
+constexpr const char* kStagingSuffix = "-staging";
+
 class SqliteStore final : public core::Store {
  public:
   SqliteStore(std::string path,
@@ -37,6 +40,17 @@ class SqliteStore final : public core::Store {
         writer_(std::move(writer)),
         actors_(std::move(actors)),
         clock_(&clock) {}
+
+  ~SqliteStore() override {
+    writer_.reset();
+    std::error_code ignored;
+    std::filesystem::remove(path_ + kStagingSuffix, ignored);
+  }
+
+  SqliteStore(const SqliteStore&) = delete;
+  SqliteStore& operator=(const SqliteStore&) = delete;
+  SqliteStore(SqliteStore&&) = delete;
+  SqliteStore& operator=(SqliteStore&&) = delete;
 
   Result<std::unique_ptr<core::Cycle>> begin_cycle(std::string kind, std::string scope) override {
     return SqliteCycle::begin(*writer_, actors_, *clock_, std::move(kind), std::move(scope));
@@ -93,7 +107,7 @@ class SqliteStore final : public core::Store {
 
   [[nodiscard]] std::int64_t size_bytes() const override {
     std::int64_t total = 0;
-    for (const char* suffix : {"", "-wal"}) {
+    for (const char* suffix : {"", "-wal", kStagingSuffix}) {
       std::error_code ignored;
       const auto size = std::filesystem::file_size(path_ + suffix, ignored);
       total += ignored ? 0 : static_cast<std::int64_t>(size);
@@ -135,7 +149,34 @@ Status prepare_writer(Connection& connection) {
   if (auto sound = check_schema(connection); !sound) {
     return sound;
   }
-  return connection.execute("DELETE FROM staging");
+  return Status::ok();
+}
+
+/// Pages of the cycle in the making lie in a file of their own that nothing depends on: it is made
+/// anew at every start, and written without a log and without waiting for the disk.
+Status attach_staging(Connection& connection, const std::string& path) {
+  const std::string place = path + kStagingSuffix;
+  for (const char* suffix : {"", "-journal"}) {
+    std::error_code error;
+    std::filesystem::remove(place + suffix, error);
+    if (error) {
+      return Error{Errc::kIo, fmt::format("{}{}: {}", place, suffix, error.message())};
+    }
+  }
+  if (auto made = create_private_file(place); !made) {
+    return made;
+  }
+  if (auto attached = connection.prepare("ATTACH ? AS making").bind(1, place).run(); !attached) {
+    return attached;
+  }
+  return connection.execute(
+      "PRAGMA making.auto_vacuum=FULL; PRAGMA making.journal_mode=MEMORY; "
+      "PRAGMA making.synchronous=OFF; PRAGMA making.locking_mode=EXCLUSIVE; "
+      "PRAGMA making.cache_size=-8192; "
+      "CREATE TABLE making.staging (key TEXT PRIMARY KEY, display_id TEXT NOT NULL, "
+      "type TEXT NOT NULL, is_detail INTEGER NOT NULL, source TEXT NOT NULL, "
+      "observed_at INTEGER NOT NULL, fingerprint BLOB NOT NULL, body BLOB NOT NULL, "
+      "checksum BLOB NOT NULL) STRICT, WITHOUT ROWID;");
 }
 
 Status check_place(const StoreOptions& options) {
@@ -156,6 +197,9 @@ Result<std::unique_ptr<Connection>> open_writer(const std::string& path, bool sc
   }
   if (auto ready = prepare_writer(**connection); !ready) {
     return ready.error().with_context(path);
+  }
+  if (auto attached = attach_staging(**connection, path); !attached) {
+    return attached.error().with_context(path);
   }
   if (auto set = scratch ? (*connection)->execute("PRAGMA synchronous=OFF") : Status::ok(); !set) {
     return set.error().with_context(path);

@@ -1,9 +1,11 @@
+#include "core/text.hpp"
 #include "storage/sqlite_store.hpp"
 #include "storage/verify.hpp"
 #include "tests/support/fakes.hpp"
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -295,6 +297,88 @@ TEST_CASE_FIXTURE(Fixture, "verdicts, dependencies and drift are kept and found"
   CHECK_FALSE(transitions->front().transition.to.has_value());
   CHECK(transitions->front().transition.reason == "unassigned");
   CHECK(transitions->front().transition.cause == core::Cause::kDefinition);
+}
+
+TEST_CASE_FIXTURE(Fixture, "every state and every cause is read as it was written") {
+  constexpr std::array kCauses = {core::Cause::kResource,
+                                  core::Cause::kRelated,
+                                  core::Cause::kTime,
+                                  core::Cause::kDefinition,
+                                  core::Cause::kParameters,
+                                  core::Cause::kExemption,
+                                  core::Cause::kEvidence,
+                                  core::Cause::kNormaliser};
+  for (std::size_t i = 0; i < core::kComplianceStates.size(); ++i) {
+    const auto state = core::kComplianceStates.at(i);
+    const auto before = core::kComplianceStates.at((i + 1) % core::kComplianceStates.size());
+    const auto cause = kCauses.at(i);
+    const std::string key = kVault + std::to_string(i);
+    sweep({observe(clock, key, "{}")},
+          [&](core::JudgeView& view, const core::CycleChanges& changes) {
+            const auto row = changes.resources.at(0).row;
+            const auto check = view.put_check({0, "prod", "NS-1", "d", "p", ""});
+            REQUIRE(check);
+            core::Verdict verdict;
+            verdict.check = *check;
+            verdict.resource = row;
+            verdict.version = changes.resources.at(0).new_version;
+            verdict.since_cycle = changes.cycle;
+            verdict.evaluated_at = changes.now;
+            verdict.state = before;
+            REQUIRE(view.put_verdict(verdict));
+            verdict.state = state;
+            verdict.cause = cause;
+            verdict.known_state = before;
+            REQUIRE(view.put_verdict(verdict));
+            const auto stored = view.verdict(*check, row);
+            REQUIRE(stored);
+            REQUIRE(stored->has_value());
+            CHECK((*stored)->state == state);
+            CHECK((*stored)->cause == cause);
+            CHECK((*stored)->known_state == before);
+            REQUIRE(view.add_transition({*check, row, before, state, "", cause}));
+            return core::Status::ok();
+          });
+    core::VerdictFilter filter;
+    filter.state = state;
+    filter.resource_key = key;
+    const auto verdicts = snapshot()->verdicts(filter);
+    REQUIRE(verdicts->size() == 1);
+    CHECK(verdicts->front().verdict.cause == cause);
+    CHECK(verdicts->front().verdict.known_state == before);
+    const auto transition = snapshot()->transitions(1)->front().transition;
+    CHECK(transition.from == before);
+    CHECK(transition.to == state);
+    CHECK(transition.cause == cause);
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a resource is found by its key, whatever its spelling") {
+  auto spelled = observe(clock, kVault, "{}");
+  spelled.id = "/subscriptions/S1/resourceGroups/RG/providers/Microsoft.KeyVault/vaults/KV";
+  auto other = observe(clock, kVault + "2", "{}");
+  other.id = "/an/id/that/is/not/its/key";
+  sweep({spelled, other});
+  const auto view = snapshot();
+  REQUIRE(view->find(spelled.key)->has_value());
+  CHECK(view->find(spelled.key)->value().id == spelled.id);
+  CHECK(view->find(spelled.key)->value().type == spelled.type);
+  CHECK(view->find(spelled.key)->value().source == kSource);
+  REQUIRE(view->find(other.key)->has_value());
+  CHECK(view->find(other.key)->value().id == other.key);
+  CHECK_FALSE(view->find(core::to_lower(other.id))->has_value());
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "pages lie beside the database while it is open, and are left by nobody") {
+  const std::string staging = directory.file("p.db-staging");
+  CHECK(std::filesystem::status(staging).permissions() ==
+        (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
+  opened.store.reset();
+  CHECK_FALSE(std::filesystem::exists(staging));
+  std::ofstream(staging) << "what a daemon left that was killed";
+  reopen();
+  CHECK(sweep({observe(clock, kVault, "{}")}).row.changed == 1);
 }
 
 TEST_CASE_FIXTURE(Fixture, "changes and watermarks are stored with their cycle, and only once") {

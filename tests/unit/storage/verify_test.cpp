@@ -118,17 +118,18 @@ TEST_CASE_FIXTURE(Chained, "whatever history says, changing it is found, with it
       {"a fingerprint", "UPDATE version SET fingerprint = zeroblob(32) WHERE from_cycle = 2", 2},
       {"the end of a version", "UPDATE version SET to_cycle = 3 WHERE from_cycle = 1", 2},
       {"a version is gone", "DELETE FROM version WHERE from_cycle = 2", 2},
-      {"a transition", "UPDATE transition SET to_state = 'Compliant' WHERE cycle = 2", 2},
-      {"a transition is gone", "DELETE FROM transition WHERE cycle = 2", 2},
-      {"a transition elsewhere", "UPDATE transition SET cycle = 3 WHERE cycle = 2", 2},
+      {"a transition", "UPDATE transition_row SET to_state = 2 WHERE cycle = 2", 2},
+      {"a transition is gone", "DELETE FROM transition_row WHERE cycle = 2", 2},
+      {"a transition elsewhere", "UPDATE transition_row SET cycle = 3 WHERE cycle = 2", 2},
       {"one more transition",
-       "INSERT INTO transition (cycle, check_id, resource_id, from_state, to_state, reason, cause) "
-       "SELECT 3, check_id, resource_id, NULL, 'Exempt', '', 'exemption' FROM transition LIMIT 1",
+       "INSERT INTO transition_row (cycle, check_id, resource_id, from_state, to_state, reason, "
+       "cause) "
+       "SELECT 3, check_id, resource_id, NULL, 6, '', 5 FROM transition_row LIMIT 1",
        3},
       {"drift", "UPDATE drift SET severity = 'low'", 2},
       {"when drift ended", "UPDATE drift SET resolved_at = resolved_at + 1", 4},
       {"that drift never ended", "UPDATE drift SET resolved_cycle = NULL, resolved_at = NULL", 4},
-      {"whose it was", "UPDATE resource SET key = key || 'x'", 1},
+      {"whose it was", "UPDATE resource_row SET display_id = display_id || 'x'", 1},
       {"what was checked", "UPDATE policy_check SET reference = 'NS-2'", 1},
       {"a cycle is gone", "DELETE FROM cycle WHERE number = 3", 4},
       {"a link", "UPDATE cycle SET chain = zeroblob(32) WHERE number = 3", 3},
@@ -157,10 +158,10 @@ TEST_CASE_FIXTURE(Chained, "whatever history says, changing it is found, with it
 TEST_CASE_FIXTURE(Chained, "what is true now is compared with history") {
   close();
   SUBCASE("a state") {
-    tamper("UPDATE verdict SET state = 'NonCompliant'");
+    tamper("UPDATE verdict_row SET state = 0");
   }
   SUBCASE("a reason") {
-    tamper("UPDATE verdict SET reason = 'because'");
+    tamper("UPDATE verdict_row SET reason = 'because'");
   }
   SUBCASE("how many there are") {
     tamper("UPDATE verdict_count SET count = count + 1");
@@ -169,28 +170,40 @@ TEST_CASE_FIXTURE(Chained, "what is true now is compared with history") {
     tamper("UPDATE resource_count SET count = count + 1");
   }
   SUBCASE("since when") {
-    tamper("UPDATE verdict SET since_cycle = 1");
+    tamper("UPDATE verdict_row SET since_cycle = 1");
   }
   SUBCASE("a verdict is gone") {
-    tamper("DELETE FROM verdict");
+    tamper("DELETE FROM verdict_row");
   }
   SUBCASE("a body") {
     tamper("UPDATE version SET body = (SELECT body FROM version WHERE from_cycle = 1)");
   }
   SUBCASE("the current version") {
-    tamper("UPDATE resource SET version_id = 1");
+    tamper("UPDATE resource_row SET version_id = 1");
   }
   SUBCASE("a deletion that never was") {
-    tamper("UPDATE resource SET version_id = NULL");
+    tamper("UPDATE resource_row SET version_id = NULL");
   }
   const auto report = verify(false);
   CHECK_FALSE(report.sound());
   CHECK_FALSE(report.first_misfit.has_value());
 }
 
+TEST_CASE_FIXTURE(Chained, "a view that says something else is a damaged database") {
+  close();
+  tamper(
+      "DROP VIEW verdict; CREATE VIEW verdict AS SELECT check_id, resource_id, 'Compliant' AS "
+      "state, "
+      "reason, 'resource' AS cause, version_id, since_cycle, evaluated_at, NULL AS known_state, "
+      "known_version FROM verdict_row; UPDATE cycle SET kind = kind");
+  const auto report = storage::verify_store(path, false, [] { return false; });
+  REQUIRE_FALSE(report.has_value());
+  CHECK(report.error().code == core::Errc::kCorrupt);
+}
+
 TEST_CASE_FIXTURE(Chained, "references that lead nowhere are found by the full check") {
   close();
-  tamper("UPDATE verdict SET version_id = 99");
+  tamper("UPDATE verdict_row SET version_id = 99");
   CHECK_FALSE(verify(true).sound());
 }
 
