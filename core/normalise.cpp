@@ -16,25 +16,43 @@ using simdjson::dom::element;
 using simdjson::dom::element_type;
 
 // A string whose property name ends in one of these is a secret (names compared in lower case).
-constexpr std::array<std::string_view, 17> kSecretSuffixes = {
+constexpr std::array<std::string_view, 18> kSecretSuffixes = {
     "connectionstring",
     "password",
     "secret",
     "accesskey",
     "accountkey",
     "apikey",
-    "sastoken",
+    "masterkey",
+    "token",
     "primarykey",
     "secondarykey",
     "privatekey",
     "sharedkey",
     "clientsecret",
     "instrumentationkey",
-    "accesstoken",
-    "bearertoken",
+    "functionkey",
+    "authkey",
     "passphrase",
     "protectedsettings",
 };
+
+// Where a list goes on is no secret.
+constexpr std::array<std::string_view, 2> kHarmlessTokens = {"skiptoken", "continuationtoken"};
+
+// An object, and what is a secret in it though its name does not tell. Empty: all texts in it are
+// what somebody sends along with a request, as headers are.
+struct SecretMember {
+  std::string_view object;  // the end of its name
+  std::string_view member;
+};
+
+constexpr std::array<SecretMember, 4> kSecretMembers = {{
+    {"headers", "value"},
+    {"headers", "authorization"},
+    {"storageaccount", "key"},
+    {"webhookproperties", ""},
+}};
 
 // A property that is named like a secret may be the switch that allows it.
 constexpr std::array<std::string_view, 2> kSwitchPositions = {"enabled", "disabled"};
@@ -74,6 +92,13 @@ bool is_noise(std::string_view root_member) {
 /// Members of `properties` that say when the resource was last written, not what it is.
 bool is_noise_property(std::string_view member) {
   return member == "modifiedDate" || member == "lastModifiedDate" || member == "lastUpdatedTime";
+}
+
+bool is_secret_member(std::string_view object, std::string_view member) {
+  return std::ranges::any_of(kSecretMembers, [&](const SecretMember& secret) {
+    return iends_with(object, secret.object) &&
+           (secret.member.empty() || iequals(member, secret.member));
+  });
 }
 
 void append_number(std::string& out, element value) {
@@ -159,12 +184,14 @@ std::string Normaliser::redact(std::string_view property, std::string_view text)
   if (text.empty() || text.starts_with("redacted:")) {
     return std::string(text);
   }
-  const std::string name = to_lower(property);
   const bool uri = has_uri_scheme(text);
-  if (uri && std::ranges::find(kSecretUriNames, name) != kSecretUriNames.end()) {
+  const auto is_name = [&](std::string_view name) { return iequals(property, name); };
+  if (uri && std::ranges::any_of(kSecretUriNames, is_name)) {
     return redact_uri(text, true);
   }
-  if (std::ranges::any_of(kSecretSuffixes, [&](auto suffix) { return name.ends_with(suffix); })) {
+  const auto ends_name = [&](std::string_view suffix) { return iends_with(property, suffix); };
+  if (std::ranges::any_of(kSecretSuffixes, ends_name) &&
+      std::ranges::none_of(kHarmlessTokens, ends_name)) {
     const bool is_switch = std::ranges::any_of(
         kSwitchPositions, [&](std::string_view position) { return iequals(position, text); });
     return is_switch ? std::string(text) : fingerprint(text);
@@ -182,6 +209,18 @@ std::string Normaliser::redact(std::string_view property, std::string_view text)
   return std::string(text);
 }
 
+void Normaliser::append_member(std::string& out,
+                               std::string_view key,
+                               element value,
+                               std::string_view object) const {
+  append_key(out, key);
+  if (value.is_string() && is_secret_member(object, key)) {
+    append_json_quoted(out, fingerprint(value.get_string().value_unsafe()));
+  } else {
+    append(out, value, key);
+  }
+}
+
 void Normaliser::append(std::string& out, element value, std::string_view property) const {
   switch (value.type()) {
     case element_type::OBJECT: {
@@ -192,14 +231,7 @@ void Normaliser::append(std::string& out, element value, std::string_view proper
           out += ',';
         }
         first = false;
-        append_key(out, member.key);
-        // A header is a pair whose name may be anything; its value is what signs the request.
-        if (member.key == "value" && member.value.is_string() &&
-            to_lower(property).ends_with("headers")) {
-          append_json_quoted(out, fingerprint(member.value.get_string().value_unsafe()));
-        } else {
-          append(out, member.value, member.key);
-        }
+        append_member(out, member.key, member.value, property);
       }
       out += '}';
       break;
@@ -231,6 +263,27 @@ void Normaliser::append(std::string& out, element value, std::string_view proper
   }
 }
 
+/// Each member is written once, for the body, and copied to what the fingerprint is of.
+void Normaliser::append_properties(std::string& body, std::string& quiet, element value) const {
+  body += "\"properties\":{";
+  quiet += "\"properties\":{";
+  bool first = true;
+  for (const auto& member : sorted_members(value.get_object().value_unsafe())) {
+    if (!first) {
+      body += ',';
+    }
+    first = false;
+    const auto start = body.size();
+    append_member(body, member.key, member.value, "properties");
+    if (!is_noise_property(member.key)) {
+      quiet.append(body, start);
+      quiet += ',';
+    }
+  }
+  body += '}';
+  quiet += "},";
+}
+
 Normalised Normaliser::normalise(element resource) const {
   Normalised result;
   if (!resource.is_object()) {
@@ -244,25 +297,18 @@ Normalised Normaliser::normalise(element resource) const {
     if (member.value.is_null()) {
       continue;
     }
-    std::string text;
-    append_key(text, member.key);
-    append(text, member.value, member.key);
     if (result.body.size() > 1) {
       result.body += ',';
     }
-    result.body += text;
     if (member.key == "properties" && member.value.is_object()) {
-      quiet += "\"properties\":{";
-      for (const auto& inner : sorted_members(member.value.get_object().value_unsafe())) {
-        if (!is_noise_property(inner.key)) {
-          append_key(quiet, inner.key);
-          append(quiet, inner.value, inner.key);
-          quiet += ',';
-        }
-      }
-      quiet += "},";
-    } else if (!is_noise(member.key)) {
-      quiet += text;
+      append_properties(result.body, quiet, member.value);
+      continue;
+    }
+    const auto start = result.body.size();
+    append_key(result.body, member.key);
+    append(result.body, member.value, member.key);
+    if (!is_noise(member.key)) {
+      quiet.append(result.body, start);
       quiet += ',';
     }
   }

@@ -36,6 +36,11 @@ class Normaliser {
 
  private:
   void append(std::string& out, simdjson::dom::element value, std::string_view property) const;
+  void append_member(std::string& out,
+                     std::string_view key,
+                     simdjson::dom::element value,
+                     std::string_view object) const;
+  void append_properties(std::string& body, std::string& quiet, simdjson::dom::element value) const;
   [[nodiscard]] std::string fingerprint(std::string_view secret) const;
   [[nodiscard]] std::string redact_uri(std::string_view text, bool path_is_secret) const;
 

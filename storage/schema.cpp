@@ -307,9 +307,11 @@ CREATE TABLE word (
 ) STRICT;
 INSERT INTO word (text)
   SELECT type FROM resource UNION SELECT source FROM resource UNION SELECT subscription FROM resource;
+-- Lower-cased, `cased_key` is the key; `spelling` is there where an id differs in more than letters.
 CREATE TABLE resource_row (
   id INTEGER PRIMARY KEY,
-  display_id TEXT NOT NULL,
+  cased_key TEXT NOT NULL,
+  spelling TEXT,
   type_id INTEGER NOT NULL REFERENCES word(id),
   subscription_id INTEGER NOT NULL REFERENCES word(id),
   source_id INTEGER NOT NULL REFERENCES word(id),
@@ -320,8 +322,9 @@ CREATE TABLE resource_row (
   first_cycle INTEGER NOT NULL REFERENCES cycle(number) DEFERRABLE INITIALLY DEFERRED,
   deleted INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-INSERT INTO resource_row SELECT r.id, CASE WHEN lower(r.display_id) = r.key THEN r.display_id
-  ELSE r.key END, t.id, n.id, s.id, r.is_detail, r.version_id, r.observed_at, r.first_cycle, r.deleted
+INSERT INTO resource_row SELECT r.id,
+  CASE lower(r.display_id) WHEN r.key THEN r.display_id ELSE r.key END,
+  CASE lower(r.display_id) WHEN r.key THEN NULL ELSE r.display_id END, t.id, n.id, s.id, r.is_detail, r.version_id, r.observed_at, r.first_cycle, r.deleted
   FROM resource r JOIN word t ON t.text = r.type JOIN word n ON n.text = r.subscription
   JOIN word s ON s.text = r.source;
 CREATE TABLE verdict_row (
@@ -368,15 +371,15 @@ DROP TABLE resource;
 -- By way of the old name, so that what refers to it follows.
 ALTER TABLE resource_row RENAME TO resource;
 ALTER TABLE resource RENAME TO resource_row;
--- Lower-cased, as SQLite does it, is the key of a resource.
-CREATE UNIQUE INDEX resource_by_key ON resource_row(lower(display_id));
-CREATE INDEX resource_by_type ON resource_row(type_id, lower(display_id))
+CREATE UNIQUE INDEX resource_by_key ON resource_row(lower(cased_key));
+CREATE INDEX resource_by_type ON resource_row(type_id, lower(cased_key))
   WHERE version_id IS NOT NULL;
 CREATE INDEX resource_by_source ON resource_row(source_id) WHERE version_id IS NOT NULL;
 CREATE INDEX verdict_by_resource ON verdict_row(resource_id);
 CREATE INDEX verdict_exempt ON verdict_row(reason, known_state) WHERE state = 6;
 CREATE INDEX transition_by_resource ON transition_row(resource_id);
-CREATE VIEW resource AS SELECT id, lower(display_id) AS key, display_id, type_id, subscription_id,
+CREATE VIEW resource AS SELECT id, lower(cased_key) AS key,
+  coalesce(spelling, cased_key) AS display_id, type_id, subscription_id,
   source_id, (SELECT text FROM word WHERE id = type_id) AS type,
   (SELECT text FROM word WHERE id = subscription_id) AS subscription,
   (SELECT text FROM word WHERE id = source_id) AS source,

@@ -535,7 +535,7 @@ Status SqliteCycle::merge_staged(core::CycleChanges& changes) {
       "SELECT s.key, s.display_id, s.type, s.is_detail, s.source, s.observed_at, s.fingerprint, "
       "s.body, s.checksum, r.id, r.version_id, v.fingerprint FROM staging s "
       // +: with the affinity of a column no index on an expression is used.
-      "LEFT JOIN resource_row r ON lower(r.display_id) = +s.key "
+      "LEFT JOIN resource_row r ON lower(r.cased_key) = +s.key "
       "LEFT JOIN version v ON v.id = r.version_id ORDER BY s.key");
   const Use use(staged);
   for (;;) {
@@ -553,9 +553,7 @@ Status SqliteCycle::merge_staged(core::CycleChanges& changes) {
     change.row = use->integer(9);
     change.old_version = use->integer(10);
     change.normaliser_only = change.old_version != 0 && use->blob(6) == use->blob(11);
-    // The key is read from the spelling, so that one which is not the key's stays out.
-    const auto display_id =
-        core::to_lower(use->text(1)) == change.key ? std::string(use->text(1)) : change.key;
+    const bool cased = core::iequals(use->text(1), change.key);
     const auto type = word(change.type);
     const auto source = word(use->text(4));
     if (!type || !source) {
@@ -571,14 +569,16 @@ Status SqliteCycle::merge_staged(core::CycleChanges& changes) {
       }
       if (auto done =
               connection_
-                  ->prepare("UPDATE resource_row SET version_id = ?, observed_at = ?, "
-                            "display_id = ?, source_id = ?, type_id = ?, deleted = 0 WHERE id = ?")
+                  ->prepare(
+                      "UPDATE resource_row SET version_id = ?, observed_at = ?, cased_key = ?, "
+                      "spelling = ?, source_id = ?, type_id = ?, deleted = 0 WHERE id = ?")
                   .bind(1, change.new_version)
                   .bind(2, use->integer(5))
-                  .bind(3, display_id)
-                  .bind(4, *source)
-                  .bind(5, *type)
-                  .bind(6, change.row)
+                  .bind(3, cased ? use->text(1) : std::string_view(change.key))
+                  .bind_optional(4, cased ? std::nullopt : std::optional(use->text(1)))
+                  .bind(5, *source)
+                  .bind(6, *type)
+                  .bind(7, change.row)
                   .run();
           !done) {
         return done;
@@ -589,17 +589,18 @@ Status SqliteCycle::merge_staged(core::CycleChanges& changes) {
         return subscription.error();
       }
       if (auto done = connection_
-                          ->prepare("INSERT INTO resource_row (display_id, type_id, "
+                          ->prepare("INSERT INTO resource_row (cased_key, spelling, type_id, "
                                     "subscription_id, is_detail, source_id, observed_at, "
-                                    "first_cycle, version_id) VALUES (?,?,?,?,?,?,?,?)")
-                          .bind(1, display_id)
-                          .bind(2, *type)
-                          .bind(3, *subscription)
-                          .bind(4, use->integer(3))
-                          .bind(5, *source)
-                          .bind(6, use->integer(5))
-                          .bind(7, changes.cycle)
-                          .bind(8, change.new_version)
+                                    "first_cycle, version_id) VALUES (?,?,?,?,?,?,?,?,?)")
+                          .bind(1, cased ? use->text(1) : std::string_view(change.key))
+                          .bind_optional(2, cased ? std::nullopt : std::optional(use->text(1)))
+                          .bind(3, *type)
+                          .bind(4, *subscription)
+                          .bind(5, use->integer(3))
+                          .bind(6, *source)
+                          .bind(7, use->integer(5))
+                          .bind(8, changes.cycle)
+                          .bind(9, change.new_version)
                           .run();
           !done) {
         return done;

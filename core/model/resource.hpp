@@ -12,7 +12,7 @@ namespace plumbline::core {
 
 /// Raised when a normalised body changes although the source's did not; a version that differs only
 /// in it is no change.
-inline constexpr int kNormaliserVersion = 2;
+inline constexpr int kNormaliserVersion = 3;
 
 /// One resource, or one detail document (an ARM list that belongs to a resource), as a source
 /// described it: canonical, redacted and fingerprinted by the Normaliser.

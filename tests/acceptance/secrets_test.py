@@ -1,12 +1,22 @@
 #!/usr/bin/env python3
 """Nothing that looks like a secret, and no token, comes out of the daemon by any door."""
 
+import itertools
+import json
 import os
+import re
 import shutil
 import subprocess
 import urllib.parse
 
-from harness import check, equal, last_segment, main, read_text, sqlite, wait_for
+from harness import Skip, check, equal, last_segment, main, read_text, sqlite, wait_for
+
+# What a person would call a secret, by the name of the property alone. Told apart on purpose from how the daemon
+# does it.
+SECRET_NAME = re.compile(r"(password|passwd|secret|token|passphrase|connection_?string|(access|account|api|primary|secondary"
+                         r"|private|shared|instrumentation|function|master|auth)_?key)$", re.IGNORECASE)
+NOT_SECRET_NAME = re.compile(r"^\$?(skip|continuation)token$|public_?key", re.IGNORECASE)
+HOOK_NAME = re.compile(r"^(serviceUri|callbackUrl|httpTriggerUrl|webhookUr[il])$", re.IGNORECASE)
 
 
 def planted(test):
@@ -130,5 +140,79 @@ def old_versions_too(test):
         check("redacted:" in text, f"instrumentation keys and connection strings are not redacted: {text[:500]}")
 
 
+def with_secrets(value, number, path=()):
+    """The payload with a secret of its own in each place where one could be."""
+    name = path[-1] if path else ""
+    if isinstance(value, dict):
+        return {key: with_secrets(member, number, path + (key,)) for key, member in value.items()}
+    if isinstance(value, list):
+        return [with_secrets(member, number, path) for member in value]
+    if not isinstance(value, str) or not value:
+        return value
+    secret = f"FAKE-SECRET-{next(number):05}"
+    around = path[-2] if len(path) > 1 else ""
+    if HOOK_NAME.match(name):
+        return f"https://hooks.contoso.example/{secret}/run?code={secret}"
+    if SECRET_NAME.search(name) and not NOT_SECRET_NAME.search(name):
+        return secret
+    if (around, name) in (("headers", "value"), ("storageAccount", "key")) or around.lower() == "webhookproperties":
+        return secret
+    # An address of something else: Azure's own ids, and what a list goes on with, are none.
+    if re.match(r"https?://[^/?#]+/[^?#]", value) and name not in ("nextLink", "id") and "$skip" not in value.lower():
+        return value + ("&" if "?" in value else "?") + f"sig={secret}"
+    return value
+
+
+def none_of_all_payloads(test):
+    """A secret in every place of the official payloads that is named like one."""
+    examples = test.arguments.examples
+    if not os.path.isdir(examples):
+        raise Skip(f"{examples} is absent")
+    planted_here = test.directory("planted")
+    number = itertools.count()
+    files = 0
+    for folder, _, names in os.walk(examples):
+        for name in (name for name in names if name.endswith(".json")):
+            with open(os.path.join(folder, name), encoding="utf-8-sig") as file:
+                payload = with_secrets(json.load(file), number)
+            target = os.path.join(planted_here, os.path.relpath(folder, examples), name)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            with open(target, "w", encoding="utf-8") as file:
+                json.dump(payload, file)
+            files += 1
+    simulator = test.simulator(data=planted_here)
+    config = test.configure(simulator, inventory="all", sweep="1h", details="1h", parameters=False,
+                            baseline=test.baseline, extra="log: {level: debug}\n")
+    store = config.replace("plumbline.yaml", "plumbline.db")
+    daemon = test.serve(config, simulator)
+    daemon.wait_passes(1)
+    held = sum("FAKE-SECRET" in json.dumps(row) for table in ("resources", "resourcecontainers", "insightsresources")
+               for row in simulator.graph_rows(table))
+    check(held > 20, f"only {held} rows of Resource Graph hold a secret")
+    doors = {"/metrics": daemon.get("/metrics").text(), "results": json.dumps(daemon.results())}
+    keys = sqlite(store, "SELECT key FROM resource WHERE version_id IS NOT NULL").splitlines()
+    for key in keys:
+        doors["resource " + key] = daemon.get("/api/v1/resource", id=key).text()
+    for name in ("drift?open=false&limit=1000", "transitions?limit=1000", "cycles?limit=1000", "checks", "status"):
+        doors["/api/v1/" + name] = daemon.get("/api/v1/" + name).text()
+    doors["log"] = daemon.log()
+    for name in ("plumbline.db", "plumbline.db-wal", "plumbline.db-staging"):
+        doors[name] = latin(os.path.join(os.path.dirname(store), name))
+    equal(daemon.stop(), 0, "exit code")
+    copy = os.path.join(test.directory("copy"), "copy.db")
+    equal(test.run("backup", "--config.file=" + config, copy).returncode, 0, "backup")
+    doors["backup"] = latin(copy)
+    for kind in ("versions", "verdicts", "drift"):
+        done = test.run("export", "--config.file=" + config, "--what", kind)
+        equal(done.returncode, 0, f"export of {kind} ({done.stderr})")
+        doors["export of " + kind] = done.stdout
+    redacted = doors["export of versions"].count("redacted:")
+    print(f"{files} payloads, {held} rows with a secret, {len(keys)} resources and lists, {redacted} places redacted")
+    check(redacted > 50, f"only {redacted} places are redacted")
+    seen = sorted({(door.split("/")[0], text[max(0, found.start() - 120):found.end() + 6])
+                   for door, text in doors.items() for found in re.finditer("FAKE-SECRET", text)})
+    equal(seen[:20], [], f"secrets seen ({len(seen)} places)")
+
+
 if __name__ == "__main__":
-    main([nothing_comes_out, old_versions_too])
+    main([nothing_comes_out, old_versions_too, none_of_all_payloads], needs_shared=True)

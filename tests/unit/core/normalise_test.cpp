@@ -40,6 +40,21 @@ TEST_CASE("the value of a request header is a secret whatever its name") {
   CHECK(body.contains("redacted:"));
 }
 
+TEST_CASE("a secret whose name does not tell is known by what it lies in") {
+  for (const char* json : {R"({"requestHeaders":{"Authorization":"Bearer hush"}})",
+                           R"({"properties":{"storageAccount":{"id":"/x","key":"hush"}}})",
+                           R"({"properties":{"actions":{"webHookProperties":{"any":"hush"}}}})",
+                           R"({"actions":[{"webhookProperties":{"a":{"b":1},"c":"hush"}}]})"}) {
+    CAPTURE(json);
+    const auto body = normalise(json).body;
+    CHECK_FALSE(body.contains("hush"));
+    CHECK(body.contains("redacted:"));
+  }
+  // The same names elsewhere are no secrets.
+  const char* harmless = R"({"tags":{"key":"v"},"x":{"authorization":"y","value":"z"}})";
+  CHECK(normalise(harmless).body == harmless);
+}
+
 TEST_CASE("secrets are replaced, and a changed secret still shows") {
   struct Case {
     const char* name;
@@ -76,6 +91,7 @@ TEST_CASE("secrets are replaced, and a changed secret still shows") {
        "redacted:",
        "abc"},
       {"suffix", "smtpPassword", "hunter2", "redacted:", "hunter2"},
+      {"a token of another product", "HockeyAppToken", "hunter2", "redacted:", "hunter2"},
       {"SAS in an ordinary URI",
        "templateLink",
        "https://a.blob.example/c/f.json?sv=1&sig=QQQ",
@@ -103,6 +119,7 @@ TEST_CASE("what is no secret stays") {
         "https://kv.vault.azure.net/");
   CHECK(normaliser.redact("query", "T | where a == 'b'") == "T | where a == 'b'");
   CHECK(normaliser.redact("clientSecret", "").empty());
+  CHECK(normaliser.redact("$skipToken", "abc") == "abc");
 }
 
 TEST_CASE("a switch that is named like a secret stays readable") {

@@ -365,7 +365,7 @@ TEST_CASE_FIXTURE(Fixture, "a resource is found by its key, whatever its spellin
   CHECK(view->find(spelled.key)->value().type == spelled.type);
   CHECK(view->find(spelled.key)->value().source == kSource);
   REQUIRE(view->find(other.key)->has_value());
-  CHECK(view->find(other.key)->value().id == other.key);
+  CHECK(view->find(other.key)->value().id == other.id);
   CHECK_FALSE(view->find(core::to_lower(other.id))->has_value());
 }
 

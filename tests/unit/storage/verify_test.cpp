@@ -129,7 +129,7 @@ TEST_CASE_FIXTURE(Chained, "whatever history says, changing it is found, with it
       {"drift", "UPDATE drift SET severity = 'low'", 2},
       {"when drift ended", "UPDATE drift SET resolved_at = resolved_at + 1", 4},
       {"that drift never ended", "UPDATE drift SET resolved_cycle = NULL, resolved_at = NULL", 4},
-      {"whose it was", "UPDATE resource_row SET display_id = display_id || 'x'", 1},
+      {"whose it was", "UPDATE resource_row SET cased_key = cased_key || 'x'", 1},
       {"what was checked", "UPDATE policy_check SET reference = 'NS-2'", 1},
       {"a cycle is gone", "DELETE FROM cycle WHERE number = 3", 4},
       {"a link", "UPDATE cycle SET chain = zeroblob(32) WHERE number = 3", 3},
