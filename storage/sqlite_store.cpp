@@ -173,10 +173,11 @@ Status attach_staging(Connection& connection, const std::string& path) {
       "PRAGMA making.auto_vacuum=FULL; PRAGMA making.journal_mode=MEMORY; "
       "PRAGMA making.synchronous=OFF; PRAGMA making.locking_mode=EXCLUSIVE; "
       "PRAGMA making.cache_size=-8192; "
-      "CREATE TABLE making.staging (key TEXT PRIMARY KEY, display_id TEXT NOT NULL, "
-      "type TEXT NOT NULL, is_detail INTEGER NOT NULL, source TEXT NOT NULL, "
-      "observed_at INTEGER NOT NULL, fingerprint BLOB NOT NULL, body BLOB NOT NULL, "
-      "checksum BLOB NOT NULL) STRICT, WITHOUT ROWID;");
+      // By number, so that bodies are written one after the other.
+      "CREATE TABLE making.staging (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, "
+      "display_id TEXT NOT NULL, type TEXT NOT NULL, is_detail INTEGER NOT NULL, "
+      "source TEXT NOT NULL, observed_at INTEGER NOT NULL, fingerprint BLOB NOT NULL, "
+      "body BLOB NOT NULL, checksum BLOB NOT NULL) STRICT;");
 }
 
 Status check_place(const StoreOptions& options) {
