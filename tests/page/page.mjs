@@ -233,6 +233,41 @@ async function figures_agree_with_the_command_line() {
   await blameless(page, 'figures');
 }
 
+async function another_instant_can_be_looked_at() {
+  // Before the tenant moved, and after.
+  const cycles = (await ask('cycles?limit=1000')).cycles;
+  const then = cycles.find((cycle) => cycle.kind === 'details').committed_at;
+  const at = then.replace(/\.\d+Z$/, 'Z');
+  const past = await ask(`scores?at=${encodeURIComponent(at)}`);
+  const page = await open('#/');
+  await page.getByLabel('As of (UTC)').fill(at.slice(0, -1));
+  await page.waitForFunction(() => document.querySelector('h1').textContent.includes('as of'));
+  await settled(page);
+  assert.equal(await page.evaluate(() => location.hash), `#/?at=${encodeURIComponent(at)}`);
+  const percent = (ratio) => `${(ratio * 100).toFixed(1)} %`;
+  assert.deepEqual((await texts(page, '.big')).map(plain), [
+    percent(past.overall.score),
+    percent(past.overall.coverage),
+  ]);
+  assert.equal(await page.locator('.trend').count(), 0, 'no trend of another time');
+  // What was found then.
+  await page.locator('.legend a[href*="state=NoEvidence"]').click();
+  await settled(page);
+  await page.locator('.chip', { hasText: `at: ${at}` }).waitFor();
+  const found = (await ask(`results?at=${encodeURIComponent(at)}&state=NoEvidence&limit=1000`)).results;
+  await page.waitForFunction(
+    (n) => document.querySelectorAll('tbody tr').length === n,
+    Math.min(50, found.length),
+  );
+  await visit(page, '#/?at=2001-01-01T00:00:00Z');
+  await page.locator('.note.bad', { hasText: 'nothing was known then' }).waitFor();
+  page.faults.length = 0; // the browser tells of every 404
+  await visit(page, `#/?at=${encodeURIComponent(at)}`);
+  await page.getByRole('link', { name: 'Back to now' }).click();
+  await page.locator('.trend').waitFor();
+  await blameless(page, 'another instant');
+}
+
 async function findings_filter_order_and_page() {
   const page = await open('#/findings');
   const all = await results('state=NonCompliant');
@@ -931,6 +966,7 @@ const kCases = [
   every_view_is_sound,
   graphics_have_contrast,
   figures_agree_with_the_command_line,
+  another_instant_can_be_looked_at,
   findings_filter_order_and_page,
   links_from_elsewhere_lead_where_they_say,
   keyboard_reaches_an_explanation,

@@ -41,6 +41,7 @@ const kFilters = {
   type: '',
   assignment: '',
   reference: '',
+  at: '',
   q: '',
 };
 
@@ -73,7 +74,8 @@ export async function readFindings(filter, route, signal) {
       'results',
       {
         ...filter,
-        order: route.params.get('order') || 'severity',
+        // The past is read by resources, in no other order.
+        ...(!filter.at && { order: route.params.get('order') || 'severity' }),
         limit: kPage - rows.length,
         after,
       },
@@ -94,7 +96,7 @@ export function findingsTable(data, withCheck) {
   const { rows, next, checks, filter, route } = data;
   const before = (pageNumber(route) - 1) * kPage;
   // The counts know how many there are, unless the filter is finer than they.
-  const exact = !filter.q && !filter.type && !filter.subscription;
+  const exact = !filter.q && !filter.type && !filter.subscription && !filter.at;
   const expected = exact
     ? checksOf(filter, checks).reduce((sum, check) => sum + countOf(check, filter.state), 0)
     : null;
@@ -199,7 +201,8 @@ export const findings = {
           [['', 'any'], ...list(app.status?.types).map(({ type }) => [type, type])],
           changed,
         ),
-        selector(
+        !filter.at &&
+          selector(
           'Order',
           route.params.get('order') || 'severity',
           [
@@ -221,7 +224,7 @@ export const findings = {
             oninput: ({ target }) => later(() => set('q', target.value, true)),
           }),
         ),
-        ['assignment', 'reference']
+        ['assignment', 'reference', 'at']
           .filter((name) => filter[name])
           .map((name) =>
             h(

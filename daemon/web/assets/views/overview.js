@@ -1,5 +1,6 @@
 // The overview: figures, trend, worst controls.
 import { api, apiList, now } from '../lib/api.js';
+import { go } from '../app.js';
 import { a, aside, bold, card, def, h, h2, kNone, para, sub } from '../lib/document.js';
 import {
   ago,
@@ -52,7 +53,7 @@ function azureNote({ assignments }) {
   return `. As Azure Policy counts, by resource and unweighted: ${figures.join(', ')}`;
 }
 
-function summary({ scores, trend }) {
+function summary({ scores, trend, at }) {
   const { overall = {} } = scores;
   const { score, coverage, counts = {} } = overall;
   return card(
@@ -95,12 +96,44 @@ function summary({ scores, trend }) {
           h(
             'li',
             { key: state },
-            a(link(['findings'], { state }), stateLabel(state), bold(count(counts[state] ?? 0))),
+            a(
+              link(['findings'], { state, at }),
+              stateLabel(state),
+              bold(count(counts[state] ?? 0)),
+            ),
           ),
         ),
     ),
-    h2('Trend'),
-    trendChart(trend),
+    at ? null : [h2('Trend'), trendChart(trend), instantPicker('')],
+  );
+}
+
+/** Another instant to look at: everything that follows from what was committed by then. */
+function instantPicker(at) {
+  const changed = ({ target }) => {
+    // A field that is being emptied or typed into has no value.
+    if (target.value) go(link([''], { at: `${target.value}Z` }), false);
+  };
+  return h(
+    'form.filters',
+    { 'aria-label': 'Another instant', onsubmit: (event) => event.preventDefault() },
+    h(
+      'label',
+      { key: 'at' },
+      'As of (UTC)',
+      h('input', { type: 'datetime-local', name: 'at', step: 1, value: at, onchange: changed }),
+    ),
+    at && a(link(['']), 'Back to now'),
+  );
+}
+
+function pastNote({ scores }) {
+  const left = scores.left_out ?? 0;
+  return h(
+    'p.note',
+    null,
+    'What was committed by then, with the controls and severities of now.',
+    left > 0 && ` Left out: ${plural(left, 'verdict')} of checks that are assigned no more.`,
   );
 }
 
@@ -294,9 +327,65 @@ function pulse({ scores }) {
 const byScore = (x, y) =>
   (x.score ?? 2) - (y.score ?? 2) || (y.counts?.NonCompliant ?? 0) - (x.counts?.NonCompliant ?? 0);
 
+/** By control and by subscription; the links lead to what was found then. */
+function breakdown({ name, controls, subscriptions }, several, at) {
+  const scope = { ...(several && { assignment: name }), ...(at && { at }) };
+  // The list of all of them is of now.
+  const worst = list(controls)
+    .filter((item) => at || item.counts?.NonCompliant > 0)
+    .sort(byScore);
+  return h(
+    'div',
+    { key: name },
+    section(
+      at ? 'Controls' : 'Worst controls',
+      [
+        scope.assignment && `${name}. `,
+        !at &&
+          a(link(['controls']), `All ${count(list(controls).length)} in the order of the baseline`),
+      ],
+      worst.length === 0
+        ? empty('No control has findings.')
+        : tallyTable(
+            `Worst controls of ${name}`,
+            ['Control'],
+            at ? worst : worst.slice(0, 5),
+            (item) => controlCells(name, item),
+            (item) => ({ ...scope, control: item.name }),
+          ),
+    ),
+    section(
+      'Subscriptions',
+      scope.assignment,
+      list(subscriptions).length === 0
+        ? empty('No subscription has a verdict yet.')
+        : limited('subscriptions ' + name, [...subscriptions].sort(byScore), 12, (some) =>
+            tallyTable(
+              `Subscriptions of ${name}`,
+              ['Subscription'],
+              some,
+              (item) => [
+                [
+                  a(
+                    link(['findings'], { ...scope, subscription: item.id }),
+                    item.name || item.id,
+                  ),
+                  h('span.sub', { class: 'id' }, item.id),
+                ],
+              ],
+              (item) => ({ ...scope, subscription: item.id }),
+            ),
+          ),
+    ),
+  );
+}
+
 export const overview = {
-  title: () => 'Overview',
+  title: ({ params }) => (params.get('at') ? `Overview as of ${params.get('at')}` : 'Overview'),
+  place: ({ params }) => params.get('at') ?? '',
   async load(route, signal) {
+    const at = route.params.get('at');
+    if (at) return { at, scores: await api('scores', { at }, signal) };
     const [scores, checks, transitions, exemptions] = await Promise.all([
       api('scores', null, signal),
       apiList('checks', null, signal),
@@ -305,9 +394,17 @@ export const overview = {
     ]);
     return { scores, checks, exemptions, trend: trendOf(scores, checks, transitions) };
   },
-  draw(data) {
-    const { scores, checks } = data;
+  draw(data, route) {
+    const { scores, checks, at } = data;
     const assignments = list(scores.assignments);
+    if (at)
+      return [
+        heading(overview.title(route)),
+        instantPicker(at.replace(/Z$/, '')),
+        pastNote(data),
+        h('div.hero', null, summary(data)),
+        assignments.map((assignment) => breakdown(assignment, assignments.length > 1, at)),
+      ];
     const failing = checks.filter((check) => check.counts?.NonCompliant > 0).sort(byWeight);
     return [
       heading('Overview'),
@@ -336,58 +433,7 @@ export const overview = {
               ),
             ),
       ),
-      assignments.map(({ name, controls, subscriptions }) => {
-        const scope = assignments.length > 1 ? { assignment: name } : {};
-        const worst = list(controls)
-          .filter((item) => item.counts?.NonCompliant > 0)
-          .sort(byScore);
-        return h(
-          'div',
-          { key: name },
-          section(
-            'Worst controls',
-            [
-              scope.assignment && `${name}. `,
-              a(
-                link(['controls']),
-                `All ${count(list(controls).length)} in the order of the baseline`,
-              ),
-            ],
-            worst.length === 0
-              ? empty('No control has findings.')
-              : tallyTable(
-                  `Worst controls of ${name}`,
-                  ['Control'],
-                  worst.slice(0, 5),
-                  (item) => controlCells(name, item),
-                  (item) => ({ ...scope, control: item.name }),
-                ),
-          ),
-          section(
-            'Subscriptions',
-            scope.assignment,
-            list(subscriptions).length === 0
-              ? empty('No subscription has a verdict yet.')
-              : limited('subscriptions ' + name, [...subscriptions].sort(byScore), 12, (some) =>
-                  tallyTable(
-                    `Subscriptions of ${name}`,
-                    ['Subscription'],
-                    some,
-                    (item) => [
-                      [
-                        a(
-                          link(['findings'], { ...scope, subscription: item.id }),
-                          item.name || item.id,
-                        ),
-                        h('span.sub', { class: 'id' }, item.id),
-                      ],
-                    ],
-                    (item) => ({ ...scope, subscription: item.id }),
-                  ),
-                ),
-          ),
-        );
-      }),
+      assignments.map((assignment) => breakdown(assignment, assignments.length > 1, null)),
     ];
   },
 };
