@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 
 namespace plumbline::core {
 
@@ -98,7 +99,7 @@ bool is_version_pattern(std::string_view text) {
 bool is_version_of(std::string_view version, std::string_view pattern) {
   const auto of = parse_version(version);
   const auto wanted = parse_version(pattern);
-  return of && wanted && is_exact(*of) && of->suffix == wanted->suffix &&
+  return of && wanted && is_exact(*of) && (of->suffix.empty() || of->suffix == wanted->suffix) &&
          std::ranges::equal(of->parts, wanted->parts, [](auto part, auto any) {
            return any == kAny || part == any;
          });
@@ -107,15 +108,17 @@ bool is_version_of(std::string_view version, std::string_view pattern) {
 std::optional<std::string> newest_version(const std::vector<std::string>& versions,
                                           std::string_view pattern) {
   std::optional<std::string> newest;
-  std::array<std::uint32_t, kParts> parts{};
+  // A release comes after its own previews.
+  std::pair<std::array<std::uint32_t, kParts>, bool> best;
   for (const auto& version : versions) {
     if (!is_version_of(version, pattern)) {
       continue;
     }
-    const auto candidate = parse_version(version)->parts;
-    if (!newest || candidate > parts) {
+    const auto parsed = parse_version(version);
+    const std::pair candidate(parsed->parts, parsed->suffix.empty());
+    if (!newest || candidate > best) {
       newest = version;
-      parts = candidate;
+      best = candidate;
     }
   }
   return newest;

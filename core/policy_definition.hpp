@@ -28,8 +28,8 @@ struct DefinitionReference {
 /// versions a suffix (`1.*.*`, `2.1.*-preview`, `1.2.3`).
 [[nodiscard]] bool is_version_pattern(std::string_view text);
 
-/// Whether a version is one of the pattern's. Versions with a suffix are only those of patterns
-/// with the same one.
+/// Whether a version is one of the pattern's. A pattern with a suffix takes releases, too; previews
+/// are only those of patterns with their suffix.
 [[nodiscard]] bool is_version_of(std::string_view version, std::string_view pattern);
 
 /// The newest of these that is of the pattern; nullopt: none is.

@@ -44,7 +44,7 @@ net::Task<Result<compliance::AzureDefinition>> ask(collectors::AzureClient& azur
   co_return co_await net::offload(cpu, std::move(read));
 }
 
-/// The version that is wanted: the current one, where that is one of the pattern's.
+/// The newest version of those that are wanted.
 net::Task<Result<compliance::AzureDefinition>> fetch(collectors::AzureClient& azure,
                                                      net::Executor cpu,
                                                      DefinitionReference reference) {
@@ -57,11 +57,15 @@ net::Task<Result<compliance::AzureDefinition>> fetch(collectors::AzureClient& az
   }
   const auto& wanted = reference.version;
   // Definitions of one's own have no versions unless somebody gives them one.
-  if (wanted.empty() || (current->version.empty() && current->versions.empty()) ||
-      core::is_version_of(current->version, wanted)) {
+  if (wanted.empty() || (current->version.empty() && current->versions.empty())) {
     co_return current;
   }
-  const auto version = core::newest_version(current->versions, wanted);
+  auto versions = current->versions;
+  versions.push_back(current->version);
+  const auto version = core::newest_version(versions, wanted);
+  if (version == current->version) {
+    co_return current;
+  }
   if (!version) {
     co_return Error{Errc::kNotFound,
                     fmt::format("{}: there is no version {}; the current one is {}",

@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 """Assignments that name initiatives of Azure's by their ids: fetched with their definitions, kept, judged, refreshed."""
 
+import json
+import os
 import re
+import shutil
 
-from harness import check, contains, equal, main, wait_for
+from harness import Skip, check, contains, equal, main, wait_for
 
 AUTHORIZATION = "/providers/Microsoft.Authorization"
 SET = AUTHORIZATION + "/policySetDefinitions/11112222-aaaa-4bbb-8ccc-000000000001"
 LOCATIONS = AUTHORIZATION + "/policyDefinitions/11112222-aaaa-4bbb-8ccc-000000000002"
 RETENTION = AUTHORIZATION + "/policyDefinitions/11112222-aaaa-4bbb-8ccc-000000000003"
+BENCHMARK = AUTHORIZATION + "/policySetDefinitions/1f3afdf9-d0c9-4c3d-847f-89da613e70a8"
 WORKSPACES = "Microsoft.OperationalInsights/workspaces"
 POLICY_PATHS = "^/providers/Microsoft.Authorization/"
 
@@ -206,6 +210,63 @@ def versions_are_pinned(test):
     contains(daemon.log(), "there is no version 7.*.*; the current one is 3.0.0", "log")
 
 
+def benchmark_scenario(test, shared):
+    """The simulated tenant with a large initiative of Azure's and all versions of its definitions, as Azure publishes
+    them."""
+    def published(name):
+        with open(os.path.join(shared, name + ".jsonl"), encoding="utf-8") as file:
+            for line in file:
+                yield json.loads(line)
+
+    def number(item):
+        return [int(part) for part in item["properties"]["version"].partition("-")[0].split(".")]
+
+    sets = [item for item in published("initiatives") if item["id"].lower() == BENCHMARK.lower()]
+    wanted = {member["policyDefinitionId"].lower() for item in sets for member in item["properties"]["policyDefinitions"]}
+    groups = [("policySetDefinitions", sets)]
+    by_id = {}
+    for item in published("definitions"):
+        if item["id"].lower() in wanted and "version" in item["properties"]:
+            by_id.setdefault(item["id"].lower(), []).append(item)
+    groups += [("policyDefinitions", items) for items in by_id.values()]
+    resources = []
+    for kind, items in groups:
+        items = list({item["properties"]["version"]: item for item in items}.values())
+        newest = max(items, key=number)
+        kind = "Microsoft.Authorization/" + kind
+        versions = [item["properties"]["version"] for item in items]
+        resources.append({"id": newest["id"], "name": newest["name"], "type": kind,
+                          "properties": {**newest["properties"], "versions": versions}})
+        resources += [{"id": f"{item['id']}/versions/{version}", "name": version, "type": kind + "/versions",
+                       "properties": item["properties"]} for item, version in zip(items, versions)]
+    path = os.path.join(test.directory("scenario"), "contoso")
+    shutil.copytree(test.scenario, path)
+    with open(os.path.join(path, "resources", "policy.json"), "w", encoding="utf-8") as file:
+        json.dump(resources, file)
+    return path, max(sets, key=number)["properties"]
+
+
+def an_initiative_that_is_built_in_compiles_whole(test):
+    shared = os.path.join(test.source_dir, "..", "shared", "azure-policy")
+    if not os.path.exists(os.path.join(shared, "initiatives.jsonl")):
+        raise Skip("there are no definitions of Azure's beside the repository")
+    scenario, newest = benchmark_scenario(test, shared)
+    simulator = test.simulator(scenario=scenario)
+    path = configure(test, simulator, sweep="1h")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text.replace(SET, BENCHMARK))
+    daemon = test.serve(path, simulator)
+    daemon.wait_passes(1)
+    check("left_out" not in daemon.log().partition("event=initiative_fetched")[2],
+          f"something was left out: {[line for line in daemon.log().splitlines() if 'left_out' in line][:5]}")
+    own = [item for item in daemon.api("checks")["checks"] if item["assignment"] == "azures"]
+    equal(len(own), len(newest["policyDefinitions"]), "checks of the initiative")
+    check(any(row["assignment"] == "azures" and row["state"] in ("Compliant", "NonCompliant")
+              for row in daemon.results()), "nothing was judged")
+
+
 if __name__ == "__main__":
     main([fetched_judged_and_kept_while_azure_is_away, a_changed_initiative_is_cause_definition_and_pages_nobody,
-          what_may_not_be_read_is_left_out_by_name, versions_are_pinned])
+          what_may_not_be_read_is_left_out_by_name, versions_are_pinned, an_initiative_that_is_built_in_compiles_whole])

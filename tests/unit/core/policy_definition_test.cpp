@@ -86,7 +86,7 @@ TEST_CASE("versions of a pattern") {
       {"2.0.0", "1.*.*", false},
       {"1.2.3-preview", "1.2.*", false},
       {"1.2.3-PREVIEW", "1.2.*-preview", true},
-      {"1.2.3", "1.2.*-preview", false},
+      {"1.2.3", "1.2.*-preview", true},
       {"1.2.3-deprecated", "1.*.*-preview", false},
       {"1.*.*", "1.*.*", false},
       {"", "1.*.*", false},
@@ -98,6 +98,8 @@ TEST_CASE("versions of a pattern") {
   }
   CHECK(newest_version({"1.2.9", "1.2.10", "1.3.0-preview", "2.0.0"}, "1.*.*") == "1.2.10");
   CHECK(newest_version({"1.2.9", "1.10.0", "1.9.9"}, "1.*.*") == "1.10.0");
+  CHECK(newest_version({"1.2.9-preview", "1.2.9", "1.2.8"}, "1.*.*-preview") == "1.2.9");
+  CHECK(newest_version({"1.2.9", "1.3.0-PREVIEW"}, "1.*.*-preview") == "1.3.0-PREVIEW");
   CHECK(newest_version({"1.2.9"}, "3.*.*") == std::nullopt);
   CHECK(newest_version({}, "1.*.*") == std::nullopt);
 }
