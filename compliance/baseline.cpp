@@ -379,7 +379,7 @@ class InitiativeCompiler {
     const SourceFile* file = find_definition(reference, id);
     if (const auto why = spec_->initiative.unreadable.find(fetched_key(reference));
         why != spec_->initiative.unreadable.end()) {
-      return fail(fmt::format("{}: {}", id, why->second));
+      return fail(why->second);
     }
     if (file == nullptr) {
       return fail(fmt::format("policyDefinitionId `{}` names no file in {}/definitions",

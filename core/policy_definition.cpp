@@ -34,7 +34,7 @@ std::optional<Version> parse_version(std::string_view text) {
     return std::nullopt;
   }
   for (std::size_t i = 0; i < kParts; ++i) {
-    const auto part = parts[i];
+    const std::string part(parts[i]);
     if (part == "*") {
       out.parts.at(i) = kAny;
       continue;
