@@ -27,19 +27,19 @@ collectors::AzureClientOptions impatient_options(const config::Settings& setting
 
 namespace {
 
-net::Task<void> fetch_all(collectors::AzureClient& azure,
+net::Task<void> fetch_all(collectors::AzureClient* azure,
                           net::Executor cpu,
-                          const config::Settings& settings,
+                          std::map<std::string, core::DefinitionReference> references,
                           core::Time now,
-                          FetchedInitiatives& out) {
-  for (const auto& [key, reference] : azure_initiatives(settings)) {
+                          FetchedInitiatives* out) {
+  for (const auto& [key, reference] : references) {
     auto document = co_await fetch_initiative(azure, cpu, reference);
     auto files = document ? compliance::read_initiative_document(*document, reference)
                           : core::Result<compliance::InitiativeFiles>(document.error());
     if (files) {
-      out.kept.emplace(key, FetchedInitiative{*std::move(files), now});
+      out->kept.emplace(key, FetchedInitiative{*std::move(files), now});
     } else {
-      out.failures.emplace(key, files.error().message);
+      out->failures.emplace(key, files.error().message);
     }
   }
 }
@@ -83,8 +83,9 @@ FetchedInitiatives fetch_initiatives(const config::Settings& settings) {
   collectors::AzureClient azure(
       **transport, tokens, around.clock, around.log, around.metrics, impatient_options(settings));
   FetchedInitiatives out;
-  net::run_blocking(io.executor(),
-                    fetch_all(azure, cpu.executor(), settings, around.clock.now(), out));
+  net::run_blocking(
+      io.executor(),
+      fetch_all(&azure, cpu.executor(), azure_initiatives(settings), around.clock.now(), &out));
   return out;
 }
 

@@ -31,10 +31,10 @@ std::string definition_path(std::string_view id, std::string_view version) {
   return path + "?api-version=2023-04-01";
 }
 
-net::Task<Result<compliance::AzureDefinition>> ask(collectors::AzureClient& azure,
+net::Task<Result<compliance::AzureDefinition>> ask(collectors::AzureClient* azure,
                                                    net::Executor cpu,
                                                    std::string path) {
-  auto answer = co_await azure.get(std::move(path));
+  auto answer = co_await azure->get(std::move(path));
   if (!answer) {
     co_return answer.error();
   }
@@ -45,7 +45,7 @@ net::Task<Result<compliance::AzureDefinition>> ask(collectors::AzureClient& azur
 }
 
 /// The newest version of those that are wanted.
-net::Task<Result<compliance::AzureDefinition>> fetch(collectors::AzureClient& azure,
+net::Task<Result<compliance::AzureDefinition>> fetch(collectors::AzureClient* azure,
                                                      net::Executor cpu,
                                                      DefinitionReference reference) {
   if (!core::definition_kind(reference.id)) {
@@ -142,7 +142,7 @@ Result<FetchedInitiatives> known_initiatives(core::Snapshot& snapshot,
   return out;
 }
 
-net::Task<Result<std::string>> fetch_initiative(collectors::AzureClient& azure,
+net::Task<Result<std::string>> fetch_initiative(collectors::AzureClient* azure,
                                                 net::Executor cpu,
                                                 DefinitionReference reference) {
   auto initiative = co_await fetch(azure, cpu, reference);
@@ -229,7 +229,7 @@ net::Task<bool> InitiativeRefresh::run(config::Settings settings, Check check) {
 net::Task<Result<bool>> InitiativeRefresh::refresh(DefinitionReference reference,
                                                    std::optional<std::string> kept,
                                                    Check check) {
-  auto fetched = co_await fetch_initiative(parts_.azure, parts_.cpu, reference);
+  auto fetched = co_await fetch_initiative(&parts_.azure, parts_.cpu, reference);
   if (!fetched) {
     co_return fetched.error();
   }

@@ -47,7 +47,7 @@ struct FetchedInitiatives {
 /// Asks for an initiative and all of its definitions, one after the other: the document to keep.
 /// A definition that is not there or may not be read is kept as such; any other error fails all.
 /// I/O thread; `azure` must outlive the task.
-net::Task<core::Result<std::string>> fetch_initiative(collectors::AzureClient& azure,
+net::Task<core::Result<std::string>> fetch_initiative(collectors::AzureClient* azure,
                                                       net::Executor cpu,
                                                       core::DefinitionReference reference);
 
