@@ -4,6 +4,7 @@
 #include "core/digest.hpp"
 #include "core/json_limits.hpp"
 #include "core/json_member.hpp"
+#include "core/policy_definition.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
 
@@ -73,6 +74,13 @@ std::string parameter_reference(std::string_view text) {
   return name.contains('\'') ? std::string() : std::string(name);
 }
 
+std::string id_of(const AssignmentSpec& spec) {
+  return spec.id.empty() ? fmt::format("{}/providers/Microsoft.Authorization/policyAssignments/{}",
+                                       spec.scope == "/" ? std::string() : spec.scope,
+                                       spec.name)
+                         : spec.id;
+}
+
 class InitiativeCompiler {
  public:
   InitiativeCompiler(const AssignmentSpec& spec,
@@ -108,7 +116,13 @@ class InitiativeCompiler {
     }
     for (const auto& reference : *references) {
       if (auto added = add_check(reference); !added) {
-        return added;
+        if (!spec_->initiative.is_fetched) {
+          return added;
+        }
+        references_.insert(core::to_lower(reference_of(reference)));
+        out_->left_out.push_back({.assignment = spec_->name,
+                                  .reference = reference_of(reference),
+                                  .reason = added.error().message});
       }
     }
     if (auto structured = read_structure(); !structured) {
@@ -137,7 +151,21 @@ class InitiativeCompiler {
       }
       (void)value;
     }
+    // Of Azure's initiatives a definition that fails is left out; the assignment's own omission is
+    // to be told as such.
+    for (const auto& [name, declaration] : declared_.items()) {
+      if (spec_->initiative.is_fetched && find_ignoring_case(given_, name) == nullptr &&
+          !declaration.contains("defaultValue")) {
+        return lacks_value(name);
+      }
+    }
     return Status::ok();
+  }
+
+  [[nodiscard]] Error lacks_value(const std::string& name) const {
+    return {Errc::kInvalidArgument,
+            fmt::format(
+                "assignment {}: parameter `{}` has no value and no default", spec_->name, name)};
   }
 
   Status compile_relations() {
@@ -169,11 +197,7 @@ class InitiativeCompiler {
   void add_assignment() {
     Assignment assignment;
     assignment.name = spec_->name;
-    assignment.id = spec_->id.empty()
-                        ? fmt::format("{}/providers/Microsoft.Authorization/policyAssignments/{}",
-                                      spec_->scope == "/" ? std::string() : spec_->scope,
-                                      spec_->name)
-                        : spec_->id;
+    assignment.id = id_of(*spec_);
     assignment.scope = spec_->scope == "/" ? "/" : core::resource_key(spec_->scope);
     for (const auto& scope : spec_->not_scopes) {
       assignment.not_scopes.push_back(core::resource_key(scope));
@@ -181,6 +205,9 @@ class InitiativeCompiler {
     assignment.initiative_name = text_member(properties_, "displayName");
     if (const auto metadata = properties_.find("metadata"); metadata != properties_.end()) {
       assignment.initiative_version = text_member(*metadata, "version");
+    }
+    if (auto version = text_member(properties_, "version"); !version.empty()) {
+      assignment.initiative_version = std::move(version);
     }
     if (const auto groups = properties_.find("policyDefinitionGroups");
         groups != properties_.end()) {
@@ -312,13 +339,16 @@ class InitiativeCompiler {
     if (const auto fallback = declaration->find("defaultValue"); fallback != declaration->end()) {
       return *fallback;
     }
-    return Error{
-        Errc::kInvalidArgument,
-        fmt::format(
-            "assignment {}: parameter `{}` has no value and no default", spec_->name, name)};
+    return lacks_value(name);
   }
 
-  [[nodiscard]] const SourceFile* find_definition(std::string_view id) const {
+  [[nodiscard]] const SourceFile* find_definition(const json& reference,
+                                                  std::string_view id) const {
+    if (spec_->initiative.is_fetched) {
+      const auto key = fetched_key(reference);
+      const auto found = std::ranges::find(spec_->initiative.definitions, key, &SourceFile::path);
+      return found == spec_->initiative.definitions.end() ? nullptr : &*found;
+    }
     const auto name = id.substr(id.rfind('/') == std::string_view::npos ? 0 : id.rfind('/') + 1);
     for (const auto& file : spec_->initiative.definitions) {
       auto stem = std::string_view(file.path);
@@ -330,9 +360,27 @@ class InitiativeCompiler {
     return nullptr;
   }
 
+  static std::string fetched_key(const json& reference) {
+    return core::key_of({.id = text_member(reference, "policyDefinitionId"),
+                         .version = text_member(reference, "definitionVersion")});
+  }
+
+  static std::string reference_of(const json& reference) {
+    auto name = text_member(reference, "policyDefinitionReferenceId");
+    if (name.empty()) {
+      const auto id = text_member(reference, "policyDefinitionId");
+      name = id.substr(id.rfind('/') == std::string::npos ? 0 : id.rfind('/') + 1);
+    }
+    return name;
+  }
+
   Status add_check(const json& reference) {
     const std::string id = text_member(reference, "policyDefinitionId");
-    const SourceFile* file = find_definition(id);
+    const SourceFile* file = find_definition(reference, id);
+    if (const auto why = spec_->initiative.unreadable.find(fetched_key(reference));
+        why != spec_->initiative.unreadable.end()) {
+      return fail(why->second);
+    }
     if (file == nullptr) {
       return fail(fmt::format("policyDefinitionId `{}` names no file in {}/definitions",
                               id,
@@ -340,10 +388,7 @@ class InitiativeCompiler {
     }
     Check check;
     check.assignment = spec_->name;
-    check.reference = text_member(reference, "policyDefinitionReferenceId");
-    if (check.reference.empty()) {
-      check.reference = id.substr(id.rfind('/') == std::string::npos ? 0 : id.rfind('/') + 1);
-    }
+    check.reference = reference_of(reference);
     if (!references_.insert(core::to_lower(check.reference)).second) {
       return fail(fmt::format("policyDefinitionReferenceId `{}` is used twice", check.reference));
     }
@@ -405,11 +450,19 @@ class InitiativeCompiler {
     return Status::ok();
   }
 
+  [[nodiscard]] std::string set_definition_id() const {
+    if (!spec_->initiative.is_fetched) {
+      return text_member(properties_, "id");
+    }
+    const auto& id = spec_->initiative.directory;
+    return core::definition_kind(id) == core::DefinitionKind::kInitiative ? id : std::string();
+  }
+
   /// "policy()" of the functions in Azure Policy's definition structure.
   [[nodiscard]] Status tell_policy(Check& check, const std::string& definition_id) const {
     const json policy = {{"assignmentId", out_->assignments.back().id},
                          {"definitionId", definition_id},
-                         {"setDefinitionId", text_member(properties_, "id")},
+                         {"setDefinitionId", set_definition_id()},
                          {"definitionReferenceId", check.reference}};
     simdjson::dom::parser parser;
     if (const auto error = parser.parse_into_document(check.policy, policy.dump()).error()) {
@@ -442,7 +495,9 @@ class InitiativeCompiler {
 };
 
 /// Gives each check the exemptions that are about it.
-Status add_exemption(const core::ExemptionSpec& spec, Baseline& baseline) {
+Status add_exemption(const core::ExemptionSpec& spec,
+                     const std::vector<AssignmentSpec>& specs,
+                     Baseline& baseline) {
   const auto fail = [&](const std::string& message) {
     return Error{Errc::kInvalidArgument,
                  fmt::format("{}: exemption {}: {}", spec.place, spec.name, message)};
@@ -451,7 +506,13 @@ Status add_exemption(const core::ExemptionSpec& spec, Baseline& baseline) {
     return spec.assignment.empty() || assignment.name == spec.assignment ||
            core::iequals(assignment.id, spec.assignment);
   };
-  if (std::ranges::none_of(baseline.assignments, is_named)) {
+  // What Azure takes out of an initiative, or does not give, is no mistake of the exemption.
+  const bool may_be_missing = std::ranges::any_of(specs, [&](const AssignmentSpec& assigned) {
+    return (assigned.initiative.is_fetched || !assigned.unavailable.empty()) &&
+           (spec.assignment.empty() || assigned.name == spec.assignment ||
+            core::iequals(id_of(assigned), spec.assignment));
+  });
+  if (std::ranges::none_of(baseline.assignments, is_named) && !may_be_missing) {
     return fail(fmt::format("there is no assignment `{}`", spec.assignment));
   }
   if (std::ranges::any_of(baseline.exemptions,
@@ -481,20 +542,43 @@ Status add_exemption(const core::ExemptionSpec& spec, Baseline& baseline) {
           core::to_hex(core::sha256(check.exemptions_hash + exemption->digest()));
     }
   }
-  if (!unknown.empty()) {
+  if (!unknown.empty() && !may_be_missing) {
     return fail(fmt::format("no policyDefinitionReferenceId `{}` is assigned", *unknown.begin()));
   }
   baseline.exemptions.push_back(exemption);
   return Status::ok();
 }
 
-Status add_exemptions(const std::vector<core::ExemptionSpec>& exemptions, Baseline& baseline) {
+Status add_exemptions(const std::vector<core::ExemptionSpec>& exemptions,
+                      const std::vector<AssignmentSpec>& specs,
+                      Baseline& baseline) {
   for (const auto& spec : exemptions) {
-    if (auto added = add_exemption(spec, baseline); !added) {
+    if (auto added = add_exemption(spec, specs, baseline); !added) {
       return added;
     }
   }
   return Status::ok();
+}
+
+/// A member of an unexpected JSON type is an error; the library's message names it.
+Status compile_assignment(const AssignmentSpec& spec,
+                          const policy::AliasCatalogue& aliases,
+                          Baseline& baseline) {
+  try {
+    return InitiativeCompiler(spec, aliases, baseline).compile();
+  } catch (const json::exception& error) {
+    return Error{Errc::kParse, fmt::format("initiative: {}", error.what())};
+  }
+}
+
+/// As if the assignment had never been there.
+void leave_out(const AssignmentSpec& spec, std::string reason, Baseline& baseline) {
+  const auto is_its = [&](const auto& item) { return item.assignment == spec.name; };
+  std::erase_if(baseline.checks, is_its);
+  std::erase_if(baseline.left_out, is_its);
+  std::erase_if(baseline.assignments, [&](const Assignment& a) { return a.name == spec.name; });
+  baseline.left_out.push_back(
+      {.assignment = spec.name, .reference = {}, .reason = std::move(reason)});
 }
 
 }  // namespace
@@ -516,21 +600,28 @@ Result<std::shared_ptr<const Baseline>> compile_baseline(
   baseline->expected = drift.expected;
   baseline->flapping = drift.flapping;
   baseline->owner_tags = drift.owner_tags;
-  try {
-    for (const auto& spec : assignments) {
-      if (baseline->find_assignment(spec.name) != nullptr) {
-        return Error{Errc::kInvalidArgument,
-                     fmt::format("two assignments are named `{}`", spec.name)};
-      }
-      if (auto compiled = InitiativeCompiler(spec, aliases, *baseline).compile(); !compiled) {
+  for (std::size_t i = 0; i < assignments.size(); ++i) {
+    const auto& spec = assignments[i];
+    if (std::ranges::find(assignments.begin(),
+                          assignments.begin() + static_cast<std::ptrdiff_t>(i),
+                          spec.name,
+                          &AssignmentSpec::name) !=
+        assignments.begin() + static_cast<std::ptrdiff_t>(i)) {
+      return Error{Errc::kInvalidArgument,
+                   fmt::format("two assignments are named `{}`", spec.name)};
+    }
+    if (!spec.unavailable.empty()) {
+      leave_out(spec, spec.unavailable, *baseline);
+      continue;
+    }
+    if (auto compiled = compile_assignment(spec, aliases, *baseline); !compiled) {
+      if (!spec.initiative.is_fetched) {
         return compiled.error();
       }
+      leave_out(spec, compiled.error().message, *baseline);
     }
-  } catch (const json::exception& error) {
-    // A member of an unexpected JSON type; the library's message names it.
-    return Error{Errc::kParse, fmt::format("initiative: {}", error.what())};
   }
-  if (auto exempted = add_exemptions(exemptions, *baseline); !exempted) {
+  if (auto exempted = add_exemptions(exemptions, assignments, *baseline); !exempted) {
     return exempted.error();
   }
   auto noise = drift.noise;

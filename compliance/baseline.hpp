@@ -11,6 +11,7 @@
 #include "core/result.hpp"
 #include "policy/engine.hpp"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,6 +35,10 @@ struct InitiativeFiles {
   SourceFile relations;  // empty text: none
   SourceFile features;   // empty text: none
   std::vector<core::NoiseRule> noise;
+  /// It comes from Azure: the paths of `definitions` are keys of references (key_of), and what is
+  /// wrong with it is nobody's here to correct, so that it spoils no other.
+  bool is_fetched = false;
+  std::map<std::string, std::string> unreadable{};  // by key: why Azure did not give a definition
 };
 
 /// An assignment as configured.
@@ -47,6 +52,8 @@ struct AssignmentSpec {
   std::string resource_selectors_json = "[]";  // as Azure's `resourceSelectors`
   std::string overrides_json = "[]";           // as Azure's `overrides`
   InitiativeFiles initiative;
+  /// Not empty: why the initiative is not there; nothing of it is evaluated.
+  std::string unavailable{};
 };
 
 /// A control of an initiative (a policyDefinitionGroup).
@@ -102,10 +109,18 @@ struct Assignment {
   Structure structure{};  // empty where the initiative follows no document
 };
 
+/// Something of an initiative of Azure's that cannot be evaluated.
+struct LeftOut {
+  std::string assignment;
+  std::string reference;  // empty: all of the assignment
+  std::string reason;
+};
+
 /// All assignments, compiled. Immutable and shared between threads.
 struct Baseline {
   std::vector<Assignment> assignments;
   std::vector<Check> checks;
+  std::vector<LeftOut> left_out;
   std::vector<std::shared_ptr<const Relation>> relations;
   std::vector<std::shared_ptr<const Exemption>> exemptions;
   std::vector<core::Acceptance> acceptances;  // of the file: drift that is agreed to
@@ -119,7 +134,8 @@ struct Baseline {
 };
 
 /// Compiles assignments with their exemptions, accepted drift, and what is configured of drift.
-/// Errors name file, line and column, or the assignment and parameter.
+/// Errors name file, line and column, or the assignment and parameter. An initiative of Azure's
+/// that is unavailable or does not compile, and those of its definitions that do not, are left out.
 [[nodiscard]] core::Result<std::shared_ptr<const Baseline>> compile_baseline(
     const std::vector<AssignmentSpec>& assignments,
     const std::vector<core::ExemptionSpec>& exemptions,

@@ -5,6 +5,7 @@
 #include "config/secret_place.hpp"
 #include "config/text_file.hpp"
 #include "config/yaml_reader.hpp"
+#include "core/policy_definition.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
 
@@ -275,6 +276,7 @@ void read_assignment(YamlReader& reader, const std::filesystem::path& base, Sett
                 "id",
                 "scope",
                 "initiative",
+                "definition_version",
                 "parameters",
                 "not_scopes",
                 "resource_selectors",
@@ -309,10 +311,27 @@ void read_assignment(YamlReader& reader, const std::filesystem::path& base, Sett
       reader.fail("not_scopes", fmt::format("`{}` is not a resource id", scope));
     }
   }
-  reader.path("initiative", base, assignment.initiative);
+  reader.text("initiative", assignment.initiative);
   if (assignment.initiative.empty()) {
     reader.fail("initiative",
-                "an assignment needs an `initiative`: a directory with initiative.json");
+                "an assignment needs an `initiative`: a directory with initiative.json, or the "
+                "Azure id of an initiative or a definition");
+  }
+  const bool is_azures = core::definition_kind(assignment.initiative).has_value();
+  if (!is_azures) {
+    reader.path("initiative", base, assignment.initiative);
+  }
+  reader.text("definition_version", assignment.definition_version);
+  if (!assignment.definition_version.empty() &&
+      !core::is_version_pattern(assignment.definition_version)) {
+    reader.fail("definition_version",
+                fmt::format("`{}` is no version such as 1.*.*, 1.2.* or 1.2.3-preview",
+                            assignment.definition_version));
+  }
+  if (!assignment.definition_version.empty() && !is_azures) {
+    reader.fail("definition_version",
+                "`definition_version` chooses among the versions that Azure keeps: a directory "
+                "holds one");
   }
   std::string mode = "Default";
   // Plumbline evaluates either way; Azure's DoNotEnforce concerns denials only.
@@ -381,7 +400,8 @@ void read_document(YamlReader& root, const std::filesystem::path& base, Settings
   root.choice("inventory", {"baseline", "all"}, inventory);
   out.inventory_all = inventory == "all";
   root.mapping("baseline", [&](YamlReader& baseline) {
-    baseline.allow({"assignments", "exemptions"});
+    baseline.allow({"assignments", "exemptions", "refresh"});
+    baseline.duration("refresh", std::chrono::seconds(5), out.initiative_refresh);
     baseline.path("exemptions", base, out.exemptions_file);
     baseline.sequence("assignments", [&](YamlReader& item) { read_assignment(item, base, out); });
   });

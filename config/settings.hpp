@@ -61,7 +61,8 @@ struct AssignmentConfig {
   std::string id;  // Azure's; empty: made of scope and name
   std::string scope = "/";
   std::vector<std::string> not_scopes;
-  std::string initiative;  // a directory; relative to the configuration file
+  std::string initiative;          // a directory, or the Azure id of an initiative or a definition
+  std::string definition_version;  // of one with an Azure id; empty: whatever is current
   std::string parameters_json = "{}";
   std::string resource_selectors_json = "[]";
   std::string overrides_json = "[]";
@@ -147,7 +148,8 @@ struct Settings {
   std::int64_t quota_percent = 80;             // of Azure's quotas; the rest is for other tools
   bool inventory_all = false;
   std::vector<AssignmentConfig> assignments;
-  std::string exemptions_file;  // empty: none
+  std::string exemptions_file;                                      // empty: none
+  std::chrono::seconds initiative_refresh{std::chrono::hours(24)};  // of those with an Azure id
   Drift drift;
   Events events;
   Schedule schedule;

@@ -35,6 +35,7 @@ inline constexpr std::string_view kDrift = "drift";
 inline constexpr std::string_view kDurationMs = "duration_ms";
 inline constexpr std::string_view kError = "error";
 inline constexpr std::string_view kEvaluated = "evaluated";
+inline constexpr std::string_view kFetchedAt = "fetched_at";
 inline constexpr std::string_view kFrom = "from";
 inline constexpr std::string_view kId = "id";
 inline constexpr std::string_view kKind = "kind";

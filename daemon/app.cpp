@@ -112,7 +112,18 @@ Result<std::shared_ptr<const compliance::Baseline>> App::compile(const config::S
   if (!aliases) {
     return aliases.error();
   }
-  return load_baseline(settings, **aliases);
+  auto snapshot = store_->snapshot();
+  if (!snapshot) {
+    return snapshot.error();
+  }
+  auto initiatives = known_initiatives(**snapshot, settings);
+  if (!initiatives) {
+    return initiatives.error();
+  }
+  if (initiative_refresh_ != nullptr) {
+    initiatives->failures.merge(initiative_refresh_->failures());
+  }
+  return load_baseline(settings, **aliases, *initiatives);
 }
 
 Status App::load() {
@@ -121,7 +132,39 @@ Status App::load() {
     return baseline.error();
   }
   baseline_ = *std::move(baseline);
+  tell_initiatives();
+  tell_left_out(*baseline_);
   return Status::ok();
+}
+
+void App::tell_initiatives() {
+  auto snapshot = store_->snapshot();
+  auto initiatives = snapshot ? known_initiatives(**snapshot, settings_) : snapshot.error();
+  if (!initiatives) {
+    log_->warn("kept_initiatives_unreadable",
+               {{core::log_field::kError, initiatives.error().message}});
+    return;
+  }
+  for (const auto& [key, initiative] : initiatives->kept) {
+    log_->info("initiative_kept",
+               {{core::log_field::kId, key},
+                {core::log_field::kFetchedAt, core::to_rfc3339(initiative.fetched_at)}});
+  }
+}
+
+void App::tell_left_out(const compliance::Baseline& baseline) {
+  for (const auto& item : baseline.left_out) {
+    if (item.reference.empty()) {
+      log_->error("assignment_left_out",
+                  {{core::log_field::kAssignment, item.assignment},
+                   {core::log_field::kReason, item.reason}});
+    } else {
+      log_->warn("definition_left_out",
+                 {{core::log_field::kAssignment, item.assignment},
+                  {core::log_field::kCheck, item.reference},
+                  {core::log_field::kReason, item.reason}});
+    }
+  }
 }
 
 Result<bool> App::is_adopted() {
@@ -228,6 +271,13 @@ Status App::connect() {
                                                          .log = *log_,
                                                          .cpu = cpu_.executor(),
                                                          .storage = storage_.executor()});
+  initiative_refresh_ =
+      std::make_unique<InitiativeRefresh>(InitiativeRefresh::Parts{.azure = *azure_,
+                                                                   .store = *store_,
+                                                                   .clock = clock_,
+                                                                   .log = *log_,
+                                                                   .cpu = cpu_.executor(),
+                                                                   .storage = storage_.executor()});
   return Status::ok();
 }
 
@@ -337,6 +387,70 @@ net::Task<collectors::PassReport> App::collect() {
     collection_.sign_in_error = report.signed_in ? std::string() : report.first_error;
   }
   co_return report;
+}
+
+Status App::check_initiative(const config::Settings& settings,
+                             const std::string& key,
+                             const FetchedInitiative& fetched) {
+  // Alone, so that what is wrong is wrong with it.
+  auto alone = settings;
+  std::erase_if(alone.assignments, [&](const config::AssignmentConfig& assignment) {
+    const auto reference = azure_initiative(assignment);
+    return !reference || core::key_of(*reference) != key;
+  });
+  alone.exemptions_file.clear();
+  alone.drift.acceptances_file.clear();
+  alone.drift.noise_file.clear();
+  auto aliases = known_aliases(*store_, *log_);
+  if (!aliases) {
+    return aliases.error();
+  }
+  FetchedInitiatives initiatives;
+  initiatives.kept.emplace(key, fetched);
+  const auto baseline = load_baseline(alone, **aliases, initiatives);
+  if (!baseline) {
+    return baseline.error();
+  }
+  const auto whole = std::ranges::find_if((*baseline)->left_out,
+                                          [](const auto& item) { return item.reference.empty(); });
+  return whole == (*baseline)->left_out.end()
+             ? Status::ok()
+             : Status(core::Error{core::Errc::kInvalidArgument, whole->reason});
+}
+
+net::Task<void> App::refresh_initiatives() {
+  bool changed = false;
+  while (!stopping_) {
+    config::Settings settings;
+    const Reload* waiting = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      waiting = pending_.get();
+      settings = waiting != nullptr ? waiting->settings : settings_;
+    }
+    auto check = [this, settings](const std::string& key, const FetchedInitiative& fetched) {
+      return check_initiative(settings, key, fetched);
+    };
+    const bool fetched = co_await initiative_refresh_->run(settings, std::move(check));
+    changed = changed || fetched;
+    if (!changed) {
+      co_return;
+    }
+    auto job = [this, settings]() { return compile(settings); };
+    auto baseline = co_await net::offload(cpu_.executor(), std::move(job));
+    const std::lock_guard lock(mutex_);
+    if (pending_.get() != waiting) {
+      continue;  // a configuration came meanwhile: it may name others
+    }
+    if (!baseline) {
+      log_->error("initiative_rejected", {{core::log_field::kError, baseline.error().message}});
+    } else if (pending_ != nullptr) {
+      pending_->baseline = *std::move(baseline);
+    } else {
+      pending_ = std::make_unique<Reload>(Reload{std::move(settings), *std::move(baseline), {}});
+    }
+    co_return;
+  }
 }
 
 net::Task<void> App::refresh_aliases() {
@@ -478,6 +592,7 @@ net::Task<void> App::take_over(std::unique_ptr<Reload> reload) {
   }
   notifications_->notify();
   log_->info("reloaded");
+  tell_left_out(*in_force);
   finish(*reload, adopted);
 }
 
@@ -514,6 +629,7 @@ void App::set_plan(const core::CollectionPlan& plan, const config::Settings& set
 }
 
 net::Task<collectors::PassReport> App::pass() {
+  co_await refresh_initiatives();
   auto reload = pending_reload();
   if (reload != nullptr) {
     // What the new checks read must be there when they are decided for the first time: what was

@@ -16,6 +16,7 @@
 #include "core/normalise.hpp"
 #include "core/ports/store.hpp"
 #include "daemon/alias_refresh.hpp"
+#include "daemon/azure_initiatives.hpp"
 #include "daemon/backups.hpp"
 #include "daemon/daemon_metrics.hpp"
 #include "daemon/heartbeats.hpp"
@@ -133,6 +134,16 @@ class App {
   /// The baseline of these settings, with all that is known of aliases.
   core::Result<std::shared_ptr<const compliance::Baseline>> compile(
       const config::Settings& settings);
+  /// Asks for initiatives of Azure's that are due, and has the pass about to begin take over what
+  /// changed.
+  net::Task<void> refresh_initiatives();
+  /// Whether what Azure gave for `key` compiles for all assignments that name it.
+  core::Status check_initiative(const config::Settings& settings,
+                                const std::string& key,
+                                const FetchedInitiative& fetched);
+  /// Tells how old what is used of Azure's initiatives is.
+  void tell_initiatives();
+  void tell_left_out(const compliance::Baseline& baseline);
   /// Asks for aliases that are due, and has the schedule take over rules that they change.
   net::Task<void> refresh_aliases();
   [[nodiscard]] std::unique_ptr<Reload> pending_reload();
@@ -213,6 +224,7 @@ class App {
   std::unique_ptr<collectors::Inventory> inventory_;
   std::unique_ptr<collectors::ChangeWatch> watch_;
   std::unique_ptr<AliasRefresh> alias_refresh_;
+  std::unique_ptr<InitiativeRefresh> initiative_refresh_;
   std::unique_ptr<Notifications> notifications_;
   // Last, so that no thread runs when anything above goes.
   net::Worker storage_;

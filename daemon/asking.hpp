@@ -7,6 +7,7 @@
 #include "core/clock.hpp"
 #include "core/log.hpp"
 #include "core/model/collection_plan.hpp"
+#include "daemon/azure_initiatives.hpp"
 
 #include <prometheus/registry.h>
 
@@ -39,6 +40,11 @@ struct Surroundings {
 
 /// Somebody waits for the answers.
 [[nodiscard]] collectors::AzureClientOptions impatient_options(const config::Settings& settings);
+
+/// The initiatives that the settings name by their Azure ids, asked for now.
+[[nodiscard]] FetchedInitiatives fetch_initiatives(const config::Settings& settings);
+/// Those that the store keeps, where it can be read.
+[[nodiscard]] FetchedInitiatives kept_initiatives(const config::Settings& settings);
 
 /// Everything that must be readable for a plan; queries are a type of their own.
 [[nodiscard]] std::vector<std::string> types_asked_for(const core::CollectionPlan& plan);

@@ -84,15 +84,35 @@ Result<compliance::InitiativeFiles> read_initiative(const std::string& directory
   return files;
 }
 
+std::string told_as_left_out(const compliance::LeftOut& item) {
+  return fmt::format("assignment {}: {}{}left out: {}",
+                     item.assignment,
+                     item.reference,
+                     item.reference.empty() ? "" : " is ",
+                     item.reason);
+}
+
 Result<std::shared_ptr<const compliance::Baseline>> load_baseline(
-    const config::Settings& settings, const policy::AliasCatalogue& aliases) {
+    const config::Settings& settings,
+    const policy::AliasCatalogue& aliases,
+    const FetchedInitiatives& fetched) {
   std::vector<compliance::AssignmentSpec> specs;
   for (const auto& assignment : settings.assignments) {
-    auto files = read_initiative(assignment.initiative);
-    if (!files) {
-      return files.error().with_context("assignment " + assignment.name);
-    }
     compliance::AssignmentSpec spec;
+    if (const auto reference = azure_initiative(assignment)) {
+      if (const auto kept = fetched.kept.find(core::key_of(*reference));
+          kept != fetched.kept.end()) {
+        spec.initiative = kept->second.files;
+      } else {
+        spec.unavailable = fetched.why_not(*reference);
+      }
+    } else {
+      auto files = read_initiative(assignment.initiative);
+      if (!files) {
+        return files.error().with_context("assignment " + assignment.name);
+      }
+      spec.initiative = *std::move(files);
+    }
     spec.name = assignment.name;
     spec.id = assignment.id;
     spec.scope = assignment.scope;
@@ -100,7 +120,6 @@ Result<std::shared_ptr<const compliance::Baseline>> load_baseline(
     spec.parameters_json = assignment.parameters_json;
     spec.resource_selectors_json = assignment.resource_selectors_json;
     spec.overrides_json = assignment.overrides_json;
-    spec.initiative = *std::move(files);
     specs.push_back(std::move(spec));
   }
   std::vector<core::ExemptionSpec> exemptions;

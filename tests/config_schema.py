@@ -38,6 +38,8 @@ PLACES = {"root": (), "azure": ("azure",), "cloud": ("azure", "cloud"), "custom"
 
 ASSIGNMENT = "baseline: {assignments: [{name: a, initiative: base, %s}]}\n"
 EXPECTED = "drift: {expected: [{name: x, effect: accept, %s}]}\n"
+FETCHED = ("baseline: {assignments: [{name: a, initiative: "
+           "/providers/Microsoft.Authorization/policySetDefinitions/x, %s}]}\n")
 MINIMAL = "baseline: {assignments: [{name: a, initiative: base}]}\n"
 SECRET = MINIMAL + "azure: {credential: {type: client_secret, tenant_id: t, client_id: c, %s}}\n"
 WEBHOOK = MINIMAL + "events: {webhooks: [{name: a, %s}]}\n"
@@ -93,6 +95,14 @@ ACCEPTED = {
     "an override": ASSIGNMENT % "overrides: [{kind: policyEffect, value: Disabled, selectors: [{kind: "
                                 "policyDefinitionReferenceId, notIn: [one]}]}]",
     "two assignments": "baseline: {assignments: [{name: a, initiative: base}, {name: b, initiative: base}]}\n",
+    "an initiative of Azure's": FETCHED % "definition_version: ''",
+    "a version of it": FETCHED % "definition_version: 1.2.*",
+    "a preview of it": FETCHED % "definition_version: 1.*.*-preview",
+    "a definition of a group's": "baseline: {refresh: 5s, assignments: [{name: a, definition_version: 1.2.3, initiative: "
+                                 "/PROVIDERS/Microsoft.Management/managementGroups/g/providers/"
+                                 "microsoft.authorization/policyDefinitions/x}]}\n",
+    "a definition of a subscription's": "baseline: {assignments: [{name: a, definition_version: 1.2.3, initiative: "
+                                        "/subscriptions/s/providers/Microsoft.Authorization/policyDefinitions/x}]}\n",
     "durations": MINIMAL + "schedule: {sweep: 005s, details: 400d}\n",
     "no names": MINIMAL + "privacy: {actors: pseudonym}\n",
     "nobody": MINIMAL + "privacy: {actors: 'off'}\n",
@@ -127,6 +137,11 @@ REFUSED = {
     "an empty name": "baseline: {assignments: [{name: '', initiative: base}]}\n",
     "no initiative": "baseline: {assignments: [{name: a}]}\n",
     "assignments by name": "baseline: {assignments: {a: base}}\n",
+    "a version of a directory": ASSIGNMENT % "definition_version: 1.2.*",
+    "a version in two parts": FETCHED % "definition_version: '1.2'",
+    "a version in words": FETCHED % "definition_version: latest",
+    "a version after any": FETCHED % "definition_version: 1.*.3",
+    "a refresh too often": "baseline: {refresh: 4s, assignments: [{name: a, initiative: base}]}\n",
     "an unknown key": MINIMAL + "colour: red\n",
     "an unknown key of an assignment": "baseline: {assignments: [{name: a, initiative: base, colour: red}]}\n",
     "an unknown key below": MINIMAL + "web: {lisen: x}\n",

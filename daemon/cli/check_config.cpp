@@ -1,4 +1,5 @@
 #include "compliance/plan.hpp"
+#include "daemon/asking.hpp"
 #include "daemon/baseline_files.hpp"
 #include "daemon/cli/options.hpp"
 #include "daemon/web/web_config_file.hpp"
@@ -20,7 +21,8 @@ int run_check_config(const CommonOptions& options, bool online) {
     fmt::print(stderr, "{}\n", aliases.error().message);
     return kExitError;
   }
-  auto baseline = load_baseline(*settings, **aliases);
+  auto baseline = load_baseline(
+      *settings, **aliases, online ? fetch_initiatives(*settings) : FetchedInitiatives{});
   if (!baseline) {
     fmt::print(stderr, "{}\n", baseline.error().message);
     return kExitError;
@@ -57,6 +59,18 @@ int run_check_config(const CommonOptions& options, bool online) {
   for (const auto& file : settings->ignored) {
     fmt::print("  without {}: its name does not end in .yaml\n", file);
   }
+  for (const auto& [key, reference] : azure_initiatives(*settings)) {
+    if (!online) {
+      fmt::print("  without {}: not fetched from Azure; --online does\n", reference.id);
+    }
+  }
+  bool left_out = false;  // all of an assignment
+  for (const auto& item : (*baseline)->left_out) {
+    if (online) {
+      fmt::print(stderr, "{}\n", told_as_left_out(item));
+      left_out = left_out || item.reference.empty();
+    }
+  }
   for (const auto& table : plan.tables) {
     fmt::print("  collects {} from Resource Graph table {}\n",
                table.types.empty() ? "everything" : fmt::format("{} types", table.types.size()),
@@ -69,7 +83,8 @@ int run_check_config(const CommonOptions& options, bool online) {
                    ? "all resources"
                    : fmt::format("{} types of resource", detail.parent_types.size()));
   }
-  return online ? check_online(*settings, **baseline) : kExitOk;
+  const int checked = online ? check_online(*settings, **baseline) : kExitOk;
+  return left_out && checked == kExitOk ? kExitNonCompliant : checked;
 }
 
 }  // namespace plumbline::daemon

@@ -1,5 +1,6 @@
 #include "daemon/doctor.hpp"
 
+#include "daemon/asking.hpp"
 #include "daemon/baseline_files.hpp"
 #include "daemon/cli/options.hpp"
 
@@ -67,7 +68,7 @@ struct Configured {
   std::shared_ptr<const compliance::Baseline> baseline;
 };
 
-core::Result<Configured> configure(const CommonOptions& options) {
+core::Result<Configured> configure(const CommonOptions& options, bool online) {
   auto settings = load_settings_with(options);
   if (!settings) {
     return settings.error();
@@ -76,7 +77,8 @@ core::Result<Configured> configure(const CommonOptions& options) {
   if (!aliases) {
     return aliases.error();
   }
-  auto baseline = load_baseline(*settings, **aliases);
+  auto baseline = load_baseline(
+      *settings, **aliases, online ? fetch_initiatives(*settings) : kept_initiatives(*settings));
   if (!baseline) {
     return baseline.error();
   }
@@ -97,6 +99,13 @@ Finding examine_config(const Configured& configured) {
     finding.health = Health::kWarn;
     finding.detail = settings.warnings.front();
     finding.remedy = "Change one of the two.";
+  } else if (!configured.baseline->left_out.empty()) {
+    const auto& first = configured.baseline->left_out.front();
+    finding.health = Health::kWarn;
+    finding.detail = fmt::format("{} of Azure's initiatives are not evaluated: {}",
+                                 configured.baseline->left_out.size(),
+                                 told_as_left_out(first));
+    finding.remedy = "See `definition_left_out` and `assignment_left_out` in the documentation.";
   }
   return finding;
 }
@@ -113,7 +122,7 @@ int run_doctor(const CommonOptions& options, bool online) {
   const auto add = [&](std::vector<Finding> more) {
     std::ranges::move(more, std::back_inserter(findings));
   };
-  const auto configured = configure(options);
+  const auto configured = configure(options, online);
   if (configured) {
     findings.push_back(examine_config(*configured));
     add(examine_machine(configured->settings));

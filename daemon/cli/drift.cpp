@@ -3,6 +3,7 @@
 #include "core/json_member.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
+#include "daemon/asking.hpp"
 #include "daemon/baseline_files.hpp"
 #include "daemon/cli/options.hpp"
 #include "daemon/cli/report.hpp"
@@ -126,7 +127,7 @@ void print_csv(const json& rows) {
 Result<std::shared_ptr<const compliance::Baseline>> read_baseline(
     const config::Settings& settings) {
   auto aliases = policy::AliasCatalogue::shipped();
-  return aliases ? load_baseline(settings, **aliases)
+  return aliases ? load_baseline(settings, **aliases, kept_initiatives(settings))
                  : Result<std::shared_ptr<const compliance::Baseline>>(aliases.error());
 }
 

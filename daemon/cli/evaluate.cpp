@@ -5,6 +5,7 @@
 #include "core/json_limits.hpp"
 #include "core/model/collection_plan.hpp"
 #include "core/text.hpp"
+#include "daemon/asking.hpp"
 #include "daemon/baseline_files.hpp"
 #include "daemon/cli/options.hpp"
 #include "daemon/cli/progress.hpp"
@@ -427,7 +428,7 @@ Result<int> evaluate(const CommonOptions& common, const EvaluateOptions& options
   if (!aliases) {
     return aliases.error();
   }
-  const auto baseline = load_baseline(*settings, **aliases);
+  const auto baseline = load_baseline(*settings, **aliases, kept_initiatives(*settings));
   if (!baseline) {
     return baseline.error();
   }

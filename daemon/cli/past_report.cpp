@@ -1,6 +1,7 @@
 #include "compliance/summary.hpp"
 #include "core/text.hpp"
 #include "daemon/alias_refresh.hpp"
+#include "daemon/asking.hpp"
 #include "daemon/baseline_files.hpp"
 #include "daemon/cli/options.hpp"
 #include "daemon/cli/progress.hpp"
@@ -44,7 +45,7 @@ Result<Reported> collect(const config::Settings& settings, const std::string& in
   if (!aliases) {
     return aliases.error();
   }
-  const auto baseline = load_baseline(settings, **aliases);
+  const auto baseline = load_baseline(settings, **aliases, kept_initiatives(settings));
   if (!baseline) {
     return baseline.error();
   }
@@ -141,7 +142,11 @@ Result<std::string> last_report(const config::Settings& settings, Format format)
   if (!aliases) {
     return aliases.error();
   }
-  auto baseline = load_baseline(settings, **aliases);
+  const auto initiatives = known_initiatives(**snapshot, settings);
+  if (!initiatives) {
+    return initiatives.error();
+  }
+  auto baseline = load_baseline(settings, **aliases, *initiatives);
   if (!baseline) {
     return baseline.error();
   }

@@ -217,7 +217,7 @@ int run_plan(const CommonOptions& options) {
   if (!aliases) {
     return fail(aliases.error());
   }
-  auto baseline = load_baseline(*settings, **aliases);
+  auto baseline = load_baseline(*settings, **aliases, fetch_initiatives(*settings));
   if (!baseline) {
     return fail(baseline.error());
   }

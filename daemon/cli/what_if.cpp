@@ -5,6 +5,7 @@
 #include "compliance/summary.hpp"
 #include "core/text.hpp"
 #include "daemon/alias_refresh.hpp"
+#include "daemon/asking.hpp"
 #include "daemon/baseline_files.hpp"
 #include "daemon/cli/report.hpp"
 #include "daemon/ephemeral_state.hpp"
@@ -190,11 +191,16 @@ Result<WhatIf> compare(const config::Settings& settings, const PastOptions& opti
       return *error;
     }
   }
-  const auto configured = load_baseline(settings, **aliases);
+  const auto initiatives = known_initiatives(**snapshot, settings);
+  const auto other_initiatives = known_initiatives(**snapshot, *other_settings);
+  if (!initiatives || !other_initiatives) {
+    return !initiatives ? initiatives.error() : other_initiatives.error();
+  }
+  const auto configured = load_baseline(settings, **aliases, *initiatives);
   if (!configured) {
     return configured.error();
   }
-  const auto other = load_baseline(*other_settings, **aliases);
+  const auto other = load_baseline(*other_settings, **aliases, *other_initiatives);
   if (!other) {
     return other.error();
   }

@@ -173,6 +173,16 @@ TEST_CASE("bad configuration names file, line and column") {
       {"bad scope",
        "baseline: {assignments: [{name: a, initiative: x, scope: prod}]}\n",
        "`scope` must be / (everything collected)"},
+      {"version of a directory",
+       "baseline: {assignments: [{name: a, initiative: x, definition_version: 1.2.*}]}\n",
+       "`definition_version` chooses among the versions that Azure keeps"},
+      {"no version",
+       "baseline: {assignments: [{name: a, initiative: "
+       "/providers/Microsoft.Authorization/policySetDefinitions/s, definition_version: latest}]}\n",
+       "`latest` is no version such as 1.*.*"},
+      {"refresh too often",
+       "baseline: {refresh: 1s, assignments: [{name: a, initiative: x}]}\n",
+       "refresh"},
       {"syntax", "a: [1\nb: 2\n", "c.yaml:2:"},
       {"empty", "", "the document must be a mapping"},
   };
@@ -199,4 +209,23 @@ TEST_CASE("a few lines of aliases that stand for any amount are refused at once"
   const auto settings = config::parse_settings(text, "bomb.yaml");
   REQUIRE_FALSE(settings);
   CHECK(settings.error().message == "bomb.yaml:1:1: holds more than 200000 values");
+}
+
+TEST_CASE("an initiative is a directory or an Azure id") {
+  const auto settings = config::parse_settings(
+      "baseline:\n"
+      "  refresh: 12h\n"
+      "  assignments:\n"
+      "    - {name: a, initiative: sets/mine}\n"
+      "    - {name: b, initiative: /providers/Microsoft.Authorization/policySetDefinitions/s,\n"
+      "       definition_version: 1.2.*}\n"
+      "    - {name: c, initiative: /srv/policySetDefinitions/s}\n",
+      "/etc/plumbline/c.yaml");
+  REQUIRE(settings);
+  CHECK(settings->initiative_refresh == std::chrono::hours(12));
+  CHECK(settings->assignments.at(0).initiative == "/etc/plumbline/sets/mine");
+  CHECK(settings->assignments.at(1).initiative ==
+        "/providers/Microsoft.Authorization/policySetDefinitions/s");
+  CHECK(settings->assignments.at(1).definition_version == "1.2.*");
+  CHECK(settings->assignments.at(2).initiative == "/srv/policySetDefinitions/s");
 }
