@@ -1,5 +1,6 @@
 #include "compliance/shared_reads.hpp"
 
+#include "compliance/confirmation.hpp"
 #include "core/model/collection_plan.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
@@ -46,7 +47,40 @@ Result<DocumentPointer> SharedReads::parse(core::StoredResource stored) {
     return core::Error{core::Errc::kCorrupt,
                        fmt::format("{}: {}", document->stored.key, simdjson::error_message(error))};
   }
+  if (document->stored.has_confirmation && confirmations_ == Confirmations::kApplied) {
+    if (auto confirmed = confirm(*document); !confirmed) {
+      return confirmed.error();
+    }
+  }
   return DocumentPointer(std::move(document));
+}
+
+Status SharedReads::confirm(Document& document) {
+  const auto stored = snapshot_->find(core::confirmation_key(document.stored.key));
+  if (!stored) {
+    return stored.error();
+  }
+  simdjson::dom::parser parser;
+  policy::Json root;
+  policy::Json resource;
+  std::string_view fingerprint;
+  std::string_view api_version;
+  if (!*stored || parser.parse((*stored)->body).get(root) != simdjson::SUCCESS ||
+      root["fingerprint"].get(fingerprint) != simdjson::SUCCESS ||
+      root["apiVersion"].get(api_version) != simdjson::SUCCESS ||
+      root["resource"].get(resource) != simdjson::SUCCESS ||
+      fingerprint != core::to_hex(document.stored.fingerprint)) {
+    return Status::ok();
+  }
+  auto body = overlaid(document.root(), resource);
+  if (const auto error = parser_.parse_into_document(document.parsed, body).error();
+      error != simdjson::SUCCESS) {
+    return core::Error{core::Errc::kCorrupt,
+                       fmt::format("{}: {}", document.stored.key, simdjson::error_message(error))};
+  }
+  document.stored.body = std::move(body);
+  document.confirmation = Confirmation{(*stored)->observed_at, std::string(api_version)};
+  return Status::ok();
 }
 
 Result<DocumentPointer> SharedReads::keep(const std::string& name,

@@ -165,7 +165,8 @@ Status App::adopt() {
   }
   auto report =
       (*cycle)->commit(true, [this](core::JudgeView& view, const core::CycleChanges& changes) {
-        return compliance::adopt_baseline(*baseline_, view, changes);
+        return compliance::adopt_baseline(
+            *baseline_, view, changes, compliance::Confirming::kHeldBack);
       });
   if (!report) {
     return report.error();
@@ -210,7 +211,8 @@ Status App::connect() {
       .storage = storage_.executor(),
       .judge =
           [this](core::JudgeView& view, const core::CycleChanges& changes) {
-            return compliance::judge_changes(*baseline_, view, changes);
+            return compliance::judge_changes(
+                *baseline_, view, changes, compliance::Confirming::kHeldBack);
           },
       .on_commit = [this](const core::CycleReport& report) { return committed(report); }};
   auto plan = compliance::make_plan(*baseline_, settings_.inventory_all);
