@@ -179,7 +179,7 @@ net::Task<void> Confirmations::ask(std::shared_ptr<Batch> batch, std::size_t ind
   batch->refused.push_back(evidence_of(evidence, sent_at, status));
 }
 
-net::Task<Status> Confirmations::commit(std::shared_ptr<Batch> batch) {
+net::Task<Result<core::CycleRow>> Confirmations::commit(std::shared_ptr<Batch> batch) {
   auto stage = [store = &parts_.store, batch]() -> Result<std::shared_ptr<core::Cycle>> {
     auto begun = store->begin_cycle("details", "confirmations");
     if (!begun) {
@@ -204,7 +204,10 @@ net::Task<Status> Confirmations::commit(std::shared_ptr<Batch> batch) {
     co_return cycle_failed(parts_, cycle.error());
   }
   auto committed = co_await commit_cycle(&parts_, *std::move(cycle), complete, nullptr);
-  co_return committed ? Status::ok() : Status(committed.error());
+  if (!committed) {
+    co_return committed.error();
+  }
+  co_return committed->row;
 }
 
 net::Task<Status> Confirmations::report(std::shared_ptr<Batch> batch) {
@@ -231,17 +234,17 @@ net::Task<Status> Confirmations::report(std::shared_ptr<Batch> batch) {
   co_return Status::ok();
 }
 
-net::Task<std::size_t> Confirmations::run() {
-  std::size_t asked = 0;
+net::Task<Confirmations::Report> Confirmations::run() {
+  Report out;
   std::set<std::string> done_with;
   auto waiting = co_await pending(options_.budget, done_with);
-  while (waiting && !waiting->requests.empty() && asked < options_.budget && !cancelled_) {
+  while (waiting && !waiting->requests.empty() && !cancelled_) {
     auto batch = std::make_shared<Batch>();
     const auto end = std::min(waiting->requests.size(), options_.per_cycle);
     std::move(waiting->requests.begin(),
               waiting->requests.begin() + static_cast<std::ptrdiff_t>(end),
               std::back_inserter(batch->requests));
-    asked += end;
+    out.asked += end;
     for (const auto& request : batch->requests) {
       done_with.insert(request.key);
     }
@@ -250,26 +253,31 @@ net::Task<std::size_t> Confirmations::run() {
     };
     co_await for_each_parallel(parts_.io, batch->requests.size(), options_.parallel, question);
     if (cancelled_) {
-      co_return asked;
+      co_return out;
     }
-    auto done = co_await commit(batch);
-    if (done) {
-      done = co_await report(batch);
+    auto committed = co_await commit(batch);
+    if (!committed) {
+      co_return out;  // logged; the verdicts go on waiting
+    }
+    out.cycles.push_back(*std::move(committed));
+    auto told = co_await report(batch);
+    if (!told) {
+      parts_.log.error("confirmations_failed", {{core::log_field::kError, told.error().message}});
     }
     // Who does not answer for a hundred resources does not for the others.
-    const bool go_on = done.has_value() && !batch->only_outages;
-    const std::size_t left = go_on ? options_.budget - asked : 0;
+    const bool go_on = !batch->only_outages && out.asked < options_.budget;
+    const std::size_t left = go_on ? options_.budget - out.asked : 0;
     waiting = co_await pending(left, done_with);
   }
   if (!waiting) {
     parts_.log.error("confirmations_failed", {{core::log_field::kError, waiting.error().message}});
-    co_return asked;
+    co_return out;
   }
   parts_.metrics.set_confirmations_pending(waiting->resources);
   if (waiting->resources == 0) {
     failures_.clear();
   }
-  co_return asked;
+  co_return out;
 }
 
 }  // namespace plumbline::collectors

@@ -50,9 +50,14 @@ class Confirmations {
 
   Confirmations(Collection parts, Questions questions, ConfirmationOptions options);
 
-  /// Asks for what waits, within the budget, and commits the answers. Returns how many were asked.
-  /// One at a time, and never while another cycle is in the making.
-  net::Task<std::size_t> run();
+  struct Report {
+    std::size_t asked = 0;
+    std::vector<core::CycleRow> cycles;
+  };
+
+  /// Asks for what waits, within the budget, and commits the answers. One at a time, and never while
+  /// another cycle is in the making.
+  net::Task<Report> run();
 
   /// From the next `run` on.
   void set_options(const ConfirmationOptions& options) { options_ = options; }
@@ -82,7 +87,7 @@ class Confirmations {
   net::Task<void> ask(std::shared_ptr<Batch> batch, std::size_t index);
   net::Task<core::Result<net::HttpResponse>> get(core::ConfirmationRequest request,
                                                  std::string* api_version);
-  net::Task<core::Status> commit(std::shared_ptr<Batch> batch);
+  net::Task<core::Result<core::CycleRow>> commit(std::shared_ptr<Batch> batch);
   net::Task<core::Status> report(std::shared_ptr<Batch> batch);
 
   Collection parts_;

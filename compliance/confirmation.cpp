@@ -3,6 +3,7 @@
 #include "compliance/explain.hpp"
 #include "compliance/related.hpp"
 #include "compliance/shared_reads.hpp"
+#include "core/resource_id.hpp"
 #include "core/text.hpp"
 
 #include <algorithm>
@@ -45,20 +46,37 @@ bool is_relation(std::string_view path) {
   return path.starts_with(policy::kRelationsProperty);
 }
 
+/// Calls `visit` with the path of each condition on the resource's own properties that the outcome
+/// rests on; with an empty one where it is not told which of them were read.
 template <class Visit>
-void each_decisive_leaf(const policy::Explanation& node, Visit visit) {
+void each_decisive_path(const policy::Explanation& node, std::string_view key, Visit visit) {
   if (!node.decisive) {
     return;
   }
-  // What was found of other resources is no property of this one.
   if (node.text.starts_with("related ")) {
+    // Rules look for the resource itself to say what it must have. What others have is not its own.
+    for (const auto& found : node.children) {
+      if (found.path.empty() || core::resource_key(found.path) != key) {
+        continue;
+      }
+      if (found.children.empty()) {
+        visit(std::string());  // in the place of the condition's path is the id
+      }
+      for (const auto& child : found.children) {
+        each_decisive_path(child, key, visit);
+      }
+    }
     return;
   }
-  if (node.children.empty() || node.text.starts_with("count ")) {
-    visit(node);
+  const bool is_count =
+      node.text.starts_with("count ") && !node.text.contains(policy::kRelationAliasPrefix);
+  if (!node.path.empty() && !is_relation(node.path)) {
+    visit(node.path);
+  } else if (node.path.empty() && (is_count || node.text.contains("field("))) {
+    visit(std::string());
   }
   for (const auto& child : node.children) {
-    each_decisive_leaf(child, visit);
+    each_decisive_path(child, key, visit);
   }
 }
 
@@ -111,11 +129,12 @@ std::string overlaid(Json graph, Json manager) {
   return out + "}";
 }
 
-std::vector<std::string> decisive_paths(const policy::Explanation& explanation) {
+std::vector<std::string> decisive_paths(std::string_view key,
+                                        const policy::Explanation& explanation) {
   std::set<std::string> paths;
-  each_decisive_leaf(explanation, [&](const policy::Explanation& leaf) {
-    if (!leaf.path.empty() && leaf.path != "type" && !is_relation(leaf.path)) {
-      paths.insert(leaf.path);
+  each_decisive_path(explanation, key, [&](const std::string& path) {
+    if (!path.empty() && path != "type") {
+      paths.insert(path);
     }
   });
   std::vector<std::string> out(paths.begin(), paths.end());
@@ -124,27 +143,18 @@ std::vector<std::string> decisive_paths(const policy::Explanation& explanation) 
 }
 
 bool rests_on_absent(const policy::DefinitionInfo& definition,
-                     std::string_view lower_type,
+                     const core::StoredResource& resource,
                      Json body,
                      const policy::Explanation& explanation) {
   const auto any_read_is_absent = [&] {
     return std::ranges::any_of(definition.reads, [&](const policy::ReadPath& read) {
-      return (read.type.empty() || read.type == lower_type) && read.relation.empty() &&
+      return (read.type.empty() || read.type == resource.type) && read.relation.empty() &&
              !is_relation(read.path) && is_absent(body, read.path);
     });
   };
   bool rests = false;
-  each_decisive_leaf(explanation, [&](const policy::Explanation& leaf) {
-    if (rests || is_relation(leaf.path)) {
-      return;
-    }
-    if (!leaf.path.empty()) {
-      rests = is_absent(body, leaf.path);
-      return;
-    }
-    // A count, or a function of fields: which of them it read is not told.
-    const bool computes = leaf.text.starts_with("count ") || leaf.text.contains("field(");
-    rests = computes && any_read_is_absent();
+  each_decisive_path(explanation, resource.key, [&](const std::string& path) {
+    rests = rests || (path.empty() ? any_read_is_absent() : is_absent(body, path));
   });
   return rests;
 }
@@ -216,7 +226,7 @@ Result<std::vector<std::string>> paths_before(const Check& check,
   if (surroundings.failure()) {
     return *surroundings.failure();
   }
-  return evaluation.explanation ? decisive_paths(*evaluation.explanation)
+  return evaluation.explanation ? decisive_paths(key, *evaluation.explanation)
                                 : std::vector<std::string>();
 }
 

@@ -18,11 +18,12 @@ namespace plumbline::compliance {
 [[nodiscard]] std::string overlaid(policy::Json graph, policy::Json manager);
 
 /// The paths of the resource's own properties that the outcome rests on.
-[[nodiscard]] std::vector<std::string> decisive_paths(const policy::Explanation& explanation);
+[[nodiscard]] std::vector<std::string> decisive_paths(std::string_view key,
+                                                      const policy::Explanation& explanation);
 
 /// Whether the outcome rests on a property that the body does not have.
 [[nodiscard]] bool rests_on_absent(const policy::DefinitionInfo& definition,
-                                   std::string_view lower_type,
+                                   const core::StoredResource& resource,
                                    policy::Json body,
                                    const policy::Explanation& explanation);
 

@@ -756,7 +756,7 @@ class CycleJudge {
         return *surroundings.failure();
       }
       if (!explained.explanation || !rests_on_absent(check.definition->info(),
-                                                     document.stored.type,
+                                                     document.stored,
                                                      document.root(),
                                                      *explained.explanation)) {
         return Status::ok();

@@ -564,7 +564,7 @@ net::Task<collectors::PassReport> App::pass() {
     co_await take_over(std::move(reload));
   }
   if (report.signed_in && !stopping_) {
-    co_await confirm(first);
+    co_await confirm(first, &report);
   }
   if (first && report.signed_in && !stopping_) {
     co_await accept_first_pass();
@@ -597,16 +597,23 @@ net::Task<void> App::run(Job job) {
     }
   }
   if (job != Job::kPass && !stopping_) {
-    co_await confirm(false);
+    co_await confirm(false, nullptr);
   }
   co_await decide_expected();
 }
 
-net::Task<void> App::confirm(bool all) {
-  std::size_t asked = co_await confirmations_->run();
-  // What the first pass finds is found when it counts.
-  while (all && asked > 0 && !stopping_) {
-    asked = co_await confirmations_->run();
+net::Task<void> App::confirm(bool all, collectors::PassReport* pass) {
+  for (;;) {
+    const auto report = co_await confirmations_->run();
+    for (const auto& cycle : report.cycles) {
+      if (pass != nullptr) {
+        pass->add(cycle);
+      }
+    }
+    // What the first pass finds is found when it counts.
+    if (!all || report.asked == 0 || stopping_) {
+      co_return;
+    }
   }
 }
 

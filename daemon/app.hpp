@@ -159,8 +159,9 @@ class App {
   /// count as accepted.
   net::Task<bool> is_first_pass();
   net::Task<void> accept_first_pass();
-  /// Has Resource Manager asked about what must not count without it. `all`: beyond the budget.
-  net::Task<void> confirm(bool all);
+  /// Asks Resource Manager about what must not count without it. `all`: beyond the budget. `pass`:
+  /// what it belongs to, or null.
+  net::Task<void> confirm(bool all, collectors::PassReport* pass);
   /// Rules about expected changes decide where that has become due.
   net::Task<void> decide_expected();
   /// A cycle of its own, from where no other can be under way.
