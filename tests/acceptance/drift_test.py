@@ -552,7 +552,9 @@ def who_changed_it_is_named(test):
     check(item["change"]["not_before"] < item["change"]["at"] <= item["change"]["not_after"], f"when: {item['change']}")
     equal(item["owner"], "platform", "owner")
     equal((item["state"], item["severity"]), ("open", "critical"), "raised by a rule")
-    against = [row for row in daemon.api("drift", scope=WORKSPACE, reference=QUERY)["drift"]]
+    # It waits for Resource Manager's word, a moment longer.
+    against = wait_for("drift from the baseline",
+                       lambda: daemon.api("drift", scope=WORKSPACE, reference=QUERY)["drift"], alive=[daemon])
     equal([(row["severity"], row["change"]["changed_by"]) for row in against],
           [("critical", "mallory@contoso.example")], "drift from the baseline")
     contains(drift_command(test, config, "list", "--scope", WORKSPACE), "by mallory@contoso.example with Azure Portal",
