@@ -221,8 +221,8 @@ core::Result<bool> is_complete(core::Snapshot& snapshot,
 /// Whether a verdict became NonCompliant because of the resource, but not before its evidence came.
 core::Result<bool> has_waited(core::Snapshot& snapshot, const core::DriftRow& row) {
   constexpr std::size_t kMostTransitions = 200;
-  if (row.item.kind != core::DriftKind::kBaseline) {
-    return false;
+  if (row.has_waited || row.item.kind != core::DriftKind::kBaseline) {
+    return row.has_waited;
   }
   const auto transitions = snapshot.transitions_of(row.resource_key, kMostTransitions);
   if (!transitions) {

@@ -767,8 +767,11 @@ class CycleJudge {
     if (!refused) {
       return refused.error();
     }
+    if (confirming_ == Confirming::kAsItStood && !*refused) {
+      return Status::ok();
+    }
     decision.state = ComplianceState::kNoEvidence;
-    decision.reason = *refused ? fmt::format("{}_{}", core::kConfirming, **refused)
+    decision.reason = *refused && !(*refused)->empty() ? fmt::format("{}_{}", core::kConfirming, **refused)
                                : std::string(core::kConfirming);
     decision.held_back = true;
     return Status::ok();
@@ -904,14 +907,17 @@ class CycleJudge {
         return done;
       }
     }
-    return update_baseline_drift(subject, check, resource, *decision, cause);
+    const bool has_waited =
+        old_state == ComplianceState::kNoEvidence && cause == Cause::kResource;
+    return update_baseline_drift(subject, check, resource, *decision, cause, has_waited);
   }
 
   Status update_baseline_drift(const Subject& subject,
                                const Check& check,
                                const core::StoredResource& resource,
                                const Decision& decision,
-                               Cause cause) {
+                               Cause cause,
+                               bool has_waited) {
     if (decision.state && !core::rests_on_evidence(*decision.state)) {
       return Status::ok();  // what was open stays open: nothing is known of its end
     }
@@ -919,7 +925,7 @@ class CycleJudge {
       return drift_.resolve_baseline(subject.resource, subject.check);
     }
     return core::opens_drift(cause)
-               ? drift_.open_baseline({resource.row, resource.key, resource.type},
+               ? drift_.open_baseline({resource.row, resource.key, resource.type, false, has_waited},
                                       subject.check,
                                       check.assignment,
                                       check.reference,

@@ -11,6 +11,7 @@ namespace plumbline::compliance {
 
 enum class Confirming : std::uint8_t {
   kNobodyAsks,  // what Resource Graph shows decides: nobody is there to ask Resource Manager
+  kAsItStood,   // only what had been waiting, by its evidence
   kHeldBack,    // what is new and grave, or rests on what is absent, waits for it (truth 2)
 };
 

@@ -121,6 +121,7 @@ struct DriftRow {
   std::string resource_type;
   std::string subscription;
   bool is_detail = false;
+  bool has_waited = false;  // being opened, later than the change of the resource that it is about
 };
 
 struct DriftCount {

@@ -219,7 +219,7 @@ def a_resource_that_graph_forgets_stays(test):
     simulator.clear_faults()
     wait_for("verdict with evidence", lambda: state(daemon, "IM-3.1-vm-identity", MACHINE) == "NonCompliant",
              alive=[daemon])
-    wait_for("7 verdicts without evidence", lambda: daemon.counts()["NoEvidence"] == 7, alive=[daemon])
+    wait_for("18 verdicts without evidence", lambda: daemon.counts()["NoEvidence"] == 18, alive=[daemon])
     equal(open_drift(daemon), first, "open drift")
 
 
