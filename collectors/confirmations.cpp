@@ -91,8 +91,11 @@ Result<core::Observation> parse_confirmation(std::string_view body,
                   core::json_quote(observation.key),
                   normalised.body,
                   core::json_quote(observation.type));
-  observation.fingerprint = core::sha256(
-      fmt::format("{} {} {}", api_version, confirmed, core::to_hex(normalised.fingerprint)));
+  observation.fingerprint = core::sha256(fmt::format("{} {} {} {}",
+                                                     api_version,
+                                                     confirmed,
+                                                     request.from_cycle,
+                                                     core::to_hex(normalised.fingerprint)));
   return observation;
 }
 
@@ -100,19 +103,24 @@ Confirmations::Confirmations(Collection parts, Questions questions, Confirmation
     : parts_(std::move(parts)), questions_(std::move(questions)), options_(options) {}
 
 net::Task<Result<core::PendingConfirmations>> Confirmations::pending(std::size_t limit,
-                                                                     std::set<std::string> later) {
+                                                                     std::set<std::string> later,
+                                                                     bool renew) {
+  const auto renew_before =
+      renew ? std::optional(parts_.clock.now() - options_.renew_after) : std::nullopt;
   const auto now = parts_.clock.steady_now();
   for (const auto& [key, failures] : failures_) {
     if (failures.next > now) {
       later.insert(key);
     }
   }
-  auto job = [store = &parts_.store, ask = questions_.pending, limit, later = std::move(later)]()
-      -> Result<core::PendingConfirmations> {
+  auto job = [store = &parts_.store,
+              ask = questions_.pending,
+              limit,
+              renew_before,
+              later = std::move(later)]() -> Result<core::PendingConfirmations> {
     auto snapshot = store->snapshot();
-    return snapshot ? ask(**snapshot,
-                          limit,
-                          [&](const std::string& key) { return later.contains(key); })
+    const auto skip = [&](const std::string& key) { return later.contains(key); };
+    return snapshot ? ask(**snapshot, limit, skip, renew_before)
                     : Result<core::PendingConfirmations>(snapshot.error());
   };
   co_return co_await net::offload(parts_.cpu, std::move(job));
@@ -160,7 +168,7 @@ net::Task<void> Confirmations::ask(std::shared_ptr<Batch> batch, std::size_t ind
   }
   if (status) {
     batch->only_outages = false;
-    batch->answered.push_back(evidence);
+    batch->evidence.push_back(evidence_of(evidence, sent_at, status));
     failures_.erase(request.key);
     co_return;
   }
@@ -176,7 +184,8 @@ net::Task<void> Confirmations::ask(std::shared_ptr<Batch> batch, std::size_t ind
                    {core::log_field::kReason, reason},
                    {core::log_field::kError, status.error().message},
                    {core::log_field::kCorrelationId, parts_.azure.correlation_id()}});
-  batch->refused.push_back(evidence_of(evidence, sent_at, status));
+  batch->is_complete = false;
+  batch->evidence.push_back(evidence_of(evidence, sent_at, status));
 }
 
 net::Task<Result<core::CycleRow>> Confirmations::commit(std::shared_ptr<Batch> batch) {
@@ -187,10 +196,7 @@ net::Task<Result<core::CycleRow>> Confirmations::commit(std::shared_ptr<Batch> b
     }
     std::shared_ptr<core::Cycle> cycle = *std::move(begun);
     auto done = cycle->stage(std::move(batch->observations));
-    for (const auto& key : batch->answered) {
-      done = done ? cycle->stage_forgotten(key) : done;
-    }
-    for (auto& evidence : batch->refused) {
+    for (auto& evidence : batch->evidence) {
       done = done ? cycle->stage_evidence(std::move(evidence)) : done;
     }
     if (!done) {
@@ -198,7 +204,7 @@ net::Task<Result<core::CycleRow>> Confirmations::commit(std::shared_ptr<Batch> b
     }
     return cycle;
   };
-  const bool complete = batch->refused.empty();
+  const bool complete = batch->is_complete;
   auto cycle = co_await net::offload(parts_.storage, std::move(stage));
   if (!cycle) {
     co_return cycle_failed(parts_, cycle.error());
@@ -211,8 +217,9 @@ net::Task<Result<core::CycleRow>> Confirmations::commit(std::shared_ptr<Batch> b
 }
 
 net::Task<Status> Confirmations::report(std::shared_ptr<Batch> batch) {
-  auto job = [store = &parts_.store, ask = questions_.outcome, batch]()
-      -> Result<core::ConfirmationOutcome> {
+  auto job = [store = &parts_.store,
+              ask = questions_.outcome,
+              batch]() -> Result<core::ConfirmationOutcome> {
     auto snapshot = store->snapshot();
     return snapshot ? ask(**snapshot, batch->requests)
                     : Result<core::ConfirmationOutcome>(snapshot.error());
@@ -234,10 +241,10 @@ net::Task<Status> Confirmations::report(std::shared_ptr<Batch> batch) {
   co_return Status::ok();
 }
 
-net::Task<Confirmations::Report> Confirmations::run() {
+net::Task<Confirmations::Report> Confirmations::run(bool renew) {
   Report out;
   std::set<std::string> done_with;
-  auto waiting = co_await pending(options_.budget, done_with);
+  auto waiting = co_await pending(options_.budget, done_with, renew);
   while (waiting && !waiting->requests.empty() && !cancelled_) {
     auto batch = std::make_shared<Batch>();
     const auto end = std::min(waiting->requests.size(), options_.per_cycle);
@@ -267,7 +274,7 @@ net::Task<Confirmations::Report> Confirmations::run() {
     // Who does not answer for a hundred resources does not for the others.
     const bool go_on = !batch->only_outages && out.asked < options_.budget;
     const std::size_t left = go_on ? options_.budget - out.asked : 0;
-    waiting = co_await pending(left, done_with);
+    waiting = co_await pending(left, done_with, renew);
   }
   if (!waiting) {
     parts_.log.error("confirmations_failed", {{core::log_field::kError, waiting.error().message}});

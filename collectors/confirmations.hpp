@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -33,6 +35,7 @@ struct ConfirmationOptions {
   std::size_t budget = 500;  // resources at a time; more wait for the next
   std::size_t parallel = 8;
   std::size_t per_cycle = 100;
+  std::chrono::seconds renew_after{21600};
 };
 
 /// Used on the I/O thread.
@@ -41,7 +44,10 @@ class Confirmations {
   /// What is asked about is for others to say; called on the CPU thread.
   struct Questions {
     std::function<core::Result<core::PendingConfirmations>(
-        core::Snapshot&, std::size_t limit, const std::function<bool(const std::string&)>& skip)>
+        core::Snapshot&,
+        std::size_t limit,
+        const std::function<bool(const std::string&)>& skip,
+        std::optional<core::Time> renew_before)>
         pending;
     std::function<core::Result<core::ConfirmationOutcome>(
         core::Snapshot&, const std::vector<core::ConfirmationRequest>&)>
@@ -55,9 +61,9 @@ class Confirmations {
     std::vector<core::CycleRow> cycles;
   };
 
-  /// Asks for what waits, within the budget, and commits the answers. One at a time, and never while
-  /// another cycle is in the making.
-  net::Task<Report> run();
+  /// Asks for what waits, within the budget, and commits the answers; `renew`: and for what was
+  /// answered long ago. One at a time, and never while another cycle is in the making.
+  net::Task<Report> run(bool renew);
 
   /// From the next `run` on.
   void set_options(const ConfirmationOptions& options) { options_ = options; }
@@ -71,8 +77,8 @@ class Confirmations {
   struct Batch {
     std::vector<core::ConfirmationRequest> requests;
     std::vector<core::Observation> observations;
-    std::vector<std::string> answered;  // evidence keys
-    std::vector<core::Evidence> refused;
+    std::vector<core::Evidence> evidence;
+    bool is_complete = true;
     bool only_outages = true;  // nothing was learned of any resource
   };
 
@@ -83,7 +89,8 @@ class Confirmations {
 
   /// `later`: keys of resources that are not to be asked for now.
   net::Task<core::Result<core::PendingConfirmations>> pending(std::size_t limit,
-                                                              std::set<std::string> later);
+                                                              std::set<std::string> later,
+                                                              bool renew);
   net::Task<void> ask(std::shared_ptr<Batch> batch, std::size_t index);
   net::Task<core::Result<net::HttpResponse>> get(core::ConfirmationRequest request,
                                                  std::string* api_version);

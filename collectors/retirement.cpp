@@ -105,7 +105,7 @@ Result<Unplanned> find_unplanned(core::Snapshot& snapshot,
     const auto table = partition_of(row.source).table;
     const bool asked = row.type == core::kConfirmationType ? true  // goes with its resource
                        : row.is_detail                     ? planned.has_list(row.type)
-                                     : table.empty() || planned.has_row(table, row.type);
+                                       : table.empty() || planned.has_row(table, row.type);
     if (!asked || left(core::subscription_of_key(row.key))) {
       out.keys.emplace_back(row.key);
     }

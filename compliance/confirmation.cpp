@@ -119,9 +119,8 @@ std::string overlaid(Json graph, Json manager) {
   }
   for (const auto field : manager.get_object().value_unsafe()) {
     Json known;
-    const bool only_here =
-        graph.get_object().value_unsafe().at_key_case_insensitive(field.key).get(known) !=
-        simdjson::SUCCESS;
+    const bool only_here = graph.get_object().value_unsafe().at_key_case_insensitive(field.key).get(
+                               known) != simdjson::SUCCESS;
     if (only_here && !field.value.is_null()) {
       append(out, field.key, simdjson::minify(field.value));
     }
@@ -159,18 +158,32 @@ bool rests_on_absent(const policy::DefinitionInfo& definition,
   return rests;
 }
 
-Result<core::PendingConfirmations> pending_confirmations(
-    const Baseline& baseline,
-    core::Snapshot& snapshot,
-    std::size_t limit,
-    const std::function<bool(const std::string&)>& skip) {
+namespace {
+
+using Skip = std::function<bool(const std::string&)>;
+
+core::ConfirmationRequest request_about(const core::StoredResource& stored) {
+  core::ConfirmationRequest request;
+  request.key = stored.key;
+  request.id = stored.id;
+  request.type = stored.type;
+  request.fingerprint = stored.fingerprint;
+  request.from_cycle = stored.from_cycle;
+  return request;
+}
+
+/// What waits by its verdicts, the most severe first.
+Result<std::vector<core::ConfirmationRequest>> waiting_of(const Baseline& baseline,
+                                                          core::Snapshot& snapshot) {
   auto rows = snapshot.confirming();
   if (!rows) {
     return rows.error();
   }
-  const auto checks = rows->empty() ? std::map<std::pair<std::string, std::string>, const Check*>()
-                                    : checks_by_name(baseline);
   std::vector<core::ConfirmationRequest> waiting;
+  if (rows->empty()) {
+    return waiting;
+  }
+  const auto checks = checks_by_name(baseline);
   for (auto& row : *rows) {
     if (waiting.empty() || waiting.back().key != row.resource_key) {
       waiting.emplace_back().key = row.resource_key;
@@ -181,27 +194,94 @@ Result<core::PendingConfirmations> pending_confirmations(
       request.severity = std::max(request.severity, check->second->severity);
     }
   }
-  core::PendingConfirmations out;
-  out.resources = waiting.size();
   std::ranges::sort(waiting, [](const auto& a, const auto& b) {
     return std::tie(b.severity, a.key) < std::tie(a.severity, b.key);
   });
-  for (auto& request : waiting) {
+  return waiting;
+}
+
+core::Status add_renewals(core::Snapshot& snapshot,
+                          std::size_t limit,
+                          const Skip& skip,
+                          core::Time before,
+                          core::PendingConfirmations& out) {
+  const auto evidence = snapshot.all_evidence();
+  if (!evidence) {
+    return evidence.error();
+  }
+  for (const auto& item : *evidence) {
     if (out.requests.size() == limit) {
       break;
     }
-    if (skip && skip(request.key)) {
+    const auto key = core::confirmed_by(item.key);
+    const bool requested =
+        std::ranges::find(out.requests, key, &core::ConfirmationRequest::key) != out.requests.end();
+    if (key.empty() || item.observed_at >= before || requested || (skip && skip(key))) {
       continue;
     }
-    auto stored = snapshot.find(request.key);
+    const auto stored = snapshot.find(key);
+    const auto answer = snapshot.find(core::confirmation_key(key));
+    if (!stored || !answer) {
+      return !stored ? stored.error() : answer.error();
+    }
+    simdjson::dom::parser parser;
+    if (*stored && *answer && confirms(**answer, **stored, parser)) {
+      out.requests.push_back(request_about(**stored));
+    }
+  }
+  return core::Status::ok();
+}
+
+}  // namespace
+
+std::optional<Json> confirms(const core::StoredResource& answer,
+                             const core::StoredResource& resource,
+                             simdjson::dom::parser& parser) {
+  Json root;
+  Json said;
+  std::string_view fingerprint;
+  // What was said of a body that has gone and come back was said of another time.
+  if (answer.from_cycle < resource.from_cycle ||
+      parser.parse(answer.body).get(root) != simdjson::SUCCESS ||
+      root["fingerprint"].get(fingerprint) != simdjson::SUCCESS ||
+      root["resource"].get(said) != simdjson::SUCCESS || !root["apiVersion"].is_string() ||
+      fingerprint != core::to_hex(resource.fingerprint)) {
+    return std::nullopt;
+  }
+  return root;
+}
+
+Result<core::PendingConfirmations> pending_confirmations(const Baseline& baseline,
+                                                         core::Snapshot& snapshot,
+                                                         std::size_t limit,
+                                                         const Skip& skip,
+                                                         std::optional<core::Time> renew_before) {
+  auto waiting = waiting_of(baseline, snapshot);
+  if (!waiting) {
+    return waiting.error();
+  }
+  core::PendingConfirmations out;
+  out.resources = waiting->size();
+  for (auto& wanted : *waiting) {
+    if (out.requests.size() == limit) {
+      break;
+    }
+    if (skip && skip(wanted.key)) {
+      continue;
+    }
+    const auto stored = snapshot.find(wanted.key);
     if (!stored) {
       return stored.error();
     }
     if (*stored) {
-      request.id = std::move((*stored)->id);
-      request.type = std::move((*stored)->type);
-      request.fingerprint = (*stored)->fingerprint;
-      out.requests.push_back(std::move(request));
+      auto& request = out.requests.emplace_back(request_about(**stored));
+      request.severity = wanted.severity;
+      request.checks = std::move(wanted.checks);
+    }
+  }
+  if (renew_before && out.requests.size() < limit) {
+    if (auto added = add_renewals(snapshot, limit, skip, *renew_before, out); !added) {
+      return added.error();
     }
   }
   return out;
@@ -232,11 +312,10 @@ Result<std::vector<std::string>> paths_before(const Check& check,
 
 }  // namespace
 
-Result<core::ConfirmationOutcome> outcome_of(
-    const Baseline& baseline,
-    core::Snapshot& snapshot,
-    const std::vector<core::ConfirmationRequest>& requests,
-    core::Time now) {
+Result<core::ConfirmationOutcome> outcome_of(const Baseline& baseline,
+                                             core::Snapshot& snapshot,
+                                             const std::vector<core::ConfirmationRequest>& requests,
+                                             core::Time now) {
   const auto checks = checks_by_name(baseline);
   SharedReads reads(snapshot, SharedReads::Confirmations::kIgnored);
   core::ConfirmationOutcome out;
@@ -252,8 +331,8 @@ Result<core::ConfirmationOutcome> outcome_of(
       if (!verdicts) {
         return verdicts.error();
       }
-      const auto state = verdicts->empty() ? std::nullopt
-                                           : std::optional(verdicts->front().verdict.state);
+      const auto state =
+          verdicts->empty() ? std::nullopt : std::optional(verdicts->front().verdict.state);
       if (state == core::ComplianceState::kNonCompliant) {
         ++confirmed;
         continue;

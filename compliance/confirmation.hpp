@@ -7,6 +7,7 @@
 #include "policy/engine.hpp"
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,12 @@ namespace plumbline::compliance {
 /// `graph` with `manager` laid over it: a property that Resource Manager has is as it says, arrays
 /// whole; what only Resource Graph has stays. Names ignore case. A null says nothing.
 [[nodiscard]] std::string overlaid(policy::Json graph, policy::Json manager);
+
+/// The answer of Resource Manager that a document holds, if it is about the resource as it is
+/// stored. Lives as long as the parser's document does.
+[[nodiscard]] std::optional<policy::Json> confirms(const core::StoredResource& answer,
+                                                   const core::StoredResource& resource,
+                                                   simdjson::dom::parser& parser);
 
 /// The paths of the resource's own properties that the outcome rests on.
 [[nodiscard]] std::vector<std::string> decisive_paths(std::string_view key,
@@ -27,12 +34,15 @@ namespace plumbline::compliance {
                                    policy::Json body,
                                    const policy::Explanation& explanation);
 
-/// What waits, at most `limit` of it; without those that `skip`, if any, leaves for later.
+/// What waits, at most `limit` of it; without those that `skip`, if any, leaves for later. What
+/// Resource Graph hides may change unseen, so that answers from before `renew_before` are asked for
+/// again.
 [[nodiscard]] core::Result<core::PendingConfirmations> pending_confirmations(
     const Baseline& baseline,
     core::Snapshot& snapshot,
     std::size_t limit,
-    const std::function<bool(const std::string&)>& skip = nullptr);
+    const std::function<bool(const std::string&)>& skip = nullptr,
+    std::optional<core::Time> renew_before = std::nullopt);
 
 /// What has become of these, whose answers are stored.
 [[nodiscard]] core::Result<core::ConfirmationOutcome> outcome_of(

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <unordered_map>
@@ -324,7 +325,7 @@ class CycleJudge {
     if (change.new_version == 0) {
       return Status::ok();  // with the resource, which is told apart
     }
-    auto confirmed = view_->find(confirmed_by(core::detail_evidence_key(change.key)));
+    auto confirmed = view_->find(core::confirmed_by(core::detail_evidence_key(change.key)));
     if (!confirmed) {
       return confirmed.error();
     }
@@ -332,16 +333,44 @@ class CycleJudge {
       return Status::ok();
     }
     const auto& resource = **confirmed;
-    for (const auto check : checks_for(resource.type)) {
-      mark({check, resource.row}, Cause::kEvidence);
+    const auto changed = says_something_else(change, resource);
+    if (!changed) {
+      return changed.error();
     }
-    touch_readers(resource.key, resource.type, Cause::kEvidence);
+    // What Resource Graph hides has changed there.
+    for (const auto check : checks_for(resource.type)) {
+      mark({check, resource.row}, *changed ? Cause::kResource : Cause::kEvidence);
+    }
+    const Cause related = *changed ? Cause::kRelated : Cause::kEvidence;
+    touch_readers(resource.key, resource.type, related);
     core::ResourceChange same;
     same.row = resource.row;
     same.key = resource.key;
     same.type = resource.type;
     same.old_version = same.new_version = resource.version;
-    return refresh_references(same, Cause::kEvidence);
+    return refresh_references(same, related);
+  }
+
+  /// Whether Resource Manager was asked about the same body before, and said something else.
+  Result<bool> says_something_else(const core::ResourceChange& change,
+                                   const core::StoredResource& resource) {
+    if (change.old_version == 0 || change.normaliser_only) {
+      return false;
+    }
+    auto before = view_->find_version(change.old_version);
+    auto after = view_->find_version(change.new_version);
+    if (!before || !after) {
+      return !before ? before.error() : after.error();
+    }
+    if (!*before || !*after) {
+      return false;
+    }
+    std::array<simdjson::dom::parser, 2> parsers;
+    const auto old_answer = confirms(**before, resource, parsers[0]);
+    const auto new_answer = confirms(**after, resource, parsers[1]);
+    return old_answer && new_answer &&
+           simdjson::minify((*old_answer)["apiVersion"].value_unsafe()) ==
+               simdjson::minify((*new_answer)["apiVersion"].value_unsafe());
   }
 
   /// Those who look a resource up, by its key or its type.
@@ -358,7 +387,7 @@ class CycleJudge {
 
   Status mark_evidence(const core::EvidenceChange& change) {
     touch(target_of_evidence(change.now.key), Cause::kEvidence);
-    if (const auto resource = confirmed_by(change.now.key); !resource.empty()) {
+    if (const auto resource = core::confirmed_by(change.now.key); !resource.empty()) {
       touch(core::confirming_target(resource), Cause::kEvidence);
       return Status::ok();
     }
@@ -664,11 +693,8 @@ class CycleJudge {
           continue;
         }
         ++evaluations;
-        if (auto done = decide({next->first.second, row},
-                               *check->second,
-                               **resource,
-                               *surroundings,
-                               next->second);
+        if (auto done = decide(
+                {next->first.second, row}, *check->second, **resource, *surroundings, next->second);
             !done) {
           return done;
         }
@@ -711,16 +737,6 @@ class CycleJudge {
     return decision;
   }
 
-  /// A resource's key, if that is the evidence of its confirmation; else empty.
-  static std::string confirmed_by(std::string_view evidence_key) {
-    static const std::string kPrefix = core::detail_evidence_key("");
-    static const std::string kSuffix = core::confirmation_key("");
-    return evidence_key.starts_with(kPrefix) && evidence_key.ends_with(kSuffix)
-               ? std::string(evidence_key.substr(
-                     kPrefix.size(), evidence_key.size() - kPrefix.size() - kSuffix.size()))
-               : std::string();
-  }
-
   static bool is_held(const std::optional<core::Verdict>& before) {
     return before && before->state == ComplianceState::kNoEvidence &&
            before->reason.starts_with(core::kConfirming);
@@ -749,21 +765,19 @@ class CycleJudge {
       return Status::ok();
     }
     if (check.severity < core::Severity::kHigh) {
-      const auto explained =
-          evaluate_check(check, surroundings, changes_->now, /*explain=*/true);
+      const auto explained = evaluate_check(check, surroundings, changes_->now, /*explain=*/true);
       static_cast<void>(surroundings.take_dependencies());  // those that are known already
       if (surroundings.failure()) {
         return *surroundings.failure();
       }
-      if (!explained.explanation || !rests_on_absent(check.definition->info(),
-                                                     document.stored,
-                                                     document.root(),
-                                                     *explained.explanation)) {
+      if (!explained.explanation ||
+          !rests_on_absent(
+              check.definition->info(), document.stored, document.root(), *explained.explanation)) {
         return Status::ok();
       }
     }
-    auto refused = reads_.incomplete(
-        core::detail_evidence_key(core::confirmation_key(document.stored.key)));
+    auto refused =
+        reads_.incomplete(core::detail_evidence_key(core::confirmation_key(document.stored.key)));
     if (!refused) {
       return refused.error();
     }
@@ -771,8 +785,9 @@ class CycleJudge {
       return Status::ok();
     }
     decision.state = ComplianceState::kNoEvidence;
-    decision.reason = *refused && !(*refused)->empty() ? fmt::format("{}_{}", core::kConfirming, **refused)
-                               : std::string(core::kConfirming);
+    decision.reason = *refused && !(*refused)->empty()
+                          ? fmt::format("{}_{}", core::kConfirming, **refused)
+                          : std::string(core::kConfirming);
     decision.held_back = true;
     return Status::ok();
   }
@@ -907,8 +922,7 @@ class CycleJudge {
         return done;
       }
     }
-    const bool has_waited =
-        old_state == ComplianceState::kNoEvidence && cause == Cause::kResource;
+    const bool has_waited = old_state == ComplianceState::kNoEvidence && cause == Cause::kResource;
     return update_baseline_drift(subject, check, resource, *decision, cause, has_waited);
   }
 
@@ -925,11 +939,12 @@ class CycleJudge {
       return drift_.resolve_baseline(subject.resource, subject.check);
     }
     return core::opens_drift(cause)
-               ? drift_.open_baseline({resource.row, resource.key, resource.type, false, has_waited},
-                                      subject.check,
-                                      check.assignment,
-                                      check.reference,
-                                      check.severity)
+               ? drift_.open_baseline(
+                     {resource.row, resource.key, resource.type, false, has_waited},
+                     subject.check,
+                     check.assignment,
+                     check.reference,
+                     check.severity)
                : Status::ok();
   }
 

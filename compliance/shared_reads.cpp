@@ -61,17 +61,12 @@ Status SharedReads::confirm(Document& document) {
     return stored.error();
   }
   simdjson::dom::parser parser;
-  policy::Json root;
-  policy::Json resource;
-  std::string_view fingerprint;
-  std::string_view api_version;
-  if (!*stored || parser.parse((*stored)->body).get(root) != simdjson::SUCCESS ||
-      root["fingerprint"].get(fingerprint) != simdjson::SUCCESS ||
-      root["apiVersion"].get(api_version) != simdjson::SUCCESS ||
-      root["resource"].get(resource) != simdjson::SUCCESS ||
-      fingerprint != core::to_hex(document.stored.fingerprint)) {
+  const auto answer = *stored ? confirms(**stored, document.stored, parser) : std::nullopt;
+  if (!answer) {
     return Status::ok();
   }
+  const policy::Json resource = (*answer)["resource"].value_unsafe();
+  const std::string_view api_version = (*answer)["apiVersion"].get_string().value_unsafe();
   auto body = overlaid(document.root(), resource);
   if (const auto error = parser_.parse_into_document(document.parsed, body).error();
       error != simdjson::SUCCESS) {

@@ -39,6 +39,7 @@ collectors::InventoryOptions inventory_options(const config::Settings& settings)
 collectors::ConfirmationOptions confirmation_options(const config::Settings& settings) {
   collectors::ConfirmationOptions options;
   options.budget = static_cast<std::size_t>(settings.confirmations);
+  options.renew_after = settings.schedule.details;
   return options;
 }
 
@@ -225,8 +226,10 @@ Status App::connect() {
   collectors::Confirmations::Questions questions;
   questions.pending = [this](core::Snapshot& snapshot,
                              std::size_t limit,
-                             const std::function<bool(const std::string&)>& skip) {
-    return compliance::pending_confirmations(*baseline_in_force(), snapshot, limit, skip);
+                             const std::function<bool(const std::string&)>& skip,
+                             std::optional<core::Time> renew_before) {
+    return compliance::pending_confirmations(
+        *baseline_in_force(), snapshot, limit, skip, renew_before);
   };
   questions.outcome = [this](core::Snapshot& snapshot,
                              const std::vector<core::ConfirmationRequest>& requests) {
@@ -604,7 +607,7 @@ net::Task<void> App::run(Job job) {
 
 net::Task<void> App::confirm(bool all, collectors::PassReport* pass) {
   for (;;) {
-    const auto report = co_await confirmations_->run();
+    const auto report = co_await confirmations_->run(pass != nullptr);
     for (const auto& cycle : report.cycles) {
       if (pass != nullptr) {
         pass->add(cycle);

@@ -135,6 +135,7 @@ class Store {
   [[nodiscard]] std::string table_of(const core::ResourceId& id) const;
   [[nodiscard]] std::shared_ptr<const Json> make_row(const core::ResourceId& id,
                                                      const Json& body) const;
+
   /// A property that Resource Graph does not show.
   struct Omission {
     std::string key;   // of one resource; empty: of all of the type

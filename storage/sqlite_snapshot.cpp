@@ -20,13 +20,13 @@ namespace {
 
 const std::string& resource_columns() {
   static const std::string kColumns = fmt::format(
-    "r.id, v.id, r.key, r.display_id, r.type, r.source, "
-    "max(v.observed_at, coalesce((SELECT e.observed_at FROM evidence e "
-    "WHERE e.key = r.source AND e.complete = 1 AND v.id = r.version_id), 0)), "
-    "v.from_cycle, v.body, v.checksum, v.fingerprint, "
-    "r.is_detail = 0 AND EXISTS (SELECT 1 FROM resource c "
-    "WHERE c.key = r.key || '{}' AND c.version_id IS NOT NULL)",
-    core::confirmation_key(""));
+      "r.id, v.id, r.key, r.display_id, r.type, r.source, "
+      "max(v.observed_at, coalesce((SELECT e.observed_at FROM evidence e "
+      "WHERE e.key = r.source AND e.complete = 1 AND v.id = r.version_id), 0)), "
+      "v.from_cycle, v.body, v.checksum, v.fingerprint, "
+      "r.is_detail = 0 AND EXISTS (SELECT 1 FROM resource c "
+      "WHERE c.key = r.key || '{}' AND c.version_id IS NOT NULL)",
+      core::confirmation_key(""));
   return kColumns;
 }
 

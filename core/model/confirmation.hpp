@@ -6,6 +6,7 @@
 #include "core/model/verdict.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,14 +18,16 @@ struct ConfirmationRequest {
   std::string key;
   std::string id;  // as the source spells it
   std::string type;
-  Sha256 fingerprint{};  // of the body that the verdicts are about
+  Sha256 fingerprint{};                // of the body that the verdicts are about
+  std::int64_t from_cycle = 0;         // since when it is that
   Severity severity = Severity::kLow;  // the highest of the checks
   std::vector<std::pair<std::string, std::string>> checks;  // assignment and reference
 };
 
 struct PendingConfirmations {
-  std::vector<ConfirmationRequest> requests;  // the most severe first
-  std::size_t resources = 0;                  // all that wait, requested or not
+  /// The most severe first; then those of which no verdict waits, to be asked about again.
+  std::vector<ConfirmationRequest> requests;
+  std::size_t resources = 0;  // all of which verdicts wait, requested or not
 };
 
 /// A verdict that Resource Manager did not bear out.

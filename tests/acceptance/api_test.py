@@ -285,7 +285,8 @@ def time_travel(test):
     history = [entry for entry in daemon.api("transitions", limit=1000)["transitions"]
                if entry["resource_key"] == row["resource_key"] and entry["reference"] == query]
     states = [(entry["cycle"], entry["to"]) for entry in reversed(history)]
-    equal([state for _, state in states], ["Compliant", "NonCompliant", "Compliant"], "states of the workspace")
+    equal([state for _, state in states], ["Compliant", "NoEvidence", "NonCompliant", "Compliant"],
+          "states of the workspace")
     for cycle, state in states:
         at = cycles[cycle]["committed_at"]
         equal([entry["state"] for entry in pages("results", at=at, reference=query, resource=row["resource_id"])],

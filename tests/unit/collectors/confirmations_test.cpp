@@ -56,7 +56,7 @@ struct Fixture {
 
   static net::Task<void> run_one(collectors::Confirmations* confirmations,
                                  collectors::Confirmations::Report* out) {
-    *out = co_await confirmations->run();
+    *out = co_await confirmations->run(/*renew=*/true);
   }
 
   core::Result<net::HttpResponse> answer(const net::HttpRequest& request) {
@@ -159,7 +159,9 @@ struct Fixture {
       {.pending =
            [this](core::Snapshot& snapshot,
                   std::size_t limit,
-                  const std::function<bool(const std::string&)>& skip) {
+                  const std::function<bool(const std::string&)>& skip,
+                  std::optional<core::Time> renew_before) {
+             CHECK(renew_before == clock.now() - 6h);
              return core::Result<core::PendingConfirmations>(pending(snapshot, limit, skip));
            },
        .outcome =
@@ -221,7 +223,8 @@ TEST_CASE("who was refused is asked again, later each time") {
   CHECK(f.asked() == std::vector<std::string>{"a", "b"});
   REQUIRE(f.refusal("a"));
   CHECK(f.refusal("a")->reason == "forbidden");
-  CHECK_FALSE(f.refusal("b"));
+  REQUIRE(f.refusal("b"));
+  CHECK(f.refusal("b")->complete);
   CHECK(f.metric("plumbline_confirmations_total", "failed") == 1);
   CHECK(f.metric("plumbline_confirmations_pending") == 1);
   CHECK(std::ranges::any_of(f.log.lines, [](const std::string& line) {
@@ -236,7 +239,7 @@ TEST_CASE("who was refused is asked again, later each time") {
   f.answers.clear();
   f.clock.advance(61s);
   CHECK(f.run().asked == 1);
-  CHECK_FALSE(f.refusal("a"));
+  CHECK(f.refusal("a")->complete);
   CHECK(f.metric("plumbline_confirmations_pending") == 0);
 }
 

@@ -56,9 +56,13 @@ TEST_CASE("what Resource Manager says goes before what Resource Graph shows") {
                R"({"p":{"b":2,"c":{"e":[]}}})",
                R"({"p":{"a":1,"c":{"d":1,"e":[]},"b":2}})"},
            Row{"arrays are whole", R"({"a":[1,2]})", R"({"a":[3]})", R"({"a":[3]})"},
-           Row{"names ignore case", R"({"Sku":{"Name":"x"}})", R"({"sKU":{"name":"y"}})",
+           Row{"names ignore case",
+               R"({"Sku":{"Name":"x"}})",
+               R"({"sKU":{"name":"y"}})",
                R"({"Sku":{"Name":"y"}})"},
-           Row{"a null says nothing", R"({"a":{"b":1}})", R"({"a":null,"c":null})",
+           Row{"a null says nothing",
+               R"({"a":{"b":1}})",
+               R"({"a":null,"c":null})",
                R"({"a":{"b":1}})"},
            Row{"a null is no value", R"({"a":null})", R"({"a":1})", R"({"a":1})"},
            Row{"another kind", R"({"a":{"b":1}})", R"({"a":"x"})", R"({"a":"x"})"},
@@ -141,6 +145,28 @@ TEST_CASE("a finding that Resource Manager contradicts was none") {
              R"("properties":{"publicNetworkAccessForQuery":"Enabled","x":1})")
       .commit();
   CHECK(f.query("a") == "NoEvidence(confirming) resource");
+}
+
+TEST_CASE("what Resource Graph hides is looked at again, and its change is one") {
+  Fixture f;
+  f.resource(workspace_key("a"), kWorkspaceType, R"("properties":{})").commit();
+  const auto key = core::detail_evidence_key(core::confirmation_key(workspace_key("a")));
+  f.says("a", "Disabled").evidence(key, "").commit();
+  CHECK(f.query("a") == "Compliant resource");
+  const auto renewed = [&](core::Time before) {
+    const auto found =
+        compliance::pending_confirmations(*f.baseline, *f.snapshot(), 10, nullptr, before);
+    REQUIRE(found);
+    CHECK(found->resources == 0);
+    return found->requests.size();
+  };
+  CHECK(renewed(f.clock.now() - std::chrono::hours(1)) == 0);
+  CHECK(renewed(f.clock.now() + std::chrono::hours(1)) == 1);
+  f.says("a", "Enabled").evidence(key, "").commit();
+  CHECK(f.query("a") == "NonCompliant resource");
+  CHECK(f.open_drift(core::DriftKind::kBaseline) == 1);
+  f.gone(workspace_key("a")).commit();
+  CHECK(renewed(f.clock.now() + std::chrono::hours(1)) == 0);
 }
 
 TEST_CASE("who looks at a resource by a relation sees what Resource Manager said") {
