@@ -36,10 +36,19 @@ CollectorMetrics::CollectorMetrics(prometheus::Registry& registry)
       missed_changes_(
           &core::register_in(registry, prometheus::BuildCounter(), metrics::kChangeFeedMissedTotal)
                .Add({})),
+      confirmations_(
+          &core::register_in(registry, prometheus::BuildCounter(), metrics::kConfirmationsTotal)),
+      confirmations_pending_(
+          &core::register_in(registry, prometheus::BuildGauge(), metrics::kConfirmationsPending)
+               .Add({})),
       token_expiry_(&core::register_in(
           registry, prometheus::BuildGauge(), metrics::kTokenExpiryTimestampSeconds)),
       certificate_expiry_(&core::register_in(
-          registry, prometheus::BuildGauge(), metrics::kClientCertificateExpiryTimestampSeconds)) {}
+          registry, prometheus::BuildGauge(), metrics::kClientCertificateExpiryTimestampSeconds)) {
+  for (const char* const result : {"confirmed", "contradicted", "failed"}) {
+    confirmations_->Add({{"result", result}});
+  }
+}
 
 void CollectorMetrics::count_request(const std::string& service,
                                      const std::string& code,
@@ -89,6 +98,14 @@ void CollectorMetrics::forget_source(const std::string& source) {
 
 void CollectorMetrics::count_missed_change() {
   missed_changes_->Increment();
+}
+
+void CollectorMetrics::count_confirmation(const std::string& result, std::size_t resources) {
+  confirmations_->Add({{"result", result}}).Increment(static_cast<double>(resources));
+}
+
+void CollectorMetrics::set_confirmations_pending(std::size_t resources) {
+  confirmations_pending_->Set(static_cast<double>(resources));
 }
 
 void CollectorMetrics::set_token_expiry(const std::string& audience, double unix_seconds) {

@@ -40,6 +40,9 @@ class CollectorMetrics {
   void forget_source(const std::string& source);
   /// A sweep found a change that the feed had not told of.
   void count_missed_change();
+  /// `result`: confirmed, contradicted or failed.
+  void count_confirmation(const std::string& result, std::size_t resources);
+  void set_confirmations_pending(std::size_t resources);
   void set_token_expiry(const std::string& audience, double unix_seconds);
   /// Of the client certificate that the daemon signs in with.
   void set_certificate_expiry(double unix_seconds);
@@ -57,6 +60,8 @@ class CollectorMetrics {
   prometheus::Family<prometheus::Gauge>* last_success_;
   prometheus::Family<prometheus::Histogram>* duration_;
   prometheus::Counter* missed_changes_;
+  prometheus::Family<prometheus::Counter>* confirmations_;
+  prometheus::Gauge* confirmations_pending_;
   prometheus::Family<prometheus::Gauge>* token_expiry_;
   prometheus::Family<prometheus::Gauge>* certificate_expiry_;
   std::mutex mutex_;

@@ -263,14 +263,18 @@ net::Task<Status> Inventory::retire() {
   co_return Status::ok();
 }
 
+void PassReport::add(const core::CycleRow& row) {
+  ++cycles;
+  observed += row.observed;
+  versions += row.changed;
+  deleted += row.deleted;
+  evaluated += row.evaluated;
+  transitions += row.transitions;
+  complete = complete && row.complete;
+}
+
 void Inventory::add(const core::CycleReport& report) {
-  ++report_.cycles;
-  report_.observed += report.row.observed;
-  report_.versions += report.row.changed;
-  report_.deleted += report.row.deleted;
-  report_.evaluated += report.row.evaluated;
-  report_.transitions += report.row.transitions;
-  report_.complete = report_.complete && report.row.complete;
+  report_.add(report.row);
 }
 
 net::Task<Result<std::vector<std::string>>> Inventory::list_subscriptions() {

@@ -56,6 +56,8 @@ struct PassReport {
   std::int64_t transitions = 0;
   std::int64_t cycles = 0;
   std::string first_error;
+
+  void add(const core::CycleRow& row);
 };
 
 /// Runs on the I/O thread; parsing goes to `cpu`, the store's work to `storage`. All references

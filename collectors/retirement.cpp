@@ -103,8 +103,9 @@ Result<Unplanned> find_unplanned(core::Snapshot& snapshot,
   Unplanned out;
   auto visited = snapshot.for_each_live([&](const core::LiveRow& row) {
     const auto table = partition_of(row.source).table;
-    const bool asked = row.is_detail ? planned.has_list(row.type)
-                                     : table.empty() || planned.has_row(table, row.type);
+    const bool asked = row.type == core::kConfirmationType ? true  // goes with its resource
+                       : row.is_detail                     ? planned.has_list(row.type)
+                                       : table.empty() || planned.has_row(table, row.type);
     if (!asked || left(core::subscription_of_key(row.key))) {
       out.keys.emplace_back(row.key);
     }
@@ -128,7 +129,7 @@ Result<Unplanned> find_unplanned(core::Snapshot& snapshot,
     if (!partition.table.empty()) {
       asked = planned.has_table(partition.table);
     } else if (key.starts_with(lists)) {
-      asked = planned.has_document(key);
+      asked = planned.has_document(key) || key.ends_with(core::confirmation_key(""));
       subscription = core::subscription_of_key(key.substr(lists.size()));
     }
     if (!asked || left(subscription)) {

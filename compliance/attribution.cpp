@@ -218,6 +218,24 @@ core::Result<bool> is_complete(core::Snapshot& snapshot,
          **whole_since <= from;
 }
 
+/// Whether a verdict became NonCompliant because of the resource, but not before its evidence came.
+core::Result<bool> has_waited(core::Snapshot& snapshot, const core::DriftRow& row) {
+  constexpr std::size_t kMostTransitions = 200;
+  if (row.has_waited || row.item.kind != core::DriftKind::kBaseline) {
+    return row.has_waited;
+  }
+  const auto transitions = snapshot.transitions_of(row.resource_key, kMostTransitions);
+  if (!transitions) {
+    return transitions.error();
+  }
+  return std::ranges::any_of(*transitions, [&](const core::TransitionRow& found) {
+    const auto& transition = found.transition;
+    return found.cycle == row.item.opened_cycle && transition.check == row.item.check &&
+           transition.from == core::ComplianceState::kNoEvidence &&
+           transition.cause == core::Cause::kResource;
+  });
+}
+
 }  // namespace
 
 core::Result<std::optional<Attribution>> attribution_of(core::Snapshot& snapshot,
@@ -231,6 +249,20 @@ core::Result<std::optional<Attribution>> attribution_of(core::Snapshot& snapshot
   for (const auto& version : *versions) {
     after = version.from_cycle == row.item.opened_cycle ? &version : after;
     before = version.to_cycle == row.item.opened_cycle ? &version : before;
+  }
+  if (before == nullptr && after == nullptr) {
+    // What waited for evidence opened later than the change that it is about.
+    const auto waited = has_waited(snapshot, row);
+    if (!waited) {
+      return waited.error();
+    }
+    for (const auto& version : *versions) {
+      if (*waited && after == nullptr && version.from_cycle < row.item.opened_cycle) {
+        after = &version;
+      } else if (after != nullptr && version.to_cycle == after->from_cycle) {
+        before = &version;
+      }
+    }
   }
   if (before == nullptr && after == nullptr) {
     return std::optional<Attribution>();

@@ -17,6 +17,8 @@ struct Decision {
   std::string reason;
   /// What an exempt one would be without its exemption.
   std::optional<core::ComplianceState> without_exemption{};
+  /// NonCompliant, if Resource Manager confirms it.
+  bool held_back = false;
 
   /// The state that evidence speaks for; nullopt: there is too little.
   [[nodiscard]] std::optional<core::ComplianceState> known() const;

@@ -38,6 +38,7 @@ core::DriftRow row_of(const DriftSubject& resource, DriftKind kind) {
   out.resource_key = resource.key;
   out.resource_type = resource.type;
   out.is_detail = resource.is_detail;
+  out.has_waited = resource.has_waited;
   return out;
 }
 

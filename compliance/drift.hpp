@@ -22,6 +22,7 @@ struct DriftSubject {
   std::string_view key;
   std::string_view type;
   bool is_detail = false;
+  bool has_waited = false;  // for evidence, since it changed
 };
 
 /// How long drift waits for the records that a rule about expected changes needs.

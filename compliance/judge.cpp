@@ -1,5 +1,6 @@
 #include "compliance/judge.hpp"
 
+#include "compliance/confirmation.hpp"
 #include "compliance/decision.hpp"
 #include "compliance/drift.hpp"
 #include "compliance/drift_rules.hpp"
@@ -10,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <unordered_map>
@@ -38,8 +40,12 @@ bool is_same(const Check& check, const core::CheckRow& row) {
 
 class CycleJudge {
  public:
-  CycleJudge(const Baseline& baseline, core::JudgeView& view, const core::CycleChanges& changes)
-      : baseline_(&baseline),
+  CycleJudge(const Baseline& baseline,
+             core::JudgeView& view,
+             const core::CycleChanges& changes,
+             Confirming confirming)
+      : confirming_(confirming),
+        baseline_(&baseline),
         view_(&view),
         changes_(&changes),
         reads_(view),
@@ -282,19 +288,14 @@ class CycleJudge {
   }
 
   Status mark_change(const core::ResourceChange& change) {
-    const auto id = core::parse_resource_id(change.key);
+    if (change.type == core::kConfirmationType) {
+      return mark_confirmation(change);
+    }
     const Cause own = change.normaliser_only ? Cause::kNormaliser : Cause::kResource;
     const Cause related = change.normaliser_only ? Cause::kNormaliser
                           : change.retired       ? Cause::kParameters
                                                  : Cause::kRelated;
-    touch(target_of_key(change.key), related);
-    if (id) {
-      touch(target_of_type(change.type, id->subscription_key()), related);
-      touch(target_of_type(change.type, id->resource_group_key()), related);
-      // Child and extension resources in Resource Graph are looked up by the resource they belong
-      // to.
-      touch(target_of_type(change.type, id->parent), related);
-    }
+    touch_readers(change.key, change.type, related);
     if (auto done = refresh_references(change, related); !done) {
       return done;
     }
@@ -318,8 +319,78 @@ class CycleJudge {
     return change.is_detail ? Status::ok() : record_addition(change);
   }
 
+  /// What Resource Manager says of a resource is evidence for every check that reads it, and no
+  /// change of it.
+  Status mark_confirmation(const core::ResourceChange& change) {
+    if (change.new_version == 0) {
+      return Status::ok();  // with the resource, which is told apart
+    }
+    auto confirmed = view_->find(core::confirmed_by(core::detail_evidence_key(change.key)));
+    if (!confirmed) {
+      return confirmed.error();
+    }
+    if (!*confirmed) {
+      return Status::ok();
+    }
+    const auto& resource = **confirmed;
+    const auto changed = says_something_else(change, resource);
+    if (!changed) {
+      return changed.error();
+    }
+    // What Resource Graph hides has changed there.
+    for (const auto check : checks_for(resource.type)) {
+      mark({check, resource.row}, *changed ? Cause::kResource : Cause::kEvidence);
+    }
+    const Cause related = *changed ? Cause::kRelated : Cause::kEvidence;
+    touch_readers(resource.key, resource.type, related);
+    core::ResourceChange same;
+    same.row = resource.row;
+    same.key = resource.key;
+    same.type = resource.type;
+    same.old_version = same.new_version = resource.version;
+    return refresh_references(same, related);
+  }
+
+  /// Whether Resource Manager was asked about the same body before, and said something else.
+  Result<bool> says_something_else(const core::ResourceChange& change,
+                                   const core::StoredResource& resource) {
+    if (change.old_version == 0 || change.normaliser_only) {
+      return false;
+    }
+    auto before = view_->find_version(change.old_version);
+    auto after = view_->find_version(change.new_version);
+    if (!before || !after) {
+      return !before ? before.error() : after.error();
+    }
+    if (!*before || !*after) {
+      return false;
+    }
+    std::array<simdjson::dom::parser, 2> parsers;
+    const auto old_answer = confirms(**before, resource, parsers[0]);
+    const auto new_answer = confirms(**after, resource, parsers[1]);
+    return old_answer && new_answer &&
+           simdjson::minify((*old_answer)["apiVersion"].value_unsafe()) ==
+               simdjson::minify((*new_answer)["apiVersion"].value_unsafe());
+  }
+
+  /// Those who look a resource up, by its key or its type.
+  void touch_readers(const std::string& key, const std::string& type, Cause cause) {
+    touch(target_of_key(key), cause);
+    if (const auto id = core::parse_resource_id(key)) {
+      touch(target_of_type(type, id->subscription_key()), cause);
+      touch(target_of_type(type, id->resource_group_key()), cause);
+      // Child and extension resources in Resource Graph are looked up by the resource they belong
+      // to.
+      touch(target_of_type(type, id->parent), cause);
+    }
+  }
+
   Status mark_evidence(const core::EvidenceChange& change) {
     touch(target_of_evidence(change.now.key), Cause::kEvidence);
+    if (const auto resource = core::confirmed_by(change.now.key); !resource.empty()) {
+      touch(core::confirming_target(resource), Cause::kEvidence);
+      return Status::ok();
+    }
     auto rows = rows_concerned(change.now.key);
     if (!rows) {
       return rows.error();
@@ -477,7 +548,15 @@ class CycleJudge {
       simdjson::dom::parser parser;
       auto visited = view_->for_each_of_type(type, "", [&](const core::StoredResource& resource) {
         simdjson::dom::element body;
-        if (!done || parser.parse(resource.body).get(body) != simdjson::SUCCESS) {
+        DocumentPointer confirmed;
+        if (done && resource.has_confirmation) {
+          auto found = reads_.find_row(resource.row);
+          done = found ? Status::ok() : Status(found.error());
+          confirmed = found ? *found : nullptr;
+        }
+        if (!done ||
+            parser.parse(confirmed == nullptr ? resource.body : confirmed->stored.body).get(body) !=
+                simdjson::SUCCESS) {
           return;
         }
         const auto ends = ends_of(resource.key, type, body);
@@ -614,11 +693,8 @@ class CycleJudge {
           continue;
         }
         ++evaluations;
-        if (auto done = decide({next->first.second, row},
-                               *check->second,
-                               (*resource)->stored,
-                               *surroundings,
-                               next->second);
+        if (auto done = decide(
+                {next->first.second, row}, *check->second, **resource, *surroundings, next->second);
             !done) {
           return done;
         }
@@ -630,8 +706,10 @@ class CycleJudge {
 
   Result<Decision> evaluate(const Subject& subject,
                             const Check& check,
-                            const core::StoredResource& resource,
+                            const Document& document,
+                            const std::optional<core::Verdict>& before,
                             Surroundings& surroundings) {
+    const core::StoredResource& resource = document.stored;
     if (!concerns(*baseline_, check, resource.key, surroundings.resource())) {
       return Decision{};
     }
@@ -639,18 +717,79 @@ class CycleJudge {
     if (surroundings.failure()) {
       return *surroundings.failure();
     }
-    if (auto done = view_->set_dependencies(subject, surroundings.take_dependencies()); !done) {
+    auto dependencies = surroundings.take_dependencies();
+    Decision decision = decision_of(evaluation);
+    if (decision.state) {
+      if (auto confirmed = apply_own_evidence(decision, resource); !confirmed) {
+        return confirmed.error();
+      }
+      exempt(decision, check, resource.key, surroundings.resource(), changes_->now);
+      if (auto held = hold_back(decision, check, document, before, surroundings); !held) {
+        return held.error();
+      }
+    }
+    if (decision.held_back) {
+      dependencies.push_back(core::confirming_target(resource.key));
+    }
+    if (auto done = view_->set_dependencies(subject, dependencies); !done) {
       return done.error();
     }
-    Decision decision = decision_of(evaluation);
-    if (!decision.state) {
-      return decision;
-    }
-    if (auto confirmed = apply_own_evidence(decision, resource); !confirmed) {
-      return confirmed.error();
-    }
-    exempt(decision, check, resource.key, surroundings.resource(), changes_->now);
     return decision;
+  }
+
+  static bool is_held(const std::optional<core::Verdict>& before) {
+    return before && before->state == ComplianceState::kNoEvidence &&
+           before->reason.starts_with(core::kConfirming);
+  }
+
+  /// Whether a NonCompliant would be one that was published before, or was until evidence was lost.
+  static bool is_published(const std::optional<core::Verdict>& before) {
+    if (!before || is_held(before)) {
+      return false;
+    }
+    return before->state == ComplianceState::kNonCompliant ||
+           (!core::rests_on_evidence(before->state) &&
+            before->known_state == ComplianceState::kNonCompliant);
+  }
+
+  /// Truth 2: what Resource Graph does not show may be there all the same.
+  Status hold_back(Decision& decision,
+                   const Check& check,
+                   const Document& document,
+                   const std::optional<core::Verdict>& before,
+                   Surroundings& surroundings) {
+    // What comes from Resource Manager itself has nothing to be confirmed by.
+    if (confirming_ == Confirming::kNobodyAsks ||
+        decision.state != ComplianceState::kNonCompliant || document.confirmation ||
+        !document.stored.source.starts_with("arg:") || is_published(before)) {
+      return Status::ok();
+    }
+    if (check.severity < core::Severity::kHigh) {
+      const auto explained = evaluate_check(check, surroundings, changes_->now, /*explain=*/true);
+      static_cast<void>(surroundings.take_dependencies());  // those that are known already
+      if (surroundings.failure()) {
+        return *surroundings.failure();
+      }
+      if (!explained.explanation ||
+          !rests_on_absent(
+              check.definition->info(), document.stored, document.root(), *explained.explanation)) {
+        return Status::ok();
+      }
+    }
+    auto refused =
+        reads_.incomplete(core::detail_evidence_key(core::confirmation_key(document.stored.key)));
+    if (!refused) {
+      return refused.error();
+    }
+    if (confirming_ == Confirming::kAsItStood && !*refused) {
+      return Status::ok();
+    }
+    decision.state = ComplianceState::kNoEvidence;
+    decision.reason = *refused && !(*refused)->empty()
+                          ? fmt::format("{}_{}", core::kConfirming, **refused)
+                          : std::string(core::kConfirming);
+    decision.held_back = true;
+    return Status::ok();
   }
 
   Status apply_own_evidence(Decision& decision, const core::StoredResource& resource) {
@@ -685,7 +824,12 @@ class CycleJudge {
                         const std::optional<core::Verdict>& before,
                         std::int64_t version,
                         Cause trigger) {
-    if (decision.state == ComplianceState::kNoEvidence) {
+    // What is held back has the cause that it would have had at once, and keeps it.
+    if (is_held(before) &&
+        (decision.held_back || decision.state == ComplianceState::kNonCompliant)) {
+      return is_ours(trigger) ? trigger : before->cause;
+    }
+    if (decision.state == ComplianceState::kNoEvidence && !decision.held_back) {
       return is_ours(trigger) ? trigger : is_pending(before) ? before->cause : Cause::kEvidence;
     }
     // Nobody drifts by an exemption's beginning or end.
@@ -714,16 +858,17 @@ class CycleJudge {
 
   Status decide(const Subject& subject,
                 const Check& check,
-                const core::StoredResource& resource,
+                const Document& document,
                 Surroundings& surroundings,
                 Cause trigger) {
-    auto decision = evaluate(subject, check, resource, surroundings);
-    if (!decision) {
-      return decision.error();
-    }
+    const core::StoredResource& resource = document.stored;
     auto before = view_->verdict(subject.check, subject.resource);
     if (!before) {
       return before.error();
+    }
+    auto decision = evaluate(subject, check, document, *before, surroundings);
+    if (!decision) {
+      return decision.error();
     }
     const std::optional<core::Verdict>& old = *before;
     const std::optional<ComplianceState> old_state = old ? std::optional(old->state) : std::nullopt;
@@ -777,14 +922,16 @@ class CycleJudge {
         return done;
       }
     }
-    return update_baseline_drift(subject, check, resource, *decision, cause);
+    const bool has_waited = old_state == ComplianceState::kNoEvidence && cause == Cause::kResource;
+    return update_baseline_drift(subject, check, resource, *decision, cause, has_waited);
   }
 
   Status update_baseline_drift(const Subject& subject,
                                const Check& check,
                                const core::StoredResource& resource,
                                const Decision& decision,
-                               Cause cause) {
+                               Cause cause,
+                               bool has_waited) {
     if (decision.state && !core::rests_on_evidence(*decision.state)) {
       return Status::ok();  // what was open stays open: nothing is known of its end
     }
@@ -792,11 +939,12 @@ class CycleJudge {
       return drift_.resolve_baseline(subject.resource, subject.check);
     }
     return core::opens_drift(cause)
-               ? drift_.open_baseline({resource.row, resource.key, resource.type},
-                                      subject.check,
-                                      check.assignment,
-                                      check.reference,
-                                      check.severity)
+               ? drift_.open_baseline(
+                     {resource.row, resource.key, resource.type, false, has_waited},
+                     subject.check,
+                     check.assignment,
+                     check.reference,
+                     check.severity)
                : Status::ok();
   }
 
@@ -846,6 +994,7 @@ class CycleJudge {
     return drift_.resource_removed({change.row, change.key, change.type}, (*last)->body);
   }
 
+  Confirming confirming_;
   const Baseline* baseline_;
   core::JudgeView* view_;
   const core::CycleChanges* changes_;
@@ -864,8 +1013,9 @@ class CycleJudge {
 
 Status adopt_baseline(const Baseline& baseline,
                       core::JudgeView& view,
-                      const core::CycleChanges& changes) {
-  return CycleJudge(baseline, view, changes).adopt();
+                      const core::CycleChanges& changes,
+                      Confirming confirming) {
+  return CycleJudge(baseline, view, changes, confirming).adopt();
 }
 
 Result<bool> is_adopted(const Baseline& baseline, core::Snapshot& snapshot, core::Time now) {
@@ -885,8 +1035,9 @@ Result<bool> is_adopted(const Baseline& baseline, core::Snapshot& snapshot, core
 
 Status judge_changes(const Baseline& baseline,
                      core::JudgeView& view,
-                     const core::CycleChanges& changes) {
-  return CycleJudge(baseline, view, changes).judge();
+                     const core::CycleChanges& changes,
+                     Confirming confirming) {
+  return CycleJudge(baseline, view, changes, confirming).judge();
 }
 
 }  // namespace plumbline::compliance

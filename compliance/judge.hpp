@@ -9,12 +9,19 @@
 
 namespace plumbline::compliance {
 
+enum class Confirming : std::uint8_t {
+  kNobodyAsks,  // what Resource Graph shows decides: nobody is there to ask Resource Manager
+  kAsItStood,   // only what had been waiting, by its evidence
+  kHeldBack,    // what is new and grave, or rests on what is absent, waits for it (truth 2)
+};
+
 /// Makes the store's checks those of `baseline`: verdicts of new or changed checks are decided on
 /// what is stored, those of checks that are gone are removed. Changes made here have the cause
 /// definition or parameters and never open drift (truth 6).
 [[nodiscard]] core::Status adopt_baseline(const Baseline& baseline,
                                           core::JudgeView& view,
-                                          const core::CycleChanges& changes);
+                                          const core::CycleChanges& changes,
+                                          Confirming confirming = Confirming::kNobodyAsks);
 
 /// True when the store's checks and the file's acceptances already are those of `baseline`, but for
 /// acceptances that have expired by now.
@@ -26,6 +33,7 @@ namespace plumbline::compliance {
 /// have as `baseline` has them wait for adopt_baseline.
 [[nodiscard]] core::Status judge_changes(const Baseline& baseline,
                                          core::JudgeView& view,
-                                         const core::CycleChanges& changes);
+                                         const core::CycleChanges& changes,
+                                         Confirming confirming = Confirming::kNobodyAsks);
 
 }  // namespace plumbline::compliance

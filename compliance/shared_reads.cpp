@@ -1,5 +1,6 @@
 #include "compliance/shared_reads.hpp"
 
+#include "compliance/confirmation.hpp"
 #include "core/model/collection_plan.hpp"
 #include "core/resource_id.hpp"
 #include "core/text.hpp"
@@ -46,7 +47,35 @@ Result<DocumentPointer> SharedReads::parse(core::StoredResource stored) {
     return core::Error{core::Errc::kCorrupt,
                        fmt::format("{}: {}", document->stored.key, simdjson::error_message(error))};
   }
+  if (document->stored.has_confirmation && confirmations_ == Confirmations::kApplied) {
+    if (auto confirmed = confirm(*document); !confirmed) {
+      return confirmed.error();
+    }
+  }
   return DocumentPointer(std::move(document));
+}
+
+Status SharedReads::confirm(Document& document) {
+  const auto stored = snapshot_->find(core::confirmation_key(document.stored.key));
+  if (!stored) {
+    return stored.error();
+  }
+  simdjson::dom::parser parser;
+  const auto answer = *stored ? confirms(**stored, document.stored, parser) : std::nullopt;
+  if (!answer) {
+    return Status::ok();
+  }
+  const policy::Json resource = (*answer)["resource"].value_unsafe();
+  const std::string_view api_version = (*answer)["apiVersion"].get_string().value_unsafe();
+  auto body = overlaid(document.root(), resource);
+  if (const auto error = parser_.parse_into_document(document.parsed, body).error();
+      error != simdjson::SUCCESS) {
+    return core::Error{core::Errc::kCorrupt,
+                       fmt::format("{}: {}", document.stored.key, simdjson::error_message(error))};
+  }
+  document.stored.body = std::move(body);
+  document.confirmation = Confirmation{(*stored)->observed_at, std::string(api_version)};
+  return Status::ok();
 }
 
 Result<DocumentPointer> SharedReads::keep(const std::string& name,

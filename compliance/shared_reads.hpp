@@ -15,10 +15,18 @@
 
 namespace plumbline::compliance {
 
-/// A resource or detail document, parsed. Immutable.
+/// When and how Resource Manager was asked about a body.
+struct Confirmation {
+  core::Time observed_at;
+  std::string api_version;
+};
+
+/// A resource or detail document, parsed. Immutable. Where Resource Manager has confirmed the body,
+/// what it said is laid over it.
 struct Document {
   core::StoredResource stored;
   simdjson::dom::document parsed;
+  std::optional<Confirmation> confirmation;
 
   [[nodiscard]] policy::Json root() const { return parsed.root(); }
 };
@@ -42,8 +50,12 @@ struct Sources {
 /// commit once references and bodies are written.
 class SharedReads {
  public:
+  enum class Confirmations : std::uint8_t { kApplied, kIgnored };
+
   /// `snapshot` must outlive it.
-  explicit SharedReads(core::ResourceReads& snapshot) : snapshot_(&snapshot) {}
+  explicit SharedReads(core::ResourceReads& snapshot,
+                       Confirmations confirmations = Confirmations::kApplied)
+      : snapshot_(&snapshot), confirmations_(confirmations) {}
 
   [[nodiscard]] core::ResourceReads& snapshot() { return *snapshot_; }
 
@@ -87,7 +99,11 @@ class SharedReads {
                                                                    const Sources& sources,
                                                                    std::int64_t not_counted);
 
+  /// Lays what Resource Manager said over a body, if that is what it spoke of.
+  [[nodiscard]] core::Status confirm(Document& document);
+
   core::ResourceReads* snapshot_;
+  Confirmations confirmations_;
   simdjson::dom::parser parser_;
   BoundedCache<Document> documents_{std::size_t{48} << 20U};
   BoundedCache<Documents> types_{std::size_t{48} << 20U};

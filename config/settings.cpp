@@ -230,8 +230,9 @@ void check_authority(YamlReader& azure, const Settings& out) {
 }
 
 void read_azure(YamlReader& azure, const std::filesystem::path& base, Settings& out) {
-  azure.allow({"cloud", "credential", "proxy", "scope", "quota_percent"});
+  azure.allow({"cloud", "credential", "proxy", "scope", "quota_percent", "confirmations"});
   azure.integer("quota_percent", 1, 100, out.quota_percent);
+  azure.integer("confirmations", 1, 100'000, out.confirmations);
   if (azure.is_scalar("cloud")) {
     std::string cloud(kClouds[0].name);
     azure.choice("cloud", {"AzurePublic", "AzureUSGovernment", "AzureChina"}, cloud);

@@ -146,6 +146,7 @@ struct Settings {
   std::vector<std::string> subscriptions;
   std::vector<std::string> management_groups;  // names; both empty: whatever the identity can read
   std::int64_t quota_percent = 80;             // of Azure's quotas; the rest is for other tools
+  std::int64_t confirmations = 500;  // resources asked for one by one after a pass or poll
   bool inventory_all = false;
   std::vector<AssignmentConfig> assignments;
   std::string exemptions_file;                                      // empty: none

@@ -1,5 +1,6 @@
 #include "daemon/app.hpp"
 
+#include "compliance/confirmation.hpp"
 #include "compliance/judge.hpp"
 #include "compliance/plan.hpp"
 #include "daemon/azure_options.hpp"
@@ -32,6 +33,13 @@ collectors::InventoryOptions inventory_options(const config::Settings& settings)
   options.subscriptions = settings.subscriptions;
   options.management_groups = settings.management_groups;
   options.detail_interval = settings.schedule.details;
+  return options;
+}
+
+collectors::ConfirmationOptions confirmation_options(const config::Settings& settings) {
+  collectors::ConfirmationOptions options;
+  options.budget = static_cast<std::size_t>(settings.confirmations);
+  options.renew_after = settings.schedule.details;
   return options;
 }
 
@@ -208,7 +216,8 @@ Status App::adopt() {
   }
   auto report =
       (*cycle)->commit(true, [this](core::JudgeView& view, const core::CycleChanges& changes) {
-        return compliance::adopt_baseline(*baseline_, view, changes);
+        return compliance::adopt_baseline(
+            *baseline_, view, changes, compliance::Confirming::kHeldBack);
       });
   if (!report) {
     return report.error();
@@ -253,9 +262,24 @@ Status App::connect() {
       .storage = storage_.executor(),
       .judge =
           [this](core::JudgeView& view, const core::CycleChanges& changes) {
-            return compliance::judge_changes(*baseline_, view, changes);
+            return compliance::judge_changes(
+                *baseline_, view, changes, compliance::Confirming::kHeldBack);
           },
       .on_commit = [this](const core::CycleReport& report) { return committed(report); }};
+  collectors::Confirmations::Questions questions;
+  questions.pending = [this](core::Snapshot& snapshot,
+                             std::size_t limit,
+                             const std::function<bool(const std::string&)>& skip,
+                             std::optional<core::Time> renew_before) {
+    return compliance::pending_confirmations(
+        *baseline_in_force(), snapshot, limit, skip, renew_before);
+  };
+  questions.outcome = [this](core::Snapshot& snapshot,
+                             const std::vector<core::ConfirmationRequest>& requests) {
+    return compliance::outcome_of(*baseline_in_force(), snapshot, requests, clock_.now());
+  };
+  confirmations_ = std::make_unique<collectors::Confirmations>(
+      parts, std::move(questions), confirmation_options(settings_));
   auto plan = compliance::make_plan(*baseline_, settings_.inventory_all);
   watch_ = std::make_unique<collectors::ChangeWatch>(parts, plan, watch_options(settings_));
   inventory_ =
@@ -324,6 +348,9 @@ Result<std::unique_ptr<App>> App::build(const config::Settings& settings,
     }
   }
   app->daemon_metrics_.set_reload(true, app->clock_.now());
+  if (auto counted = app->count_confirmations(); !counted) {
+    return counted.error();
+  }
   app->heartbeats_.start(app->io_.executor(), app->cpu_.executor(), app->storage_.executor());
   return app;
 }
@@ -344,6 +371,17 @@ Status App::publish() {
   const std::lock_guard lock(mutex_);
   published->tag = fmt::format("{:x}-{:x}", core::to_micros(started_), ++publications_);
   published_ = std::move(published);
+  return Status::ok();
+}
+
+Status App::count_confirmations() {
+  auto snapshot = store_->snapshot();
+  auto waiting = snapshot ? compliance::pending_confirmations(*baseline_, **snapshot, 0)
+                          : Result<core::PendingConfirmations>(snapshot.error());
+  if (!waiting) {
+    return waiting.error();
+  }
+  collector_metrics_.set_confirmations_pending(waiting->resources);
   return Status::ok();
 }
 
@@ -625,6 +663,7 @@ net::Event App::wake() const {
 void App::set_plan(const core::CollectionPlan& plan, const config::Settings& settings) {
   inventory_->set_plan(plan, inventory_options(settings));
   watch_->set_plan(plan, watch_options(settings));
+  confirmations_->set_options(confirmation_options(settings));
   azure_->set_quota_share(quota_share(settings));
 }
 
@@ -642,6 +681,9 @@ net::Task<collectors::PassReport> App::pass() {
   auto report = co_await collect();
   if (reload != nullptr && !stopping_) {
     co_await take_over(std::move(reload));
+  }
+  if (report.signed_in && !stopping_) {
+    co_await confirm(first, &report);
   }
   if (first && report.signed_in && !stopping_) {
     co_await accept_first_pass();
@@ -673,7 +715,25 @@ net::Task<void> App::run(Job job) {
       schedule_.request_pass(clock_.steady_now());
     }
   }
+  if (job != Job::kPass && !stopping_) {
+    co_await confirm(false, nullptr);
+  }
   co_await decide_expected();
+}
+
+net::Task<void> App::confirm(bool all, collectors::PassReport* pass) {
+  for (;;) {
+    const auto report = co_await confirmations_->run(pass != nullptr);
+    for (const auto& cycle : report.cycles) {
+      if (pass != nullptr) {
+        pass->add(cycle);
+      }
+    }
+    // What the first pass finds is found when it counts.
+    if (!all || report.asked == 0 || stopping_) {
+      co_return;
+    }
+  }
 }
 
 net::Task<void> App::decide_expected() {
@@ -844,6 +904,7 @@ void App::stop(std::chrono::seconds patience) {
   wake().set();
   inventory_->cancel();
   watch_->cancel();
+  confirmations_->cancel();
   if (scheduled_) {
     auto wait = [](net::Event stopped, std::chrono::seconds limit) -> net::Task<void> {
       co_await stopped.wait_for(limit);

@@ -5,6 +5,7 @@
 #include "collectors/activity/change_watch.hpp"
 #include "collectors/azure_client.hpp"
 #include "collectors/collector_metrics.hpp"
+#include "collectors/confirmations.hpp"
 #include "collectors/identity/token_cache.hpp"
 #include "collectors/inventory.hpp"
 #include "compliance/baseline.hpp"
@@ -169,6 +170,9 @@ class App {
   /// count as accepted.
   net::Task<bool> is_first_pass();
   net::Task<void> accept_first_pass();
+  /// Asks Resource Manager about what must not count without it. `all`: beyond the budget. `pass`:
+  /// what it belongs to, or null.
+  net::Task<void> confirm(bool all, collectors::PassReport* pass);
   /// Rules about expected changes decide where that has become due.
   net::Task<void> decide_expected();
   /// A cycle of its own, from where no other can be under way.
@@ -187,6 +191,7 @@ class App {
   core::Status connect();
   core::Status connect_notifications();
   core::Status publish();
+  core::Status count_confirmations();
   /// Publishes what a cycle committed, so that readers see it at once.
   net::Task<void> committed(core::CycleReport report);
   void record(const core::CycleReport& report);
@@ -223,6 +228,7 @@ class App {
   std::unique_ptr<collectors::AzureClient> azure_;
   std::unique_ptr<collectors::Inventory> inventory_;
   std::unique_ptr<collectors::ChangeWatch> watch_;
+  std::unique_ptr<collectors::Confirmations> confirmations_;
   std::unique_ptr<AliasRefresh> alias_refresh_;
   std::unique_ptr<InitiativeRefresh> initiative_refresh_;
   std::unique_ptr<Notifications> notifications_;

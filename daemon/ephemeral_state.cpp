@@ -113,6 +113,19 @@ class SqliteEphemeralState final : public EphemeralState {
     if (!evidence) {
       return evidence.error();
     }
+    // What waits for Resource Manager in the one state does so in the other, and nobody asks it.
+    const auto waiting = from.confirming();
+    if (!waiting) {
+      return waiting.error();
+    }
+    for (const auto& row : *waiting) {
+      core::Evidence unasked;
+      unasked.key = core::detail_evidence_key(core::confirmation_key(row.resource_key));
+      unasked.observed_at = clock_.now();
+      if (auto staged = (*copy)->stage_evidence(std::move(unasked)); !staged) {
+        return staged;
+      }
+    }
     for (auto& item : *evidence) {
       sources_.erase(item.key);
       if (auto staged = (*copy)->stage_evidence(std::move(item)); !staged) {
@@ -126,7 +139,8 @@ class SqliteEphemeralState final : public EphemeralState {
     }
     auto report =
         (*copy)->commit(true, [&](core::JudgeView& view, const core::CycleChanges& changes) {
-          return compliance::adopt_baseline(baseline, view, changes);
+          return compliance::adopt_baseline(
+              baseline, view, changes, compliance::Confirming::kAsItStood);
         });
     return report ? Status::ok() : Status(report.error());
   }

@@ -217,6 +217,10 @@ struct Simulator::State {
       const core::Result<Json> body = parse_json(request.body, "request body");
       return body ? status_reply(identity.set_rules(*body)) : status_reply(body.error());
     }
+    if (request.path == "/admin/omissions" && request.method == "PUT") {
+      const core::Result<Json> body = parse_json(request.body, "request body");
+      return body ? status_reply(store.set_omissions(*body)) : status_reply(body.error());
+    }
     if (request.path == "/admin/delays" && request.method == "PUT") {
       return admin_delays(request);
     }

@@ -276,6 +276,9 @@ Status Store::set_tenant(const Json& tenant) {
     }
     management_groups_.push_back(std::move(group));
   }
+  if (auto omitted = set_omissions(tenant.value("argOmits", Json::array())); !omitted) {
+    return omitted.error().with_context("tenant.json");
+  }
   const Json tables = tenant.value("argTables", Json::object());
   for (const auto& [type, table] : tables.items()) {
     tables_by_type_[core::to_lower(type)] =
@@ -678,6 +681,55 @@ std::vector<std::string> Store::subscriptions_below(std::string_view group) cons
   return {found.begin(), found.end()};
 }
 
+Status Store::set_omissions(const Json& omissions) {
+  const auto invalid = [] {
+    return Error{Errc::kParse, "omissions are an array of {id or type, path}, all strings"};
+  };
+  if (!omissions.is_array()) {
+    return invalid();
+  }
+  std::vector<Omission> parsed;
+  for (const Json& entry : omissions) {
+    const std::string id = entry.is_object() ? string_member(entry, "id") : std::string();
+    const std::string type = entry.is_object() ? string_member(entry, "type") : std::string();
+    const std::string path = entry.is_object() ? string_member(entry, "path") : std::string();
+    if (id.empty() == type.empty() || path.empty() || entry.size() != 2) {
+      return invalid();
+    }
+    Omission omission;
+    omission.key = id.empty() ? std::string() : core::resource_key(id);
+    omission.type = core::to_lower(type);
+    for (const std::string_view segment : core::split(path, '.')) {
+      omission.path.emplace_back(segment);
+    }
+    parsed.push_back(std::move(omission));
+  }
+  omissions_ = std::move(parsed);
+  for (auto& [key, resource] : resources_) {
+    resource.row = make_row(resource.id, resource.body);
+  }
+  ++revision_;
+  return Status::ok();
+}
+
+void Store::omit(const core::ResourceId& id, Json& row) const {
+  for (const Omission& omission : omissions_) {
+    if (omission.key.empty() ? omission.type != id.type : omission.key != id.key) {
+      continue;
+    }
+    Json* at = &row;
+    for (std::size_t i = 0; at != nullptr && i + 1 < omission.path.size(); ++i) {
+      const auto found = at->find(omission.path[i]);
+      at = found != at->end() && found->is_object() ? &*found : nullptr;
+    }
+    if (at == &row) {
+      row[omission.path.back()] = Json();  // a column is always there
+    } else if (at != nullptr) {
+      at->erase(omission.path.back());
+    }
+  }
+}
+
 std::shared_ptr<const Json> Store::make_row(const core::ResourceId& id, const Json& body) const {
   const auto dynamic = [&](const char* name) { return body.value(name, Json()); };
   auto row = std::make_shared<Json>();
@@ -697,6 +749,7 @@ std::shared_ptr<const Json> Store::make_row(const core::ResourceId& id, const Js
           {"identity", dynamic("identity")},
           {"zones", dynamic("zones")},
           {"extendedLocation", dynamic("extendedLocation")}};
+  omit(id, *row);
   return row;
 }
 

@@ -84,6 +84,10 @@ class Store {
   /// Removes the resource, group or subscription with everything below it.
   [[nodiscard]] core::Status remove(const std::string& id, const Cause& cause);
 
+  /// What Resource Graph does not show although Resource Manager does, in place of what was: an
+  /// array of `{"id" or "type", "path"}`. kParse changes nothing.
+  [[nodiscard]] core::Status set_omissions(const Json& omissions);
+
   [[nodiscard]] const Resource* find(std::string_view id) const;
   /// Whether there is such a resource, group or subscription, or anything below it: data made from
   /// examples hold children without their parents.
@@ -131,6 +135,15 @@ class Store {
   [[nodiscard]] std::string table_of(const core::ResourceId& id) const;
   [[nodiscard]] std::shared_ptr<const Json> make_row(const core::ResourceId& id,
                                                      const Json& body) const;
+
+  /// A property that Resource Graph does not show.
+  struct Omission {
+    std::string key;   // of one resource; empty: of all of the type
+    std::string type;  // lower-cased
+    std::vector<std::string> path;
+  };
+
+  void omit(const core::ResourceId& id, Json& row) const;
   [[nodiscard]] Json subscription_row(const Subscription& subscription) const;
   [[nodiscard]] Json group_row(const ManagementGroup& group) const;
   void trace(const core::ResourceId& id, const Json* before, const Json* after, const Cause& cause);
@@ -166,6 +179,7 @@ class Store {
   std::map<std::string, std::vector<Trace>> change_rows_;  // by table
   std::vector<Trace> events_;
   Delays delays_;
+  std::vector<Omission> omissions_;
   std::uint64_t revision_ = 1;
 };
 

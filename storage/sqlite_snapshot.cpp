@@ -18,11 +18,17 @@ using core::Status;
 
 namespace {
 
-constexpr std::string_view kResourceColumns =
-    "r.id, v.id, r.key, r.display_id, r.type, r.source, "
-    "max(v.observed_at, coalesce((SELECT e.observed_at FROM evidence e "
-    "WHERE e.key = r.source AND e.complete = 1 AND v.id = r.version_id), 0)), "
-    "v.from_cycle, v.body, v.checksum";
+const std::string& resource_columns() {
+  static const std::string kColumns = fmt::format(
+      "r.id, v.id, r.key, r.display_id, r.type, r.source, "
+      "max(v.observed_at, coalesce((SELECT e.observed_at FROM evidence e "
+      "WHERE e.key = r.source AND e.complete = 1 AND v.id = r.version_id), 0)), "
+      "v.from_cycle, v.body, v.checksum, v.fingerprint, "
+      "r.is_detail = 0 AND EXISTS (SELECT 1 FROM resource c "
+      "WHERE c.key = r.key || '{}' AND c.version_id IS NOT NULL)",
+      core::confirmation_key(""));
+  return kColumns;
+}
 
 Result<core::StoredResource> read_resource(const Statement& row) {
   auto body = read_body(row.blob(8), row.blob(9));
@@ -39,6 +45,9 @@ Result<core::StoredResource> read_resource(const Statement& row) {
   resource.observed_at = core::from_micros(row.integer(6));
   resource.from_cycle = row.integer(7);
   resource.body = *std::move(body);
+  std::ranges::copy(row.blob(10).substr(0, resource.fingerprint.size()),
+                    resource.fingerprint.begin());
+  resource.has_confirmation = row.integer(11) != 0;
   return resource;
 }
 
@@ -139,7 +148,7 @@ template <class Base>
 Result<std::optional<core::StoredResource>> SnapshotReads<Base>::find(std::string_view key) {
   const Use use(connection_->prepare(
       fmt::format("SELECT {} FROM resource r JOIN version v ON v.id = r.version_id WHERE r.key = ?",
-                  kResourceColumns)));
+                  resource_columns())));
   use->bind(1, key);
   return one(*use);
 }
@@ -148,7 +157,7 @@ template <class Base>
 Result<std::optional<core::StoredResource>> SnapshotReads<Base>::find_row(std::int64_t row) {
   const Use use(connection_->prepare(
       fmt::format("SELECT {} FROM resource r JOIN version v ON v.id = r.version_id WHERE r.id = ?",
-                  kResourceColumns)));
+                  resource_columns())));
   use->bind(1, row);
   return one(*use);
 }
@@ -158,7 +167,7 @@ Result<std::optional<core::StoredResource>> SnapshotReads<Base>::find_version(
     std::int64_t version) {
   const Use use(connection_->prepare(
       fmt::format("SELECT {} FROM version v JOIN resource r ON r.id = v.resource_id WHERE v.id = ?",
-                  kResourceColumns)));
+                  resource_columns())));
   use->bind(1, version);
   return one(*use);
 }
@@ -172,7 +181,7 @@ Status SnapshotReads<Base>::for_each_of_type(std::string_view type,
       "SELECT {} FROM resource r JOIN version v ON v.id = r.version_id "
       "WHERE r.type_id = (SELECT id FROM word WHERE text = ?) AND r.key >= ? AND r.key < ? "
       "AND r.version_id IS NOT NULL ORDER BY r.key",
-      kResourceColumns)));
+      resource_columns())));
   use->bind(1, type).bind(2, std::string(scope) + "/").bind(3, std::string(scope) + "0");
   std::optional<core::Error> failure;
   auto done = each_row(*use, [&](const Statement& row) {
@@ -484,7 +493,7 @@ Result<std::optional<core::StoredResource>> SnapshotReads<Base>::find_at(std::st
       fmt::format("SELECT {} FROM resource r JOIN version v ON v.resource_id = r.id "
                   "WHERE r.key = ?1 AND v.from_cycle <= ?2 "
                   "AND (v.to_cycle IS NULL OR v.to_cycle > ?2)",
-                  kResourceColumns)));
+                  resource_columns())));
   use->bind(1, key).bind(2, cycle);
   return one(*use);
 }
@@ -725,6 +734,21 @@ Result<std::vector<core::CachedDocument>> SnapshotReads<Base>::cached_documents(
     return !read ? read.error() : damaged.error();
   }
   return documents;
+}
+
+template <class Base>
+Result<std::vector<core::ConfirmingRow>> SnapshotReads<Base>::confirming() {
+  // ';' follows ':' in the order of bytes.
+  const Use use(connection_->prepare(
+      "SELECT substr(d.target, length('confirming:') + 1), c.assignment, c.reference "
+      "FROM dependency d JOIN policy_check c ON c.id = d.check_id "
+      "JOIN resource r ON r.id = d.resource_id "
+      "WHERE d.target > 'confirming:' AND d.target < 'confirming;' AND r.version_id IS NOT NULL "
+      "ORDER BY d.target"));
+  return all_rows<core::ConfirmingRow>(*use, [](const Statement& row) {
+    return core::ConfirmingRow{
+        std::string(row.text(0)), std::string(row.text(1)), std::string(row.text(2))};
+  });
 }
 
 template <class Base>

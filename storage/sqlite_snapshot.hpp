@@ -102,6 +102,7 @@ class SnapshotReads : public Base {
       core::Time from,
       core::Time to,
       const std::function<void(const std::vector<core::ExportCell>&)>& visit) override;
+  core::Result<std::vector<core::ConfirmingRow>> confirming() override;
   core::Result<std::vector<core::CachedDocument>> cached_documents(
       std::string_view prefix) override;
 

@@ -178,6 +178,7 @@ REFUSED = {
     "two identities": MINIMAL + "azure: {credential: {client_id: a, object_id: b}}\n",
     "two other identities": MINIMAL + "azure: {credential: {client_id: a, resource_id: b}}\n",
     "a management group's id": MINIMAL + "azure: {scope: {management_groups: [/providers/a]}}\n",
+    "no confirmations": MINIMAL + "azure: {confirmations: 0}\n",
     "no quota": MINIMAL + "azure: {quota_percent: 0}\n",
     "a subscription's id as a path": MINIMAL + "azure: {scope: {subscriptions: [/subscriptions/a]}}\n",
     "a subscription that is no list": MINIMAL + "azure: {scope: {subscriptions: a}}\n",

@@ -38,6 +38,9 @@ struct StoredResource {
   std::string body;
   Time observed_at;
   std::int64_t from_cycle = 0;
+  Sha256 fingerprint{};
+  /// Resource Manager was asked about it. Whether that was about this body is another matter.
+  bool has_confirmation = false;
 };
 
 /// Whether a source could be asked, the last time it was. Sources are named by evidence keys:
@@ -64,9 +67,28 @@ struct Evidence {
   return std::string("detail:").append(key);
 }
 
+/// What Resource Manager answers to a GET of a resource that Resource Graph shows is kept as a
+/// detail document of it: `{"apiVersion", "fingerprint", "resource"}`. It speaks of the body with
+/// that fingerprint, and of no other.
+inline constexpr std::string_view kConfirmationType = "plumbline.evidence/confirmations";
+
+[[nodiscard]] inline std::string confirmation_key(std::string_view resource_key) {
+  return detail_key(resource_key, kConfirmationType);
+}
+
 /// `resource:<key>`: a resource that its sweep no longer shows, although it is not known to be
 /// gone.
 inline constexpr std::string_view kResourceEvidencePrefix = "resource:";
+
+/// The resource of which an evidence key is the confirmation's; empty for other keys.
+[[nodiscard]] inline std::string confirmed_by(std::string_view evidence_key) {
+  const auto prefix = detail_evidence_key("");
+  const auto suffix = confirmation_key("");
+  return evidence_key.starts_with(prefix) && evidence_key.ends_with(suffix)
+             ? std::string(evidence_key.substr(prefix.size(),
+                                               evidence_key.size() - prefix.size() - suffix.size()))
+             : std::string();
+}
 
 inline constexpr std::string_view kSubscriptionsEvidence = "arm:subscriptions";
 

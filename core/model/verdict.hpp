@@ -43,6 +43,10 @@ inline constexpr std::array kComplianceStates = {
 [[nodiscard]] std::string_view to_string(ComplianceState state) noexcept;
 [[nodiscard]] std::optional<ComplianceState> parse_compliance_state(std::string_view text) noexcept;
 
+/// The reason of a NonCompliant that waits for Resource Manager to confirm it (truth 2): this, or
+/// this with a word for why it could not be asked, `confirming_forbidden`.
+inline constexpr std::string_view kConfirming = "confirming";
+
 /// Why a verdict changed. Only the first three can open drift (truth 6).
 enum class Cause : std::uint8_t {
   kResource,

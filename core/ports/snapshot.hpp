@@ -51,6 +51,18 @@ struct ResourceCount {
   std::int64_t count = 0;
 };
 
+/// A verdict that waits for Resource Manager to confirm it.
+struct ConfirmingRow {
+  std::string resource_key;
+  std::string assignment;
+  std::string reference;
+};
+
+/// Who depends on this waits for the resource of that key to be confirmed.
+[[nodiscard]] inline std::string confirming_target(std::string_view resource_key) {
+  return std::string("confirming:").append(resource_key);
+}
+
 /// How many verdicts an exemption covers.
 struct ExemptCount {
   std::string exemption;  // name
@@ -109,6 +121,7 @@ struct DriftRow {
   std::string resource_type;
   std::string subscription;
   bool is_detail = false;
+  bool has_waited = false;  // being opened, later than the change of the resource that it is about
 };
 
 struct DriftCount {
@@ -450,6 +463,9 @@ class Snapshot : public ResourceReads {
       Time from,
       Time to,
       const std::function<void(const std::vector<ExportCell>&)>& visit) = 0;
+
+  /// In the order of keys.
+  virtual Result<std::vector<ConfirmingRow>> confirming() = 0;
 
   /// Those whose name begins with `prefix`, in the order of names.
   virtual Result<std::vector<CachedDocument>> cached_documents(std::string_view prefix) = 0;

@@ -89,6 +89,11 @@ std::string as_table(const Survey& survey,
       open ? ", without what is marked ?" : "");
   fmt::format_to(
       to,
+      "Besides, one request to Resource Manager for each resource with a finding that it "
+      "is to confirm, {} after a pass at most: how many cannot be foretold.\n",
+      settings.confirmations);
+  fmt::format_to(
+      to,
       "Later: the same queries every {}, the same lists every {}; in between {:.1f} "
       "requests a minute to Resource Graph and {:.1f} to Resource Manager for changes.\n",
       duration(settings.schedule.sweep),

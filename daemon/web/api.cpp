@@ -746,6 +746,15 @@ class Api {
     return out;
   }
 
+  /// When Resource Manager was asked about the body; null: nobody asked.
+  static json confirmation_json(const compliance::Document& document) {
+    if (!document.confirmation) {
+      return nullptr;
+    }
+    return {{"observed_at", core::to_rfc3339(document.confirmation->observed_at)},
+            {"api_version", document.confirmation->api_version}};
+  }
+
   Result<json> explain() {
     const std::string assignment = parameter("assignment");
     const std::string reference = parameter("reference");
@@ -794,6 +803,7 @@ class Api {
         {"effect", evaluation.effect},
         {"version", stored->version},
         {"observed_at", core::to_rfc3339(stored->observed_at)},
+        {"confirmation", confirmation_json(**document)},
         {"explanation",
          evaluation.explanation ? explanation_json(*evaluation.explanation) : json(nullptr)}};
   }

@@ -188,7 +188,7 @@ def a_flip_is_told_everywhere_and_resolved(test):
           f"&assignment=azure-monitor&reference={QUERY}", "link")
     moved = receiver.wait("compliance.changed", reference=QUERY, resource_key=WORKSPACE.lower(), to="NonCompliant")
     equal((moved["data"]["from"], moved["data"]["cause"], moved["data"]["severity"]),
-          ("Compliant", "resource", "high"), "the transition")
+          ("NoEvidence", "resource", "high"), "the transition: it had waited for Resource Manager")
     ids = [event["id"] for event in receiver.received]
     check(ids.index(moved["id"]) < ids.index(opened["id"]), "the verdict comes before the drift that it means")
 

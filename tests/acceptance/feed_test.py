@@ -180,7 +180,7 @@ def a_throttled_feed_goes_on_where_it_was(test):
           "no error counted")
     equal(state(daemon, QUERY, WORKSPACE), "Compliant", "state while the feed is refused")
     # What is known stays known: a feed that fails is no missing evidence.
-    equal(daemon.counts()["NoEvidence"], 7, "verdicts without evidence")
+    equal(daemon.counts()["NoEvidence"], 18, "verdicts without evidence")
     simulator.clear_faults()
     wait_for("non-compliant verdict", lambda: state(daemon, QUERY, WORKSPACE) == "NonCompliant", alive=[daemon])
     equal(daemon.passes(), 1, "passes")

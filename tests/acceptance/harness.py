@@ -275,6 +275,10 @@ class Simulator(Process):
     def delete(self, identifier):
         return self.admin("DELETE", self._resource(identifier))
 
+    def omit(self, *omissions):
+        """What Resource Graph does not show from now on, as pairs of a resource's id and a path."""
+        return self.admin("PUT", "omissions", [{"id": identifier, "path": path} for identifier, path in omissions])
+
     def delay(self, **milliseconds):
         """How late traces of changes come from now on: changes_ms, activity_ms, graph_ms."""
         return self.admin("PUT", "delays", milliseconds)

@@ -140,8 +140,16 @@ def store(path):
         found = {"schema": str(connection.execute("PRAGMA user_version").fetchone()[0])}
         tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
         for (table,) in tables.fetchall():
+            if table.endswith("_row"):
+                continue  # what its view shows is promised, not how it is kept
             for row in connection.execute(f'PRAGMA table_info("{table}")'):
                 found[f"{table}.{row[1]}"] = row[2]
+        # An expression has no declared type: what is in it tells.
+        for (view,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'view'").fetchall():
+            for row in connection.execute(f'PRAGMA table_info("{view}")'):
+                kind = connection.execute(f'SELECT upper(typeof("{row[1]}")) FROM "{view}" WHERE "{row[1]}" IS NOT NULL '
+                                          "LIMIT 1").fetchone()
+                found[f"{view}.{row[1]}"] = kind[0] if kind else row[2]
         return found
     finally:
         connection.close()

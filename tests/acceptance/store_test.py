@@ -131,7 +131,7 @@ def history_of_a_resource(test):
     changes = {change["path"]: change for change in history["versions"][0]["changes"]}
     equal(changes["/properties/publicNetworkAccessForQuery"]["value"], "Enabled", "what changed")
     equal([(row["from"], row["to"]) for row in history["transitions"] if row["reference"] == CHECK],
-          [("Compliant", "NonCompliant"), (None, "Compliant")], "transitions")
+          [("NoEvidence", "NonCompliant"), ("Compliant", "NoEvidence"), (None, "Compliant")], "transitions")
     then = history["versions"][1]["from"]
     past = json.loads(test.run("history", option, "--format=json", "--at", then, WORKSPACE).stdout)
     equal(past["configuration"]["properties"]["publicNetworkAccessForQuery"], "Disabled", "configuration then")

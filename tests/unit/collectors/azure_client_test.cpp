@@ -224,3 +224,28 @@ TEST_CASE("error bodies of every shape are read") {
     CHECK(parse_arm_error(body).code.empty());
   }
 }
+
+TEST_CASE_FIXTURE(Fixture, "no key or value of a query and no header of others reaches the log") {
+  for (const int status : {200, 400, 403, 404, 429, 500}) {
+    CAPTURE(status);
+    log.lines.clear();
+    script = [&](const net::HttpRequest&) {
+      auto answer = tests::response(status, R"({"error":{"code":"Code","message":"Text"}})");
+      answer.headers.add("X-Unheard-Of", "hidden-value");
+      answer.headers.add("Set-Cookie", "hidden-cookie=1");
+      answer.headers.add("Location", "https://management.azure.com/hidden-location?sig=hidden");
+      return answer;
+    };
+    static_cast<void>(get("/subscriptions?api-version=1&hidden-key=hidden-text&$skiptoken=hidden"));
+    REQUIRE_FALSE(log.lines.empty());
+    for (const auto& line : log.lines) {
+      CAPTURE(line);
+      CHECK_FALSE(line.contains("hidden"));
+      CHECK_FALSE(line.contains("token0"));
+      CHECK_FALSE(line.contains('?'));
+    }
+    CHECK(std::ranges::any_of(log.lines, [](const std::string& line) {
+      return line.contains("path=https://management.azure.com/subscriptions ");
+    }));
+  }
+}

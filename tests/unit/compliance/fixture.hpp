@@ -86,7 +86,7 @@ class JudgeFixture {
     auto cycle = opened_.store->begin_cycle("baseline", "");
     auto report =
         (*cycle)->commit(true, [&](core::JudgeView& view, const core::CycleChanges& changes) {
-          return compliance::adopt_baseline(*baseline, view, changes);
+          return compliance::adopt_baseline(*baseline, view, changes, confirming);
         });
     REQUIRE(report);
     last = *report;
@@ -128,6 +128,20 @@ class JudgeFixture {
     out.body = fmt::format(R"({{"id":"{}","value":{}}})", out.key, value);
     out.source = core::detail_evidence_key(out.key);
     evidence_.push_back({out.source, true, "", "", clock.now()});
+    return add(std::move(out));
+  }
+
+  /// What Resource Manager says of the resource as it is stored.
+  JudgeFixture& confirm(const std::string& key, const std::string& columns) {
+    core::Observation out;
+    out.key = core::confirmation_key(key);
+    out.id = out.key;
+    out.type = core::kConfirmationType;
+    out.is_detail = true;
+    out.source = core::detail_evidence_key(out.key);
+    out.body = fmt::format(R"({{"apiVersion":"v","fingerprint":"{}","resource":{{{}}}}})",
+                           core::to_hex(snapshot()->find(key).value().value().fingerprint),
+                           columns);
     return add(std::move(out));
   }
 
@@ -183,7 +197,7 @@ class JudgeFixture {
     }
     auto report =
         (*cycle)->commit(true, [&](core::JudgeView& view, const core::CycleChanges& changes) {
-          return compliance::judge_changes(*baseline, view, changes);
+          return compliance::judge_changes(*baseline, view, changes, confirming);
         });
     CAPTURE((report ? std::string() : report.error().message));
     REQUIRE(report);
@@ -272,6 +286,7 @@ class JudgeFixture {
         *rows, [&](const core::DriftRow& row) { return row.item.kind == kind; }));
   }
 
+  compliance::Confirming confirming = compliance::Confirming::kNobodyAsks;
   FakeClock clock;
   std::shared_ptr<const compliance::Baseline> baseline;
   core::CycleReport last;

@@ -136,6 +136,7 @@ TEST_CASE("bad configuration names file, line and column") {
       {"management groups",
        kMinimal + "azure: {scope: {management_groups: [/providers/x]}}\n",
        "`/providers/x` is not the name of a management group"},
+      {"confirmations", kMinimal + "azure: {confirmations: 0}\n", "confirmations"},
       {"quota", kMinimal + "azure: {quota_percent: 0}\n", "quota_percent"},
       {"two identities",
        kMinimal + "azure: {credential: {client_id: a, object_id: b}}\n",
