@@ -578,8 +578,10 @@ def who_changed_it_is_named(test):
     equal((item["acceptance"]["author"], item["acceptance"]["reason"]),
           ("rule pipeline", "an expected change, unless Azure tells of somebody else"), "by what")
     check(item["acceptance"]["expires_at"] > item["opened_at"], f"until when: {item['acceptance']}")
-    equal([row["state"] for row in daemon.api("drift", scope=WORKSPACE, reference=QUERY,
-                                              states="open,snoozed")["drift"]], ["snoozed"], "the check's drift")
+    # It, too, waits for Resource Manager's word first.
+    against = wait_for("the check's drift", lambda: daemon.api("drift", scope=WORKSPACE, reference=QUERY,
+                                                               states="open,snoozed")["drift"], alive=[daemon])
+    equal([row["state"] for row in against], ["snoozed"], "the check's drift")
 
 
 def two_instants_are_compared(test):
